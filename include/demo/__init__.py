@@ -1,0 +1,1 @@
+"""The demonstration's world: people, simulated APIs and a contaminated production database."""

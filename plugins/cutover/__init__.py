@@ -1,0 +1,1 @@
+"""Cutover: launch clean data into a live production database, in one transaction that can be undone."""

@@ -1,0 +1,22 @@
+"""Errors that a person reads: what is wrong, with which object, why, and the one thing that clears it."""
+
+from __future__ import annotations
+
+
+class CutoverError(Exception):
+    """An error that a user can cause and can clear.
+
+    ``code`` is ``<phase>.<words-with-dashes>`` and never changes once released: runbooks and tests look for it.
+    ``obj`` names the object (a table, a connection, an endpoint), ``why`` is one sentence, ``remedy`` the one
+    action that clears it.
+    """
+
+    def __init__(self, code: str, obj: str, why: str, remedy: str) -> None:
+        self.code = code
+        self.obj = obj
+        self.why = why
+        self.remedy = remedy
+        super().__init__(code, obj, why, remedy)
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.obj}: {self.why}\n  To clear it: {self.remedy}"

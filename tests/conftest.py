@@ -1,0 +1,69 @@
+"""Fixtures that every test shares: a real PostgreSQL of this session's own, and no network but loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from stack.postgres import EmbeddedPostgres
+
+_names = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse any connection that would leave the machine: no test may depend on, or disturb, a real service."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else None
+        if host is not None and host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise RuntimeError(f"a test tried to leave the machine: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One PostgreSQL server for the session (per pytest-xdist worker).
+
+    ``CUTOVER_PG`` (16 or 18) or ``PG_BINDIR`` choose the binaries. It does not wait for the disk: tests that
+    kill processes kill clients, not the machine.
+    """
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def database(server: EmbeddedPostgres) -> Iterator[str]:
+    """A fresh, empty database; its DSN as superuser. Dropped after the test."""
+    name = f"test_{os.getpid()}_{next(_names)}"
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield server.dsn(name)
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection to the fresh database, in a transaction as psycopg opens it."""
+    with psycopg.connect(database) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,47 @@
+"""The embedded PostgreSQL starts, keeps its data over a kill, and says what is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from cutover.errors import CutoverError
+from stack.postgres import EmbeddedPostgres
+
+
+def test_a_killed_server_starts_again_with_its_data(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "pg")
+    server.start()
+    try:
+        with psycopg.connect(server.dsn()) as connection:
+            connection.execute("create table kept as select 42 as answer")
+        postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        while server.is_running():  # a signal is delivered, not obeyed, when kill returns
+            time.sleep(0.05)
+        again = EmbeddedPostgres(tmp_path / "pg", port=server.port)
+        again.start()
+        with psycopg.connect(again.dsn()) as connection:
+            assert connection.execute("select answer from kept").fetchone() == (42,)
+    finally:
+        server.stop()
+
+
+def test_a_wrong_password_is_refused(server: EmbeddedPostgres) -> None:
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(server.dsn(password="wrong"))
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(CutoverError, match=rf"\[stack.port-taken\] 127.0.0.1:{port}"):
+            EmbeddedPostgres(tmp_path / "pg", port=port, durable=False).start()
