@@ -15,6 +15,8 @@ create table if not exists cutover.run (
     -- Production writes that this snapshot sees are in `input`; the others are carried at the swap.
     snapshot pg_snapshot,
     staged_at timestamptz,
+    -- A session whose snapshot is older than this transaction would see empty tables after the swap.
+    staged_xid xid8,
     fingerprint text,
     validation jsonb,
     review jsonb,
@@ -34,8 +36,9 @@ create table if not exists cutover.ledger (
     fingerprint text not null,
     approval_id bigint,
     approved_by text,
-    -- production writes not visible in this snapshot were made after the action
+    -- Production writes not visible in this snapshot were made after the action; its own are told by its xid.
     snapshot pg_snapshot not null,
+    xid xid8 not null,
     started_at timestamptz not null,
     locked_at timestamptz not null,
     recorded_at timestamptz not null default clock_timestamp(),

@@ -1,0 +1,10 @@
+-- Foreign keys of backup tables to live ones. Left alone they would block, or follow, the deletion of an account.
+select
+    k.conrelid::regclass::text || ':' || quote_ident(k.conname) as object,
+    format('alter table %%s drop constraint %%I', k.conrelid::regclass, k.conname) as statement
+from pg_catalog.pg_constraint as k
+join pg_catalog.pg_class as c on c.oid = k.conrelid
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+join pg_catalog.pg_class as f on f.oid = k.confrelid
+where k.contype = 'f' and n.nspname = %(backup_schema)s::text and f.relnamespace <> c.relnamespace
+order by 1

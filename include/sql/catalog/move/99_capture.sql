@@ -1,0 +1,20 @@
+-- Capture on the new tables, so that a rollback can carry back what is written from here on.
+select
+    t.name as object,
+    s.statement
+from unnest(%(names)s::text []) as t (name)
+cross join lateral (
+    values
+    (1, format(
+        'create or replace trigger cutover_capture after insert or update or delete on %%s '
+        'for each row execute function cutover.capture()', t.name
+    )),
+    (2, format(
+        'create or replace trigger cutover_capture_truncate after truncate on %%s '
+        'for each statement execute function cutover.capture()', t.name
+    )),
+    (3, format(
+        'alter table %%s enable always trigger cutover_capture, enable always trigger cutover_capture_truncate', t.name
+    ))
+) as s (position, statement)
+order by t.name, s.position

@@ -1,0 +1,19 @@
+-- Tables outside the set that own a foreign key, a policy or a rule which the swap re-binds.
+select
+    k.conrelid::oid as oid,
+    k.conrelid::regclass::text as name
+from pg_catalog.pg_constraint as k
+where k.oid = any(%(outside_keys)s::oid [])
+union
+select
+    p.polrelid::oid,
+    p.polrelid::regclass::text
+from pg_catalog.pg_policy as p
+where p.oid = any(%(outside_policies)s::oid [])
+union
+select
+    w.ev_class::oid,
+    w.ev_class::regclass::text
+from pg_catalog.pg_rewrite as w
+where w.oid = any(%(outside_rules)s::oid [])
+order by 2

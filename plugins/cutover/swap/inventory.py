@@ -1,0 +1,82 @@
+"""Every catalogue fact about a set of relations and functions, by name, so that two moments can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from cutover import catalog
+from cutover.swap.refusals import outside_parameters
+from cutover.swap.scope import Scope
+
+Fact = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The names whose facts a swap must not change. Names, because the oids behind them do change."""
+
+    relations: tuple[str, ...]
+    functions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A fact that only one side has, or has otherwise."""
+
+    kind: str
+    object: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The facts of one moment: (kind, object, definition), sorted."""
+
+    facts: tuple[Fact, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the facts, as 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.facts).encode()).hexdigest()
+
+    def compare(self, after: Inventory) -> list[Difference]:
+        """What differs, each object once. Two facts of one name (overloads) are told apart by kind and name."""
+        ours = {(kind, name): definition for kind, name, definition in self.facts}
+        theirs = {(kind, name): definition for kind, name, definition in after.facts}
+        return [
+            Difference(kind, name, ours.get((kind, name)), theirs.get((kind, name)))
+            for kind, name in sorted(ours.keys() | theirs.keys())
+            if ours.get((kind, name)) != theirs.get((kind, name))
+        ]
+
+
+def watched(connection: psycopg.Connection, scope: Scope) -> Watched:
+    """The relations and functions that a swap of this scope touches and must leave as they are by name."""
+    outside = catalog.rows(connection, "outside_tables", **outside_parameters(scope))
+    replaced = [t.qualified for t in scope.tables if t.outgoing is not None and t.incoming is not None]
+    views = [d.name for d in scope.dependents if d.kind in ("view", "materialized view")]
+    return Watched(
+        relations=tuple(replaced + views + [row["name"] for row in outside]),
+        functions=tuple(d.name for d in scope.dependents if d.kind == "function"),
+    )
+
+
+def take(connection: psycopg.Connection, names: Watched) -> Inventory:
+    """Read the facts of the given names. A name that resolves to nothing contributes nothing."""
+    facts = catalog.rows(
+        connection,
+        "inventory",
+        relations=_oids(connection, "select to_regclass(n)::oid from unnest(%s::text[]) as n", names.relations),
+        functions=_oids(connection, "select to_regprocedure(n)::oid from unnest(%s::text[]) as n", names.functions),
+    )
+    return Inventory(tuple((row["kind"], row["object"], row["definition"]) for row in facts))
+
+
+def _oids(connection: psycopg.Connection, query: str, names: Sequence[str]) -> list[int]:
+    return [row[0] for row in connection.execute(query, (list(names),)).fetchall() if row[0] is not None]

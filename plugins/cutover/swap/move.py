@@ -1,0 +1,449 @@
+"""The swap's transaction: planned from the catalogue before any lock, run in one go inside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from cutover import catalog, ledger
+from cutover import sql as files
+from cutover.errors import CutoverError
+from cutover.swap import approval, capture, fingerprint, inventory, locks, preparation, proof, refusals, scope
+from cutover.swap.carry import carry, total
+from cutover.swap.locks import Log, Patience
+from cutover.swap.scope import Scope
+
+Connect = Callable[[], psycopg.Connection]
+
+# A client that hangs inside the transaction loses its session, and with it the locks.
+_IDLE_IN_TRANSACTION_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of the move: which step it belongs to, which object it is about, and its text."""
+
+    step: str
+    object: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to swap, and under which conditions.
+
+    ``tables`` are (schema, name) pairs in foreign-key order, parents first. ``since`` is the snapshot from which
+    on production writes are to be carried; ``except_xid`` the transaction whose own writes are not.
+    ``merge`` are statements (files under ``include/sql``) that fill merged tables, in order. ``staged_xid`` is
+    the transaction that finished the load of the incoming tables.
+    """
+
+    run: str
+    migration: str
+    action: str
+    tables: Sequence[tuple[str, str]]
+    incoming_schema: str
+    backup_schema: str
+    since: str
+    staged_xid: str
+    fingerprinted: Sequence[str]
+    evidence: dict[str, Any]
+    merged: Sequence[tuple[str, str]] = ()
+    merge: Sequence[str] = ()
+    except_xid: str | None = None
+    undoes: str | None = None
+    on_drift: str = "carry"
+    carry_limit: int = 100_000
+    checks: Sequence[str] = ()
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided before the lock."""
+
+    scope: Scope
+    names: inventory.Watched
+    before: inventory.Inventory
+    locks: locks.LockOrder
+    ahead: list[Statement]
+    after: list[Statement]
+    validate: list[str]
+
+
+def plan(connection: psycopg.Connection, order: Order) -> Plan:
+    """Read the catalogue, refuse what would not come out right, and write down every statement of the move."""
+    found = scope.read(
+        connection,
+        order.tables,
+        incoming_schema=order.incoming_schema,
+        backup_schema=order.backup_schema,
+        merged=order.merged,
+    )
+    refusals.require_none(connection, found)
+    names = inventory.watched(connection, found)
+    views = found.bound("materialized view", "direct")
+    parameters = _parameters(connection, found, views)
+    # Ahead of the carried writes: the tables stand still under their old names. After them: the move itself.
+    ahead = _statements(connection, ["10_release", "20_identity"], parameters)
+    after = _statements(
+        connection,
+        [
+            "30_move_out",
+            "40_move_in",
+            "50_merged_foreign_keys",
+            "55_functions",
+            "60_views",
+            "65_own_rules",
+            "70_outside_foreign_keys",
+            "75_outside_policies",
+            "80_trigger_states",
+            "90_publications",
+            "95_drop_old_functions",
+            "99_capture",
+        ],
+        parameters,
+    )
+    return Plan(
+        scope=found,
+        names=names,
+        before=inventory.take(connection, names),
+        locks=locks.order(connection, found),
+        ahead=ahead,
+        after=after,
+        validate=[row["object"] for row in catalog.rows(connection, "validated_keys", **parameters)],
+    )
+
+
+def _parameters(connection: psycopg.Connection, found: Scope, views: list[int]) -> dict[str, Any]:
+    moved_in = [(t.incoming, t.schema) for t in found.tables if t.incoming is not None]
+    for view in views:
+        row = connection.execute(
+            "select to_regclass(format('%%I.%%I', %s::text, c.relname))::oid, n.nspname from pg_catalog.pg_class as c "
+            "join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where c.oid = %s",
+            (found.incoming_schema, view),
+        ).fetchone()
+        assert row is not None
+        moved_in.append((row[0], row[1]))
+    return {
+        "outgoing": found.outgoing,
+        "replaced": found.replaced,
+        "merged": list(found.merged),
+        "incoming_schema": found.incoming_schema,
+        "backup_schema": found.backup_schema,
+        "materialized_views": views,
+        "incoming_relations": [oid for oid, _ in moved_in],
+        "incoming_targets": [schema for _, schema in moved_in],
+        "functions": found.bound("function"),
+        "argument_functions": found.bound("function", "argument"),
+        "result_functions": found.bound("function", "result"),
+        "views": found.bound("view", "direct"),
+        "names": [table.qualified for table in found.tables if table.incoming is not None],
+        **refusals.outside_parameters(found),
+    }
+
+
+def _statements(connection: psycopg.Connection, steps: list[str], parameters: dict[str, Any]) -> list[Statement]:
+    return [
+        Statement(step, row["object"], row["statement"])
+        for step in steps
+        for row in catalog.rows(connection, f"move/{step}", **parameters)
+    ]
+
+
+class Observer:
+    """Called at the boundaries of a swap. The default does nothing; tests stop or break the process there."""
+
+    def before_statement(self, connection: psycopg.Connection, statement: Statement) -> None:
+        """Before a statement of the move. If overridden, statements are sent one by one."""
+
+    def at(self, moment: str) -> None:
+        """At a named moment: ``planned``, ``locked``, ``recorded``, ``committed``, ``finished``."""
+
+
+def _run(connection: psycopg.Connection, statements: list[Statement], observer: Observer | None) -> None:
+    if not statements:
+        return
+    if observer is None:
+        # one round trip for all of them: clients wait for every one saved
+        connection.execute(";\n".join(s.text for s in statements).encode())
+        return
+    for statement in statements:
+        observer.before_statement(connection, statement)
+        connection.execute(statement.text.encode())
+
+
+def swap(connect: Connect, order: Order, log: Log, observer: Observer | None = None) -> ledger.Entry:
+    """Swap the tables of ``order``, or find that it has happened, and do what is left to do afterwards.
+
+    Safe to run again after being killed at any instant. Raises SwapRefusedError before any work, CutoverError
+    ``swap.not-approved``, ``swap.drift``, ``swap.locked-out``, ``swap.parity`` … from the transaction, each with
+    production as it was.
+    """
+    watch = observer or Observer()
+    with connect() as connection:
+        connection.autocommit = True
+        entry = ledger.find(connection, order.run)
+        if entry is None:
+            entry = _attempt_until_done(connection, order, log, observer)
+        else:
+            log(
+                f"run {order.run} was recorded at {entry.recorded_at:%H:%M:%S}: nothing to swap, finishing what is left"
+            )
+        watch.at("committed")
+        finish(connection, entry, log)
+        watch.at("finished")
+        return entry
+
+
+def _attempt_until_done(
+    connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None
+) -> ledger.Entry:
+    found = scope.read(
+        connection,
+        order.tables,
+        incoming_schema=order.incoming_schema,
+        backup_schema=order.backup_schema,
+        merged=order.merged,
+    )
+    refusals.require_none(connection, found)
+    connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(order.backup_schema)))
+    _open_to_owners(connection, found, order.backup_schema)
+    log(f"made the incoming tables equal to production's: {preparation.dress(connection, found)} statements")
+    preparation.build_materialized_views(connection, found)
+    for attempt in range(1, order.patience.attempts + 1):
+        planned = plan(connection, order)
+        if observer:
+            observer.at("planned")
+        try:
+            _probe(connection, planned, order)
+            return _transaction(connection, order, planned, attempt, log, observer)
+        except locks.GAVE_UP as error:
+            pause = order.patience.pause(attempt)
+            log(f"attempt {attempt}: {str(error).splitlines()[0]}; nothing was changed, next attempt in {pause:.1f} s")
+            for line in locks.describe_blockers(connection, planned.locks):
+                log(f"  in the way: {line}")
+            time.sleep(pause)
+        except _CatalogueChangedError:
+            log(f"attempt {attempt}: the catalogue changed between plan and lock; planning again")
+    raise CutoverError(
+        "swap.locked-out",
+        ", ".join(table.qualified for table in planned.scope.tables),
+        f"other sessions held their locks through {order.patience.attempts} attempts; nothing was changed.",
+        "end the sessions named above, or wait for them, then clear the task swap.",
+    )
+
+
+class _CatalogueChangedError(Exception):
+    """Somebody changed a swapped table between the plan and the lock."""
+
+
+def _open_to_owners(connection: psycopg.Connection, found: Scope, backup_schema: str) -> None:
+    """A table keeps its owner, and PostgreSQL wants that owner to be allowed to create where the table is."""
+    for row in catalog.rows(
+        connection, "owner_grants", outgoing=found.outgoing, schemas=[backup_schema, found.incoming_schema]
+    ):
+        connection.execute(row["statement"])
+
+
+def _probe(connection: psycopg.Connection, planned: Plan, order: Order) -> None:
+    """Try the locks once for an instant, before doing work that a failed attempt would throw away."""
+    if not order.merge:
+        return
+    with connection.transaction(force_rollback=True):
+        locks.take(connection, planned.locks)
+
+
+def _transaction(
+    connection: psycopg.Connection, order: Order, planned: Plan, attempt: int, log: Log, observer: Observer | None
+) -> ledger.Entry:
+    with connection.transaction():
+        connection.execute(
+            "select set_config('idle_in_transaction_session_timeout', %s, true), "
+            "set_config('check_function_bodies', 'off', true), set_config('row_security', 'off', true), "
+            "set_config('timezone', 'UTC', true)",
+            (f"{_IDLE_IN_TRANSACTION_MS}ms",),
+        )
+        _require_alone(connection)
+        began = _now(connection)
+        seen = _freeze_staged(connection, order)
+        approved = approval.consume(connection, order.run, order.action, seen)
+        _require_drift_allowed(connection, order, planned.scope)
+        bulk, since = carry(connection, order.run, planned.scope, order.since, order.except_xid)
+        for path in order.merge:
+            connection.execute(files.statement(path), {"run": order.run})
+        locks.take(connection, planned.locks)
+        locked_at = _now(connection)
+        if observer:
+            observer.at("locked")
+        before = inventory.take(connection, planned.names)
+        if before != planned.before:
+            raise _CatalogueChangedError
+        _require_no_older_transaction(connection, order)
+        _run(connection, planned.ahead, observer)
+        rest, _ = carry(connection, order.run, planned.scope, since, order.except_xid)
+        _run(connection, planned.after, observer)
+        proof.require_parity(before, inventory.take(connection, planned.names))
+        proof.require_nothing_left_behind(connection, order.backup_schema)
+        _require_checks(connection, order)
+        ledger.write(
+            connection,
+            run=order.run,
+            migration=order.migration,
+            action=order.action,
+            undoes=order.undoes,
+            backup_schema=order.backup_schema,
+            fingerprint=seen,
+            approval_id=approved.approval_id,
+            approved_by=approved.approved_by,
+            started_at=began,
+            locked_at=locked_at,
+            attempts=attempt,
+            tables=_describe(planned.scope),
+            carried=total(bulk, rest),
+            report=_report(planned),
+        )
+        if observer:
+            observer.at("recorded")
+    entry = ledger.find(connection, order.run)
+    assert entry is not None
+    held = (entry.recorded_at - entry.locked_at).total_seconds() * 1000
+    log(f"swapped {len(planned.scope.tables)} tables: clients waited at most {held:.0f} ms, attempt {attempt}")
+    _log_carried(entry.carried, log)
+    return entry
+
+
+def _log_carried(carried: list[dict[str, Any]], log: Log) -> None:
+    for count in carried:
+        log(
+            f"  {count['table_name']} {count['operation']}: {count['carried']} carried, "
+            f"{count['already_gone']} already gone, {count['quarantined']} in quarantine"
+        )
+
+
+def _now(connection: psycopg.Connection) -> Any:
+    row = connection.execute("select clock_timestamp()").fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _require_alone(connection: psycopg.Connection) -> None:
+    row = connection.execute("select pg_try_advisory_xact_lock(%s)", (ledger.SWAP_LOCK,)).fetchone()
+    if row != (True,):
+        raise CutoverError(
+            "swap.another-run",
+            "this database",
+            "another run is swapping or rolling back at this moment.",
+            "wait for it to end, then clear the task.",
+        )
+
+
+def _freeze_staged(connection: psycopg.Connection, order: Order) -> str:
+    """Lock the incoming tables against change and compute the fingerprint again. No production lock is held yet."""
+    names = sql.SQL(", ").join(sql.Identifier(order.incoming_schema, name) for name in order.fingerprinted)
+    if order.fingerprinted:
+        connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(names))
+    staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted)
+    return fingerprint.combine(staged, order.evidence)
+
+
+def _require_drift_allowed(connection: psycopg.Connection, order: Order, found: Scope) -> None:
+    waiting = capture.pending(connection, found.outgoing, order.since, order.except_xid)
+    limit = 0 if order.on_drift == "refuse" else order.carry_limit
+    if waiting > limit:
+        raise CutoverError(
+            "swap.drift",
+            ", ".join(table.qualified for table in found.tables),
+            f"{waiting} production writes were captured since the freeze, and at most {limit} may be carried "
+            f"(on_drift={order.on_drift}, carry_limit={order.carry_limit}).",
+            "start a new run, which freezes them in; or allow them with on_drift=carry and a higher carry_limit.",
+        )
+
+
+def _require_no_older_transaction(connection: psycopg.Connection, order: Order) -> None:
+    older = catalog.rows(connection, "older_transactions", staged_xid=order.staged_xid)
+    if older:
+        first = older[0]
+        raise psycopg.errors.LockNotAvailable(
+            f"pid {first['pid']} of {first['user']} has a snapshot older than the staged rows and would read empty "
+            f"tables ({first['age']}: {first['query']})"
+        )
+
+
+def _require_checks(connection: psycopg.Connection, order: Order) -> None:
+    for path in order.checks:
+        failed = connection.execute(files.statement(path), {"run": order.run}).fetchall()
+        if failed:
+            raise CutoverError(
+                "swap.check-failed",
+                path,
+                f"inside the transaction it found {len(failed)} rows, the first being {failed[0]}; nothing was changed.",
+                "run the migration again; if it comes back, read the check's own comment.",
+            )
+
+
+def _describe(found: Scope) -> list[dict[str, Any]]:
+    return [{"schema": t.schema, "name": t.name, "outgoing": t.outgoing, "incoming": t.incoming} for t in found.tables]
+
+
+def _report(planned: Plan) -> dict[str, Any]:
+    return {
+        "inventory": planned.before.hash,
+        "facts": len(planned.before.facts),
+        "validate": planned.validate,
+        "refresh": [d.name for d in planned.scope.dependents if d.kind == "materialized view"],
+        "statements": [[s.step, s.object, s.text] for s in planned.ahead + planned.after],
+        "watched": {"relations": list(planned.names.relations), "functions": list(planned.names.functions)},
+    }
+
+
+def finish(connection: psycopg.Connection, entry: ledger.Entry, log: Log) -> None:
+    """What may wait until after the lock, each step in its own transaction and safe to repeat.
+
+    Validates the foreign keys, frees live tables from the backup's foreign keys, refreshes the materialized
+    views that read through other views, and stores the certificate. ``connection`` is in autocommit.
+    """
+    connection.execute("set search_path = ''")
+    connection.execute("set lock_timeout = '2s'")
+    done: list[str] = []
+    for query, parameters in (
+        ("to_validate", {"constraints": entry.report["validate"]}),
+        ("backup_foreign_keys", {"backup_schema": entry.backup_schema}),
+        ("to_refresh", {"views": entry.report["refresh"]}),
+    ):
+        for row in catalog.rows(connection, query, **parameters):
+            _with_patience(connection, row["statement"], log)
+            done.append(row["statement"])
+    names = inventory.Watched(tuple(entry.report["watched"]["relations"]), tuple(entry.report["watched"]["functions"]))
+    certificate = proof.certify(
+        connection, entry.run, entry.backup_schema, entry.report["validate"], inventory.take(connection, names), done
+    )
+    if certificate["left_behind"] or certificate["not_validated"]:
+        raise CutoverError(
+            "verify.certificate",
+            entry.run,
+            f"after the {entry.action}, these still refer to the backup: {certificate['left_behind']}; these are "
+            f"not validated: {certificate['not_validated']}.",
+            "drop or re-create the objects named, then clear the task.",
+        )
+    log(
+        f"certificate: nothing outside {entry.backup_schema} refers to an old table; {len(done)} steps done after the lock"
+    )
+
+
+def _with_patience(connection: psycopg.Connection, statement: str, log: Log) -> None:
+    patience = Patience()
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            connection.execute(statement.encode())
+            return
+        except locks.GAVE_UP as error:
+            if attempt == patience.attempts:
+                raise
+            log(f"{statement}: {str(error).splitlines()[0]}, trying again")
+            time.sleep(patience.pause(attempt))

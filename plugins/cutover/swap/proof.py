@@ -1,0 +1,70 @@
+"""Proof that a swap changed nothing but the rows: parity inside the transaction, a certificate after it."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from cutover import catalog
+from cutover.errors import CutoverError
+from cutover.swap.inventory import Difference, Inventory
+
+
+class ParityError(CutoverError):
+    """The catalogue after the swap is not, by name, what it was before. The transaction rolls back."""
+
+    def __init__(self, differences: list[Difference]) -> None:
+        self.differences = differences
+        first = differences[0]
+        super().__init__(
+            "swap.parity",
+            f"{first.kind} {first.object}",
+            f"{len(differences)} catalogue facts would differ after the swap; nothing was changed. The first:\n"
+            f"    before: {first.before}\n    after:  {first.after}",
+            "report this object kind; until it is handled, drop it for the time of the swap.",
+        )
+
+
+def require_parity(before: Inventory, after: Inventory) -> None:
+    """Raise ParityError unless both inventories hold the same facts by name."""
+    differences = before.compare(after)
+    if differences:
+        raise ParityError(differences)
+
+
+def left_behind(connection: psycopg.Connection, backup_schema: str) -> list[dict[str, str]]:
+    """Objects outside the backup that still refer to a table in it."""
+    return [dict(row) for row in catalog.rows(connection, "left_behind", backup_schema=backup_schema)]
+
+
+def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: str) -> None:
+    """Raise CutoverError ``swap.left-behind``, inside the transaction, if something still points at yesterday."""
+    found = left_behind(connection, backup_schema)
+    if found:
+        raise CutoverError(
+            "swap.left-behind",
+            found[0]["object"],
+            f"it would refer to the old table {found[0]['refers_to']} ({len(found)} such objects); nothing was changed.",
+            "run the swap again: an object made after the plan is found by the next one.",
+        )
+
+
+def certify(
+    connection: psycopg.Connection,
+    run: str,
+    backup_schema: str,
+    constraints: list[str],
+    inventory: Inventory,
+    done: list[str],
+) -> dict[str, object]:
+    """Store the certificate of a run: what still refers to the backup (nothing), what is not validated (nothing)."""
+    behind = left_behind(connection, backup_schema)
+    waiting = [row["object"] for row in catalog.rows(connection, "to_validate", constraints=constraints)]
+    connection.execute(
+        "insert into cutover.certificate (run, left_behind, not_validated, inventory_hash, done) "
+        "values (%s, %s, %s, %s, %s) on conflict (run) do update set issued_at = excluded.issued_at, "
+        "left_behind = excluded.left_behind, not_validated = excluded.not_validated, "
+        "inventory_hash = excluded.inventory_hash, done = excluded.done",
+        (run, Jsonb(behind), Jsonb(waiting), inventory.hash, Jsonb(done)),
+    )
+    return {"left_behind": behind, "not_validated": waiting, "inventory": inventory.hash, "done": done}

@@ -1,0 +1,110 @@
+"""Which tables take part in a swap, where they come from and go to, and what is bound to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from cutover import catalog
+
+
+@dataclass(frozen=True)
+class SwappedTable:
+    """One table of the set. ``outgoing`` and ``incoming`` are oids; None where there is no such table.
+
+    Without ``outgoing`` the table is new; without ``incoming`` it disappears into the backup.
+    """
+
+    schema: str
+    name: str
+    outgoing: int | None
+    incoming: int | None
+
+    @property
+    def qualified(self) -> str:
+        """The production name, quoted where it must be."""
+        return sql.Identifier(self.schema, self.name).as_string()
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """An object bound to a swapped table by identity: it would follow the old table into the backup."""
+
+    kind: str
+    oid: int
+    name: str
+    binding: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A set of tables with all that is bound to it, read from the catalogue at one moment.
+
+    ``tables`` stand in foreign-key order, parents first. ``merged`` are live tables that receive rows and are
+    never replaced (their oids). Rows come from ``incoming_schema`` and go to ``backup_schema``.
+    """
+
+    tables: tuple[SwappedTable, ...]
+    merged: tuple[int, ...]
+    incoming_schema: str
+    backup_schema: str
+    dependents: tuple[Dependent, ...] = field(default=())
+
+    @property
+    def outgoing(self) -> list[int]:
+        """Oids of the production tables that move out."""
+        return [table.outgoing for table in self.tables if table.outgoing is not None]
+
+    @property
+    def replaced(self) -> list[int]:
+        """Oids of the production tables that have a successor."""
+        return [table.outgoing for table in self.tables if table.outgoing is not None and table.incoming is not None]
+
+    @property
+    def disappearing(self) -> list[int]:
+        """Oids of the production tables without a successor."""
+        return [table.outgoing for table in self.tables if table.outgoing is not None and table.incoming is None]
+
+    def bound(self, kind: str, binding: str | None = None) -> list[int]:
+        """Oids of the dependents of one kind (and binding), lowest first."""
+        return [d.oid for d in self.dependents if d.kind == kind and binding in (None, d.binding)]
+
+
+def read(
+    connection: psycopg.Connection,
+    tables: Sequence[tuple[str, str]],
+    *,
+    incoming_schema: str,
+    backup_schema: str,
+    merged: Iterable[tuple[str, str]] = (),
+) -> Scope:
+    """Read the scope of the given (schema, table) names from the live catalogue.
+
+    Names in ``incoming_schema`` are the tables' own. Leaves the session's search_path empty, so that every
+    definition read afterwards names its objects in full.
+    """
+    connection.execute("set search_path = ''")
+    swapped = tuple(
+        SwappedTable(
+            schema,
+            name,
+            _oid(connection, sql.Identifier(schema, name)),
+            _oid(connection, sql.Identifier(incoming_schema, name)),
+        )
+        for schema, name in tables
+    )
+    outgoing = [table.outgoing for table in swapped if table.outgoing is not None]
+    dependents = tuple(Dependent(**row) for row in catalog.rows(connection, "dependents", tables=outgoing))
+    merged_oids = tuple(
+        oid for schema, name in merged if (oid := _oid(connection, sql.Identifier(schema, name))) is not None
+    )
+    return Scope(swapped, merged_oids, incoming_schema, backup_schema, dependents)
+
+
+def _oid(connection: psycopg.Connection, name: sql.Identifier) -> int | None:
+    found = connection.execute("select to_regclass(%s)::oid", (name.as_string(),)).fetchone()
+    return None if found is None or found[0] is None else int(found[0])
