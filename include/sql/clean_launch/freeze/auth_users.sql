@@ -1,0 +1,10 @@
+-- Who has an account. Only what tells accounts apart: passwords and tokens never leave auth.users.
+create table input.auth_users as
+select
+    id,
+    email,
+    created_at,
+    last_sign_in_at,
+    coalesce(is_sso_user, false) as is_sso_user,
+    deleted_at
+from auth.users;

@@ -1,0 +1,59 @@
+-- One profile per customer. What only production knows comes from the person's current row, and where that lacks it
+-- from the profile of another account of the same person.
+insert into staging.unified_profiles (
+    id,
+    email,
+    first_name,
+    last_name,
+    phone,
+    tags,
+    acquisition_source,
+    status,
+    membership_level_id,
+    admin_metadata,
+    systemeio_id,
+    systemeio_tags,
+    api_source,
+    created_at,
+    updated_at
+)
+with known as (
+    select
+        account.email_key,
+        (array_agg(p.first_name order by account.place) filter (where p.first_name is not null))[1] as first_name,
+        (array_agg(p.last_name order by account.place) filter (where p.last_name is not null))[1] as last_name,
+        (array_agg(p.phone order by account.place) filter (where nullif(btrim(p.phone), '') is not null))[1] as phone,
+        (array_agg(p.status order by account.place))[1] as status,
+        (array_agg(p.membership_level_id order by account.place) filter (where p.membership_level_id is not null))[1]
+        as membership_level_id,
+        (
+            array_agg(p.admin_metadata order by account.place)
+            filter (where p.admin_metadata is not null and p.admin_metadata <> '{}')
+        )[1] as admin_metadata,
+        min(p.created_at) filter (where account.place = 1) as created_at,
+        max(p.updated_at) filter (where account.place = 1) as updated_at
+    from input.person_account as account
+    inner join input.unified_profiles as p on account.account_id = p.id
+    group by account.email_key
+)
+
+select
+    person.id,
+    person.email_key as email,
+    coalesce(customer.first_name, known.first_name) as first_name,
+    coalesce(customer.last_name, known.last_name) as last_name,
+    coalesce(customer.phone, known.phone) as phone,
+    customer.tags,
+    case when customer.contact_id is not null then 'systemeio' else 'xendit' end as acquisition_source,
+    coalesce(known.status, 'active') as status,
+    known.membership_level_id,
+    coalesce(known.admin_metadata, '{}') as admin_metadata,
+    customer.contact_id::text as systemeio_id,
+    customer.tags as systemeio_tags,
+    case when customer.contact_id is not null then 'systemeio' else 'xendit' end as api_source,
+    coalesce(known.created_at, customer.first_seen_at) as created_at,
+    -- never now(): a run over unchanged sources changes no row
+    greatest(known.updated_at, customer.last_seen_at) as updated_at
+from input.person as person
+inner join input.customer as customer on person.email_key = customer.email_key
+left join known on person.email_key = known.email_key

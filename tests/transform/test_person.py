@@ -1,0 +1,167 @@
+"""Who is a customer, and which account a customer has (business rules 1.2 and 1.4, users)."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.clean_launch_world import NAMESPACE, RUN, World, at
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("ana@example.com", "ana@example.com"),
+        ("  Ana@Example.COM ", "ana@example.com"),
+        ("x" * 308 + "@example.com", "x" * 308 + "@example.com"),
+        (None, None),
+        ("", None),
+        ("   ", None),
+        ("no-at-sign.example.com", None),
+        ("two@@ats.example.com", None),
+        ("two@ats@example.com", None),
+        ("inner space@example.com", None),
+        ("tab\t@example.com", None),
+        ("no-break\u00a0space@example.com", None),
+        ("x" * 309 + "@example.com", None),
+    ],
+)
+def test_an_email_key_is_lower_case_without_outer_blanks_or_nothing(
+    world: World, address: str | None, key: str | None
+) -> None:
+    assert world.row("select cutover.email_key(%s) as key", address) == {"key": key}
+
+
+def test_the_payer_of_a_paid_or_settled_invoice_of_any_product_is_a_customer(world: World) -> None:
+    world.invoice("paid@example.com", "PAID")
+    world.invoice("settled@example.com", "SETTLED", description="Something else")
+    world.invoice("expired@example.com", "EXPIRED")
+    world.invoice("pending@example.com", "PENDING")
+    world.transform()
+    assert [row["email"] for row in world.staged("users", "email")] == ["paid@example.com", "settled@example.com"]
+
+
+def test_a_contact_with_a_products_tag_is_a_customer_and_one_without_is_not(world: World) -> None:
+    world.contact("p2p@example.com", ["PaidP2P", "Newsletter"])
+    world.contact("canva@example.com", ["Canva"])
+    world.contact("other@example.com", ["Newsletter", "paidp2p", "CanvaWebinar"])
+    world.transform()
+    assert [row["email"] for row in world.staged("users", "email")] == ["canva@example.com", "p2p@example.com"]
+
+
+def test_a_new_customers_id_is_the_uuid5_of_the_email_key(world: World) -> None:
+    world.invoice(" Ana@Example.com")
+    world.transform()
+    user = world.only("users")
+    assert user["id"] == uuid.uuid5(NAMESPACE, "ana@example.com")
+    assert user["is_new"]
+    assert world.only("unified_profiles")["id"] == user["id"]
+
+
+def test_an_existing_account_with_the_same_key_in_another_spelling_keeps_its_id(world: World) -> None:
+    account = world.account("Ana@Example.com ")
+    world.invoice("ana@example.com")
+    world.transform()
+    assert (world.only("users")["id"], world.only("users")["is_new"]) == (account, False)
+
+
+def test_of_several_accounts_with_one_key_the_one_with_a_profile_is_taken_even_if_younger(world: World) -> None:
+    world.account("ana@example.com", created_at=at("2020-01-01"))
+    younger = world.account("Ana@example.com", created_at=at("2024-01-01"))
+    world.profile(younger, "ana@example.com")
+    world.invoice("ana@example.com")
+    world.transform()
+    assert world.only("users")["id"] == younger
+
+
+def test_of_several_accounts_without_a_profile_the_oldest_is_taken(world: World) -> None:
+    world.account("ANA@example.com", created_at=at("2023-01-01"))
+    oldest = world.account("ana@example.com", created_at=at("2020-01-01"))
+    world.account("Ana@example.com", created_at=at("2022-01-01"))
+    world.invoice("ana@example.com")
+    world.transform()
+    assert world.only("users")["id"] == oldest
+
+
+def test_a_deleted_account_and_one_of_single_sign_on_come_last(world: World) -> None:
+    world.account("ana@example.com", created_at=at("2020-01-01"), deleted_at=at("2021-01-01"))
+    world.account("Ana@example.com", created_at=at("2019-01-01"), is_sso_user=True)
+    living = world.account("ANA@example.com", created_at=at("2022-01-01"))
+    world.invoice("ana@example.com")
+    world.transform()
+    assert world.only("users")["id"] == living
+
+
+def test_an_account_made_by_an_earlier_launch_stays_with_the_person_who_changed_address_since(world: World) -> None:
+    derived = uuid.uuid5(NAMESPACE, "old@example.com")
+    world.account("new@example.com", id=derived)
+    world.invoice("old@example.com")
+    world.transform()
+    assert (world.only("users")["id"], world.only("users")["is_new"]) == (derived, False)
+
+
+def test_a_derived_id_that_now_belongs_to_another_customer_is_not_shared(world: World) -> None:
+    derived = uuid.uuid5(NAMESPACE, "old@example.com")
+    world.account("new@example.com", id=derived)
+    world.invoice("old@example.com")
+    world.invoice("new@example.com")
+    world.transform()
+    users = {row["email"]: row for row in world.staged("users")}
+    assert users["new@example.com"]["id"] == derived
+    assert users["old@example.com"]["id"] != derived
+    assert users["old@example.com"]["is_new"]
+
+
+def test_two_contacts_with_one_key_are_one_person_named_by_the_one_registered_first(world: World) -> None:
+    later = world.contact(
+        "ANA@example.com", ["Canva", "VIP"], first_name="Anna", surname="B", registered_at=at("2024-02-02")
+    )
+    first = world.contact(
+        "ana@example.com", ["Newsletter", "VIP"], first_name="Ana", phone_number="1", registered_at=at("2024-02-01")
+    )
+    world.transform()
+    profile = world.only("unified_profiles")
+    assert (profile["first_name"], profile["last_name"], profile["phone"]) == ("Ana", "B", "1")
+    assert profile["tags"] == profile["systemeio_tags"] == ["Canva", "Newsletter", "VIP"]
+    assert profile["systemeio_id"] == str(first)
+    lead = world.only("leads")
+    assert (lead["systemeio_id"], lead["merged_systemeio_ids"]) == (str(first), [str(later)])
+
+
+def test_an_unusable_address_rejects_the_row_whole_and_a_second_try_rejects_it_once(world: World) -> None:
+    contact = world.contact("nobody", ["Canva"])
+    invoice = world.invoice(None)
+    world.transform()
+    world.transform()
+    rejected = world.rows("select source, source_id, reason, source_row from cutover.rejects where run = %s", RUN)
+    assert rejected == [
+        {
+            "source": "systemeio_contacts",
+            "source_id": str(contact),
+            "reason": "invalid_email",
+            "source_row": {"id": contact, "email": "nobody"},
+        },
+        {
+            "source": "xendit_invoices",
+            "source_id": invoice,
+            "reason": "invalid_email",
+            "source_row": {"id": invoice, "payer_email": None, "status": "PAID"},
+        },
+    ]
+    assert world.staged("users") == []
+
+
+def test_the_customers_address_serves_where_the_invoice_has_no_payer_email(world: World) -> None:
+    world.invoice(None, customer={"email": "Ana@example.com", "given_names": "Ana", "surname": "Cruz"})
+    world.transform()
+    profile = world.only("unified_profiles")
+    assert (profile["email"], profile["full_name"]) == ("ana@example.com", "Ana Cruz")
+    assert profile["acquisition_source"] == "xendit"
+
+
+def test_rows_that_left_the_source_are_not_read(world: World) -> None:
+    world.contact("ana@example.com", ["Canva"], gone_at=at("2024-07-01"))
+    world.invoice("ben@example.com", gone_at=at("2024-07-01"))
+    world.transform()
+    assert world.staged("users") == world.staged("leads") == []
