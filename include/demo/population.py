@@ -21,6 +21,7 @@ P2P = "p2p_course"
 CANVA = "canva_ebook"
 OTHER = "unattributed"
 PRODUCTS = (P2P, CANVA, OTHER)
+_SHORT = {P2P: "p2p", CANVA: "canva", OTHER: "other"}
 
 TAG_OF = {P2P: "PaidP2P", CANVA: "Canva"}
 AFFILIATE_TAG = "Affiliate"
@@ -144,7 +145,7 @@ class Profile:
 
     def count(self, status: str, product: str) -> int:
         """Invoices of one status (``repeats``, ``settled``, ``expired``, ``pending``) and product."""
-        return int(getattr(self, f"{status}_{ {P2P: 'p2p', CANVA: 'canva', OTHER: 'other'}[product] }"))
+        return int(getattr(self, f"{status}_{_SHORT[product]}"))
 
     def paid_for(self, product: str) -> int:
         """PAID and SETTLED invoices of a product."""

@@ -1,0 +1,54 @@
+-- The roles of a hosted Supabase project, the owner of the application's tables, and the one that migrates.
+-- Roles belong to the cluster, not to the database, so they may be there already.
+do $$
+declare
+    wanted record;
+begin
+    for wanted in
+        select *
+        from (
+            values
+            ('anon', 'nologin noinherit'),
+            ('authenticated', 'nologin noinherit'),
+            ('service_role', 'nologin noinherit bypassrls'),
+            ('supabase_auth_admin', 'nologin noinherit createrole'),
+            ('app_owner', 'nologin'),
+            ('app', 'login noinherit'),
+            -- not a superuser; it reads auth.users, whose row-level security has no policy, so it bypasses that
+            ('cutover', 'login nosuperuser bypassrls')
+        ) as roles (name, options)
+    loop
+        if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
+            execute format('create role %I %s', wanted.name, wanted.options);
+        end if;
+    end loop;
+end
+$$;
+
+-- The simulated application connects as `app` and becomes whom the request's token names, as PostgREST does.
+grant anon, authenticated, service_role to app;
+grant app_owner to cutover;
+
+do $$
+begin
+    execute format('grant create on database %I to cutover, app_owner, supabase_auth_admin', current_database());
+end
+$$;
+
+create schema if not exists public;
+grant usage on schema public to anon, authenticated, service_role, supabase_auth_admin, app;
+grant usage, create on schema public to app_owner;
+
+-- As Supabase has it: whatever is created in public is open to the API's roles unless row-level security closes it.
+alter default privileges for role app_owner in schema public
+grant all on tables to anon, authenticated, service_role;
+alter default privileges for role app_owner in schema public
+grant all on sequences to anon, authenticated, service_role;
+alter default privileges for role app_owner in schema public
+grant all on functions to anon, authenticated, service_role;
+alter default privileges for role cutover in schema public
+grant all on tables to anon, authenticated, service_role;
+alter default privileges for role cutover in schema public
+grant all on sequences to anon, authenticated, service_role;
+alter default privileges for role cutover in schema public
+grant all on functions to anon, authenticated, service_role;
