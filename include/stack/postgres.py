@@ -29,6 +29,7 @@ SUPERUSER = "postgres"
 DEFAULT_VERSION = "18"
 _BIN_FOLDERS = {"16": "pginstall/bin", "18": "pginstall18/bin"}
 _OS_USER = "cutover-postgres"
+_TWINS = Path("/var/lib/cutover-postgres")
 
 # What a database of a few gigabytes on a small machine wants; logical, because publications are part of the job.
 _SETTINGS = {
@@ -86,6 +87,13 @@ def _reachable_by_others(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in [existing, *existing.parents])
 
 
+def _open_twin(path: Path) -> Path:
+    """The folder that stands for one that the service user cannot reach: root's, and kept over a restart."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    _TWINS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return _TWINS / digest
+
+
 def _service_user() -> pwd.struct_passwd:
     """The OS user that runs the server when we are root, which PostgreSQL refuses. Made on first use."""
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -131,26 +139,28 @@ class EmbeddedPostgres:
     def _move_within_reach(self) -> None:
         """Keep data, and if need be the binaries, where the service user can read them.
 
-        A checkout below /root or a mode-700 temporary folder is closed to it. The path then leads through a
-        link from ``home`` to a folder of the service user, named after the original, so that it is found again.
+        A checkout below /root or a mode-700 temporary folder is closed to it. What it needs then goes to a folder
+        of root's, named after the original, so that it is found again.
         """
         if not _reachable_by_others(self.home):
-            digest = hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:12]
-            elsewhere = Path(tempfile.gettempdir()).resolve() / f"cutover-postgres-{digest}"
-            elsewhere.mkdir(mode=0o755, exist_ok=True)
-            self.home = elsewhere
+            self.home = _open_twin(self.home)
         if not _reachable_by_others(self._bin):
-            version = self._run("postgres", "--version", as_service=False).stdout.split()[-1]
-            copy = Path(tempfile.gettempdir()).resolve() / f"cutover-postgres-{version}"
-            if not (copy / "bin" / "postgres").exists():
-                partial = Path(f"{copy}.{os.getpid()}")
-                shutil.copytree(self._bin.parent, partial, symlinks=True)
-                partial.chmod(0o755)
+            original = self._bin.parent
+            package = original.parent
+            twin = _open_twin(original)
+            if not (twin / package.name / original.name / "bin" / "postgres").exists():
+                partial = twin.with_name(f"{twin.name}.{os.getpid()}")
+                shutil.copytree(original, partial / package.name / original.name, symlinks=True)
+                libraries = package.with_name(f"{package.name}.libs")  # the binaries look for it beside the package
+                if libraries.exists():
+                    shutil.copytree(libraries, partial / libraries.name)
+                for folder in (partial, partial / package.name):
+                    folder.chmod(0o755)
                 try:
-                    partial.rename(copy)
+                    partial.rename(twin)
                 except OSError:  # another process was quicker; its copy is as good
                     shutil.rmtree(partial)
-            self._bin = copy / "bin"
+            self._bin = twin / package.name / original.name / "bin"
 
     @property
     def data(self) -> Path:
@@ -243,6 +253,11 @@ class EmbeddedPostgres:
         """Stop the server, ending its clients' sessions. Does nothing when it is down."""
         if self.is_running():
             self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.data))
+
+    def remove(self) -> None:
+        """Stop the server and delete its data."""
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def _initialise(self) -> None:
         if self.data.exists():

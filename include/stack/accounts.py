@@ -1,0 +1,110 @@
+"""The four accounts of the stack and what each may do; run as ``python -m stack.accounts`` in Airflow's environment.
+
+Airflow's own roles are too broad for this product: its User may trigger a run *and* answer its approval. So there are
+three roles of ours, each Airflow's Viewer plus what that person is for. One process migrates the database and makes
+roles and accounts, since importing Airflow costs more than all of that work.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account: its name, the role it gets, and in words what that lets it do."""
+
+    name: str
+    role: str
+    purpose: str
+
+
+ACCOUNTS = (
+    Account("operator", "Cutover operator", "triggers runs, clears tasks, sees everything"),
+    Account("reviewer", "Cutover reviewer", "answers approvals, sees everything, triggers nothing"),
+    Account("auditor", "Cutover auditor", "sees everything, changes nothing"),
+    Account("admin", "Admin", "may do everything"),
+)
+
+# Added to the permissions of Airflow's Viewer.
+_SEE_EVERYTHING = {
+    ("menu_access", "HITL Detail"),
+    ("menu_access", "XComs"),
+    ("can_read", "Audit Logs"),
+    ("can_read", "All Audit Logs"),
+    ("menu_access", "Audit Logs"),
+    ("can_read", "Plugins"),  # the UI asks for the list of plugins to know which pages to offer
+}
+_ROLES = {
+    "Cutover auditor": _SEE_EVERYTHING,
+    # Every change to something of a DAG asks for can_edit on the DAG too.
+    "Cutover reviewer": _SEE_EVERYTHING | {("can_edit", "DAGs"), ("can_edit", "HITL Detail")},
+    "Cutover operator": _SEE_EVERYTHING
+    | {
+        ("can_edit", "DAGs"),
+        ("can_create", "DAG Runs"),
+        ("can_edit", "DAG Runs"),
+        ("can_edit", "Task Instances"),
+        ("can_create", "Assets"),
+    },
+}
+
+
+def new_passwords() -> dict[str, str]:
+    """A random password for each account."""
+    return {account.name: secrets.token_urlsafe(12) for account in ACCOUNTS}
+
+
+def prepare(passwords: dict[str, str]) -> None:
+    """Bring the metadata database to Airflow's current schema, and roles and accounts to what is said above.
+
+    What is there already is kept; an account's password becomes the one given.
+    """
+    from airflow.utils import db
+
+    db.upgradedb()
+
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+    with get_application_builder() as builder:
+        security = builder.sm
+        security.sync_roles()
+        for name, permissions in _ROLES.items():
+            _set_role(security, name, permissions)
+        for account in ACCOUNTS:
+            _set_account(security, account, passwords[account.name])
+
+
+def _set_role(security: FabAirflowSecurityManagerOverride, name: str, extra: set[tuple[str, str]]) -> None:
+    """Give the role exactly the Viewer's permissions and the extra ones."""
+    role = security.find_role(name) or security.add_role(name)
+    wanted = set(security.VIEWER_PERMISSIONS) | extra
+    held = {(permission.action.name, permission.resource.name): permission for permission in role.permissions}
+    for action, resource in sorted(wanted - held.keys()):
+        security.add_permission_to_role(role, security.create_permission(action, resource))
+    for pair in sorted(held.keys() - wanted):
+        security.remove_permission_from_role(role, held[pair])
+
+
+def _set_account(security: FabAirflowSecurityManagerOverride, account: Account, password: str) -> None:
+    role = security.find_role(account.role)
+    user = security.find_user(username=account.name)
+    if user is None:
+        email = f"{account.name}@cutover.invalid"
+        security.add_user(account.name, account.name.capitalize(), "Cutover", email, role, password)
+        return
+    user.roles = [role]
+    security.update_user(user)
+    security.reset_password(user.id, password)
+
+
+if __name__ == "__main__":
+    prepare(json.loads(Path(sys.argv[1]).read_text()))

@@ -1,0 +1,163 @@
+"""Airflow's processes: the metadata database, the accounts, start, health and stop."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import requests
+from psycopg import sql
+
+from cutover.errors import CutoverError
+from stack import accounts
+from stack.processes import Processes
+from stack.settings import AIRFLOW_DATABASE, ROOT, Settings, kept_secrets
+
+# The scheduler and the triggerer need not serve logs: all processes share one file system.
+COMPONENTS = {
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+_IN_HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+
+
+def require_free_ports(ports: dict[str, int]) -> None:
+    """Raise CutoverError ``stack.port-taken`` if anybody listens on one of these; variable name -> port."""
+    for variable, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise CutoverError(
+                    "stack.port-taken",
+                    f"127.0.0.1:{port}",
+                    "another program listens there. Nothing was started.",
+                    f"stop that program, or choose another port: {variable}=<port> ./run ...",
+                ) from error
+
+
+class Airflow:
+    """The Airflow of one home. Starting what runs and stopping what does not are no errors."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.processes = Processes(settings.home, settings.logs)
+
+    def passwords(self) -> dict[str, str]:
+        """Account -> password, made at first use."""
+        made = accounts.new_passwords()
+        return kept_secrets(self.settings.passwords, {name: lambda name=name: made[name] for name in made})
+
+    def prepare(self) -> bool:
+        """Make the metadata database and the accounts, or bring them up to date; returns whether there was work.
+
+        PostgreSQL must run. A new database is prepared under another name and renamed when it is complete, so that
+        one killed half-way is never taken for whole. What it was prepared for is kept as its comment.
+        """
+        settings = self.settings
+        self.passwords()
+        state = self._wanted_state()
+        password = settings.secrets["airflow_database_password"]
+        with psycopg.connect(settings.postgres.dsn(), autocommit=True) as admin:
+            _ensure_role(admin, AIRFLOW_DATABASE, password)
+            found = admin.execute(
+                "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [AIRFLOW_DATABASE]
+            ).fetchone()
+            if found == (state,):
+                return False
+            self.processes.stop(["migration"])  # of a killed run: it would hold the database
+            if found:
+                self._migrate(AIRFLOW_DATABASE)
+            else:
+                partial = f"{AIRFLOW_DATABASE}_incomplete"
+                names = {"partial": sql.Identifier(partial), "final": sql.Identifier(AIRFLOW_DATABASE)}
+                admin.execute(sql.SQL("drop database if exists {partial} with (force)").format(**names))
+                admin.execute(sql.SQL("create database {partial} owner {final}").format(**names))
+                self._migrate(partial)
+                admin.execute(sql.SQL("alter database {partial} rename to {final}").format(**names))
+            admin.execute(
+                sql.SQL("comment on database {} is {}").format(sql.Identifier(AIRFLOW_DATABASE), sql.Literal(state))
+            )
+        return True
+
+    def _wanted_state(self) -> str:
+        sources = (ROOT / "requirements.txt", Path(accounts.__file__), self.settings.passwords)
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+
+    def _migrate(self, database: str) -> None:
+        environment = self.settings.airflow_environment("migration")
+        whole, _, _ = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].rpartition("/")
+        environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"{whole}/{database}"
+        process = self.processes.start(
+            "migration", [sys.executable, "-m", "stack.accounts", str(self.settings.passwords)], environment
+        )
+        code = process.wait()
+        if code != 0:
+            raise self._failure("migration", "preparing Airflow's database failed")
+
+    def start(self) -> None:
+        """Start the components that do not run, without waiting for them."""
+        self.settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        airflow = str(Path(sys.executable).with_name("airflow"))
+        for component, arguments in COMPONENTS.items():
+            self.processes.start(component, [airflow, *arguments], self.settings.airflow_environment(component))
+
+    def wait_until_healthy(self, timeout: float = 120, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Return when every component is healthy; ``tell`` hears what is still waited for.
+
+        Raises CutoverError ``stack.airflow-not-healthy`` with the end of the log of what ended or hangs.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            waiting = self.unhealthy()
+            if not waiting:
+                return
+            tell(", ".join(waiting))
+            for component in COMPONENTS:
+                if self.processes.leader(component) is None:
+                    raise self._failure(component, "it ended while starting")
+            if time.monotonic() > deadline:
+                raise self._failure(waiting[0], f"not healthy after {timeout:.0f} s")
+            time.sleep(0.25)
+
+    def unhealthy(self) -> list[str]:
+        """The components that do not report as healthy, by Airflow's own health endpoint."""
+        try:
+            answer = requests.get(f"{self.settings.url}/api/v2/monitor/health", timeout=5)
+            health = answer.json()
+        except (requests.RequestException, ValueError):
+            return list(COMPONENTS)
+        return [name for name, key in _IN_HEALTH.items() if (health.get(key) or {}).get("status") != "healthy"]
+
+    def is_running(self) -> bool:
+        """Whether all components have a process."""
+        members = self.processes.members()
+        return all(component in members for component in COMPONENTS)
+
+    def stop(self) -> int:
+        """Stop everything that this home's stack has started but PostgreSQL; returns how many processes."""
+        return self.processes.stop()
+
+    def _failure(self, component: str, why: str) -> CutoverError:
+        log = self.processes.log(component)
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
+        return CutoverError(
+            "stack.airflow-not-healthy",
+            component,
+            f"{why}. The end of {log}:\n{tail}",
+            "read the log above, then `./run down` and try again.",
+        )
+
+
+def _ensure_role(admin: psycopg.Connection, name: str, password: str) -> None:
+    exists = admin.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
+    verb = sql.SQL("alter" if exists else "create")
+    admin.execute(sql.SQL("{} role {} login password {}").format(verb, sql.Identifier(name), sql.Literal(password)))
