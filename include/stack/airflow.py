@@ -25,6 +25,7 @@ COMPONENTS = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+_STATE = "CUTOVER_STATE"
 _IN_HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
@@ -92,8 +93,25 @@ class Airflow:
         sources = (ROOT / "requirements.txt", Path(accounts.__file__), self.settings.passwords)
         return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
+    def environment(self) -> dict[str, str]:
+        """What the components get, with a digest of all that they would have to be restarted for."""
+        variables = self.settings.airflow_environment()
+        digest = hashlib.sha256((ROOT / "requirements.txt").read_bytes())
+        for path in sorted((ROOT / "plugins").rglob("*.py")):
+            digest.update(path.read_bytes())
+        for name in sorted(variables):
+            if name.startswith(("AIRFLOW", "CUTOVER_")):
+                digest.update(f"{name}={variables[name]}\n".encode())
+        return {**variables, _STATE: digest.hexdigest()}
+
+    def has_changed(self) -> bool:
+        """Whether a component runs with other settings, connections, plugins or packages than those of now."""
+        wanted = self.environment()[_STATE]
+        leaders = [self.processes.leader(component) for component in COMPONENTS]
+        return any(leader is not None and leader.environ().get(_STATE) != wanted for leader in leaders)
+
     def _migrate(self, database: str) -> None:
-        environment = self.settings.airflow_environment("migration")
+        environment = self.settings.airflow_environment()
         whole, _, _ = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].rpartition("/")
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"{whole}/{database}"
         process = self.processes.start(
@@ -108,7 +126,7 @@ class Airflow:
         self.settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
         airflow = str(Path(sys.executable).with_name("airflow"))
         for component, arguments in COMPONENTS.items():
-            self.processes.start(component, [airflow, *arguments], self.settings.airflow_environment(component))
+            self.processes.start(component, [airflow, *arguments], self.environment())
 
     def wait_until_healthy(self, timeout: float = 120, tell: Callable[[str], None] = lambda _: None) -> None:
         """Return when every component is healthy; ``tell`` hears what is still waited for.

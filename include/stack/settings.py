@@ -142,8 +142,8 @@ class Settings:
             )
         return found
 
-    def airflow_environment(self, component: str) -> dict[str, str]:
-        """The whole environment of one Airflow process.
+    def airflow_environment(self) -> dict[str, str]:
+        """The environment of every Airflow process.
 
         The caller's variables go through, so that any Airflow option can be set; what is below cannot be, because
         the processes would not find each other.
@@ -152,7 +152,7 @@ class Settings:
         inherited = {
             name: value
             for name, value in self.variables.items()
-            if name not in ("PYTHONDONTWRITEBYTECODE", "AIRFLOW_CONFIG")
+            if name not in ("PYTHONDONTWRITEBYTECODE", "AIRFLOW_CONFIG", MARKER, "CUTOVER_STATE")
         }
         defaults = {
             "AIRFLOW__CORE__PARALLELISM": "4",  # each is a process, and the default is 32
@@ -163,6 +163,7 @@ class Settings:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             "GX_ANALYTICS_ENABLED": "false",
+            "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Airflow's own, in every task log
         }
         required = {
             "AIRFLOW_HOME": str(self.airflow_home),
@@ -180,9 +181,9 @@ class Settings:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": dsn.replace("postgresql://", "postgresql+psycopg2://"),
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.airflow_home / "logs"),
             "CUTOVER_HOME": str(self.home),
+            "CUTOVER_INCLUDE": str(ROOT / "include"),
             # Without it Airflow's process titles overwrite the environment that `marker` is looked up in.
             "SPT_NOENV": "1",
-            MARKER: marker(component, self.home),
             # A proxy for the outside world must not get what goes over loopback.
             "NO_PROXY": ",".join(filter(None, [self.variables.get("NO_PROXY"), "127.0.0.1", "localhost"])),
         }

@@ -1,0 +1,314 @@
+"""A demonstration from trigger to end, watched through the REST API as a person would through the browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from cutover.errors import CutoverError
+from cutover.ledger import run_key
+from demo import checks
+from stack.accounts import ACCOUNTS
+from stack.deployment import Deployment
+from stack.progress import Console
+from stack.rest import Api, run_path
+from stack.settings import ROOT
+
+APPROVAL = "approve"
+# An answer that arrives before the scheduler has finished parking the task makes the task fail.
+SECONDS_BEFORE_ANSWER = 3.0
+_MARKS = {"success": ("✓", "green"), "failed": ("✗", "red"), "upstream_failed": ("·", "dim"), "skipped": ("·", "dim")}
+
+
+@dataclass
+class Demonstration:
+    """One migration shown on a running deployment."""
+
+    deployment: Deployment
+    migration: str
+    scale: int = 1
+    _operator: Api = field(init=False)
+
+    @property
+    def console(self) -> Console:
+        """Where to print."""
+        return self.deployment.console
+
+    def run(self, *, approve: bool) -> int:
+        """Trigger the migration, or go on with a run that is not finished; returns the exit status.
+
+        Stops at the approval, or with ``approve`` answers it as the reviewer, waits for the end and checks
+        production.
+        """
+        passwords = self.deployment.airflow.passwords()
+        self._operator = Api(self.deployment.settings.url, "operator", passwords["operator"])
+        self._wait_for_dag()
+        with psycopg.connect(self.deployment.production_admin_dsn()) as production:
+            before = checks.measure(production)
+        run_id = self._unfinished_run() or self._trigger()
+        watch = _Watch(self._operator, self.console, self.migration, run_id)
+        self.console.line(f"{self.migration}   {run_id}")
+        self.console.line(self.console.styled(f"{self._run_url(run_id)}", "dim"))
+        self.console.line()
+        state = watch.until_waiting_or_finished()
+        if state == "waiting" and not approve:
+            self._say_how_to_approve(run_id, watch)
+            return 0
+        if state == "waiting":
+            self._answer(run_id, watch, passwords["reviewer"])
+            state = watch.until_finished()
+        if state != "success":
+            watch.explain_failure(self._run_url(run_id))
+            return 1
+        return self._conclude(run_id, before, watch)
+
+    def _run_url(self, run_id: str) -> str:
+        return f"{self.deployment.settings.url}/{run_path(self.migration, run_id).replace('/dagRuns/', '/runs/')}"
+
+    def _wait_for_dag(self, timeout: float = 90) -> None:
+        """Until Airflow has read the DAG's file as it is now. Raises ``stack.no-dag`` with the import errors."""
+        processor = self.deployment.processes.leader("dag-processor")
+        started = processor.create_time() if processor else 0.0
+        deadline = time.monotonic() + timeout
+        self.console.status(f"waiting for Airflow to read the DAG {self.migration}")
+        while time.monotonic() < deadline:
+            path = f"dags/{self.migration}"
+            if self._operator.exists(path):
+                dag = self._operator.get(path)
+                if datetime.fromisoformat(dag["last_parsed_time"].replace("Z", "+00:00")).timestamp() >= started:
+                    if dag["is_paused"]:
+                        self._operator.patch(path, {"is_paused": False})
+                    return
+            errors = self._operator.get("importErrors")["import_errors"]
+            if errors:
+                trace = "\n".join(errors[0]["stack_trace"].strip().splitlines()[-6:])
+                raise CutoverError(
+                    "stack.no-dag",
+                    str(errors[0]["filename"]),
+                    f"Airflow cannot import it:\n{trace}",
+                    "mend the file; Airflow reads it again within 30 s.",
+                )
+            time.sleep(0.3)
+        raise CutoverError(
+            "stack.no-dag",
+            self.migration,
+            f"Airflow has not found this DAG in {timeout:.0f} s.",
+            f"see whether {ROOT / 'dags'} has its file, and read .local/logs/dag-processor.log.",
+        )
+
+    def _unfinished_run(self) -> str | None:
+        """The newest run that has not ended: a second one would only wait behind it."""
+        for state in ("running", "queued"):
+            found = self._operator.get(f"dags/{self.migration}/dagRuns", state=state, limit=1, order_by="-run_after")
+            for run in found["dag_runs"]:
+                self.console.line("Going on with the run that has not finished yet.")
+                return str(run["dag_run_id"])
+        return None
+
+    def _trigger(self) -> str:
+        body = {"logical_date": None, "conf": {}}
+        return str(self._operator.post(f"dags/{self.migration}/dagRuns", body)["dag_run_id"])
+
+    def _say_how_to_approve(self, run_id: str, watch: _Watch) -> None:
+        say, bold = self.console.line, lambda text: self.console.styled(text, "bold")
+        command = "./run demo --approve" + (f" {self.migration}" if self.migration != "clean_launch" else "")
+        say()
+        say(bold(f"Nothing has changed in production yet: {self.migration} waits for a person's approval."))
+        say()
+        say(f"  open       {self._run_url(run_id)}/tasks/{watch.approval}/required_actions")
+        say("  sign in    as reviewer; the one who triggered a run cannot approve it")
+        say("  click      read what will change, then Approve (or Reject: production stays as it is)")
+        say(f"  or run     {bold(command)}")
+        say()
+        self.say_accounts()
+
+    def say_accounts(self) -> None:
+        """Print where Airflow is, who can sign in, and how to stop."""
+        say_where(self.deployment)
+
+    def _answer(self, run_id: str, watch: _Watch, password: str) -> None:
+        remaining = SECONDS_BEFORE_ANSWER - watch.seconds_waiting()
+        self.console.status("approving as reviewer")
+        time.sleep(max(0.0, remaining))
+        reviewer = Api(self.deployment.settings.url, "reviewer", password)
+        path = f"{run_path(self.migration, run_id)}/taskInstances/{watch.approval}/-1/hitlDetails"
+        form = reviewer.get(path)
+        answer = {
+            "chosen_options": ["Approve"],
+            "params_input": {name: field["value"] for name, field in form["params"].items()},
+        }
+        reviewer.patch(path, answer)
+        self.console.line(f"  {'':<11}{self.console.styled('approved by reviewer', 'yellow')}")
+
+    def _conclude(self, run_id: str, before: checks.Measured, watch: _Watch) -> int:
+        say, bold = self.console.line, lambda text: self.console.styled(text, "bold")
+        run = run_key(self.migration, run_id)
+        with psycopg.connect(self.deployment.production_admin_dsn()) as production:
+            after = checks.measure(production)
+            balances = checks.balances(production, run)
+            results = checks.check(production, run, before, self.scale)
+        say()
+        say(bold("Every source row is accounted for"))
+        self.console.table(
+            ("source", "read", "staged", "merged", "left out", "rejected", "remainder"),
+            [(b.source, b.read, b.staged, b.merged, b.left_out, b.rejected, b.remainder) for b in balances],
+        )
+        say()
+        say(bold("Production"))
+        self.console.table(("table", "before", "after", "change"), [_change(before, after, name) for name in after.counts])
+        say()
+        say(bold("Checks"))
+        width = max(len(result.name) for result in results)
+        for result in results:
+            mark = self.console.styled("✓", "green") if result.holds else self.console.styled("✗", "red")
+            expected = "" if result.holds else f"   expected {result.expected}"
+            say(f"  {mark} {result.name:<{width}}  {result.found:>7}{expected}")
+        say()
+        failed = sum(not result.holds for result in results)
+        if failed:
+            say(bold(f"Production is not what it should be: {failed} of {len(results)} checks fail."))
+            return 1
+        say(bold(f"Production is what it should be: {len(results)} checks hold ({watch.seconds():.0f} s)."))
+        say()
+        self.say_accounts()
+        return 0
+
+
+def say_where(deployment: Deployment) -> None:
+    """Print where Airflow is, who can sign in, where the passwords are, and how to stop."""
+    say, settings = deployment.console.line, deployment.settings
+    say(f"  Airflow    {settings.url}")
+    for number, account in enumerate(ACCOUNTS):
+        say(f"  {'accounts' if number == 0 else '':<11}{account.name:<10}{account.purpose}")
+    say(f"  passwords  {_short(settings.passwords)}")
+    say("  look       ./run dsn production        stop       ./run down")
+
+
+def _short(path: Any) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def _change(before: checks.Measured, after: checks.Measured, name: str) -> tuple[str, str | int, str | int, str]:
+    old, new = before.counts[name], after.counts[name]
+    return (
+        name,
+        "-" if old is None else old,
+        "-" if new is None else new,
+        "" if new is None else f"{new - (old or 0):+,}",
+    )
+
+
+class _Watch:
+    """Prints each task of a run as it ends."""
+
+    def __init__(self, api: Api, console: Console, dag_id: str, run_id: str) -> None:
+        self._api = api
+        self._console = console
+        self._path = run_path(dag_id, run_id)
+        self._printed: set[tuple[str, int]] = set()
+        self._phase = ""
+        self._started = time.monotonic()
+        self._waiting_since: float | None = None
+        self._said_at = time.monotonic()
+        self.approval = APPROVAL
+
+    def seconds(self) -> float:
+        """Since watching began."""
+        return time.monotonic() - self._started
+
+    def seconds_waiting(self) -> float:
+        """Since the approval was first seen to wait."""
+        return time.monotonic() - self._waiting_since if self._waiting_since else 0.0
+
+    def until_waiting_or_finished(self) -> str:
+        """``waiting`` when the approval waits, else the run's final state."""
+        return self._until(stop_at_approval=True)
+
+    def until_finished(self) -> str:
+        """The run's final state, success or failed."""
+        return self._until(stop_at_approval=False)
+
+    def _until(self, *, stop_at_approval: bool) -> str:
+        while True:
+            # the run's state first: when it is final, so are the tasks that are asked for afterwards
+            state = str(self._api.get(self._path)["state"])
+            tasks = self._api.get(f"{self._path}/taskInstances", limit=1000)["task_instances"]
+            self._print_ended(tasks)
+            waiting = [task for task in tasks if task["state"] == "awaiting_input"]
+            if stop_at_approval and waiting:
+                self.approval = waiting[0]["task_id"]
+                self._waiting_since = time.monotonic()
+                self._console.status("")
+                return "waiting"
+            if state in ("success", "failed"):
+                self._console.status("")
+                return state
+            self._say_what_runs(tasks)
+            time.sleep(0.5)
+
+    def _print_ended(self, tasks: Sequence[dict[str, Any]]) -> None:
+        ended = [task for task in tasks if task["state"] in _MARKS and _key(task) not in self._printed]
+        for task in sorted(ended, key=lambda task: (task["end_date"] or "", task["task_id"])):
+            self._printed.add(_key(task))
+            mark, style = _MARKS[task["state"]]
+            phase, _, name = task["task_id"].rpartition(".")
+            # a task outside any group is a phase of its own
+            phase, name = (phase, name) if phase else (name, name)
+            if task["map_index"] >= 0:
+                name += f" [{task.get('rendered_map_index') or task['map_index']}]"
+            shown = "" if phase == self._phase else phase
+            self._phase = phase
+            took = f"{task['duration']:7.1f} s" if task["duration"] is not None and task["start_date"] else ""
+            state = "" if task["state"] == "success" else f"   {task['state'].replace('_', ' ')}"
+            self._console.line(f"  {shown:<11}{self._console.styled(mark, style)} {name:<44}{took}{state}")
+
+    def _say_what_runs(self, tasks: Sequence[dict[str, Any]]) -> None:
+        running = sorted((task for task in tasks if task["state"] == "running"), key=lambda task: task["start_date"] or "")
+        if not self._console.live or not running or time.monotonic() - self._said_at < 1:
+            return
+        self._said_at = time.monotonic()
+        oldest = running[0]
+        others = f" and {len(running) - 1} more" if len(running) > 1 else ""
+        lines = [entry["event"] for entry in self._log(oldest) if not entry["event"].startswith("::")]
+        self._console.status(f"  {'':<11}… {oldest['task_id']}{others}   {lines[-1] if lines else ''}".splitlines()[0])
+
+    def _log(self, task: dict[str, Any]) -> list[dict[str, Any]]:
+        path = f"{self._path}/taskInstances/{task['task_id']}/logs/{max(1, task['try_number'])}"
+        try:
+            content = self._api.get(path, map_index=task["map_index"])["content"]
+        except CutoverError:
+            return []  # nothing written yet
+        return [entry for entry in content if isinstance(entry, dict) and entry.get("event")]
+
+    def explain_failure(self, url: str) -> None:
+        """Print what failed and why, in the words of its log."""
+        tasks = self._api.get(f"{self._path}/taskInstances", limit=1000)["task_instances"]
+        say = self._console.line
+        for task in [task for task in tasks if task["state"] == "failed"]:
+            say()
+            say(self._console.styled(f"{task['task_id']} failed", "red") + f" (try {task['try_number']}):")
+            for line in _reason(self._log(task)):
+                say(f"  {line}")
+        say()
+        say(f"The run failed. Its tasks and logs: {url}")
+
+
+def _key(task: dict[str, Any]) -> tuple[str, int]:
+    return str(task["task_id"]), int(task["map_index"])
+
+
+def _reason(log: Sequence[dict[str, Any]]) -> list[str]:
+    """The message of the exception that ended the task, else the last lines of its log."""
+    for entry in reversed(log):
+        details = entry.get("error_detail")
+        if details:
+            last = details[-1]
+            value = str(last.get("exc_value", "")).strip()
+            # our own errors say all that there is to say; of others the class tells something
+            return (value if value.startswith("[") else f"{last.get('exc_type', '')}: {value}").splitlines()
+    return [str(entry["event"]) for entry in log][-8:]
