@@ -43,7 +43,8 @@ create table auth.identities (
     identity_data jsonb not null, provider text not null, created_at timestamptz, updated_at timestamptz,
     unique (provider_id, provider)
 );
-create table public.courses (id uuid primary key, title text);
+create table public.courses (id uuid primary key, title text, product_type text unique);
+insert into public.courses values ('c0000000-0000-4000-8000-000000000001', 'Papers to Profits', 'p2p_course');
 create table public.membership_levels (id uuid primary key, name text);
 """
 

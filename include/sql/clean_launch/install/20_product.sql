@@ -16,8 +16,19 @@ create table if not exists cutover.product (
     constraint product_type_is_a_name check (product_type ~ '^[a-z][a-z0-9_]*$' and product_type <> 'unattributed')
 );
 
-insert into cutover.product (product_type, priority, description_pattern, tag, manual_price)
-values
-('p2p_course', 10, '%papers to profits%', 'PaidP2P', 800),
-('canva_ebook', 20, '%canva%', 'Canva', null)
+insert into cutover.product (product_type, priority, description_pattern, tag, manual_price, course_id)
+select
+    known.product_type,
+    known.priority,
+    known.description_pattern,
+    known.tag,
+    known.manual_price,
+    -- a course made or renamed later is entered by hand
+    course.id as course_id
+from (
+    values
+    ('p2p_course', 10, '%papers to profits%', 'PaidP2P', 800.00),
+    ('canva_ebook', 20, '%canva%', 'Canva', null)
+) as known (product_type, priority, description_pattern, tag, manual_price)
+left join public.courses as course on known.product_type = course.product_type
 on conflict do nothing;

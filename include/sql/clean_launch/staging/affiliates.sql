@@ -9,6 +9,7 @@ create table staging.affiliates (
     updated_at timestamptz default now(),
     constraint affiliates_pkey primary key (id),
     constraint affiliates_user_id_key unique (user_id),
+    constraint affiliates_commission_rate_check check (commission_rate between 0 and 1),
     constraint affiliates_user_id_fkey foreign key (user_id)
     references staging.unified_profiles (id) on delete cascade
 );
