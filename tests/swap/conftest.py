@@ -28,10 +28,10 @@ def make_roles(server: EmbeddedPostgres) -> None:
             "authenticated": "nologin",
             "service_role": "nologin bypassrls",
             "app_owner": "nologin",
-            "app": f"login password '{PASSWORD}'",
+            "app": f"login bypassrls password '{PASSWORD}'",
             "cutover": f"login bypassrls password '{PASSWORD}'",
         }.items():
-            if not admin.execute("select from pg_roles where rolname = %s", (role,)).fetchone():
+            if not admin.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
                 admin.execute(sql.SQL("create role {} ").format(sql.Identifier(role)))
             admin.execute(sql.SQL("alter role {} " + attributes).format(sql.Identifier(role)))
         admin.execute("grant app_owner to cutover")

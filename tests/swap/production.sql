@@ -166,7 +166,7 @@ grant select, insert, update, references, trigger on auth.users to cutover;
 grant references, select, insert on auth.users to app_owner;
 grant select, insert, delete on auth.users to app;
 
-create publication changes for table public.orders where (status = 'paid'), public.profiles (id, email);
+create publication changes for table public.orders where (status = 'paid'), public.profiles (id, email) with (publish = 'insert');
 create publication mixed for table public.affiliates, public.courses;
 
 do $$

@@ -2,13 +2,211 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
+import pytest
+from cutover import ledger, rollback
+from cutover.errors import CutoverError
+from cutover.migration import Migration
+from cutover.swap.move import Observer
+
 from .conftest import Production
 
+MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
 
-def test_the_inventory_is_the_same_before_and_after(production: Production) -> None:
+
+def roll_back(production: Production, run: str, **policy: Any) -> ledger.Entry:
+    """Preview, approve and run the rollback of the newest entry."""
+    with production.connect() as connection:
+        entry = rollback.undoable(connection, "test")
+    planned = rollback.order(entry, MIGRATION, run, **policy)
+    rollback.preview(production.connect, planned)
+    production.approve(planned)
+    return rollback.roll_back(production.connect, planned, production.messages.append)
+
+
+def test_the_inventory_is_the_same_after_a_swap_a_rollback_and_its_rollback(production: Production) -> None:
     before = production.inventory()
-    order = production.prepare("r1")
-    entry = production.swap(order)
-    assert production.inventory().compare(before) == []
+    kinds = {kind for kind, _, _ in before.facts}
+    assert kinds == {
+        "relation", "column", "constraint", "index", "trigger", "policy", "rule", "view definition", "publication",
+        "statistics", "sequence", "function",
+    }  # fmt: skip
+    entry = production.swap(production.prepare("r1"))
+    assert before.compare(production.inventory()) == []
     assert entry.approved_by == "reviewer"
-    print("\n".join(production.messages))
+    roll_back(production, "b1")
+    assert before.compare(production.inventory()) == []
+    roll_back(production, "b2")
+    assert before.compare(production.inventory()) == []
+    production.swap(production.prepare("r2"))
+    assert before.compare(production.inventory()) == []
+
+
+def test_writes_between_freeze_and_swap_are_carried_column_by_column(production: Production) -> None:
+    since = production.freeze()
+    staged_xid = production.stage({
+        "profiles": "insert into staging.profiles (id, email, name, level_id, affiliate_id, settings, updated_at) "
+        "select id, email, 'Clean ' || name, level_id, affiliate_id, settings, updated_at from public.profiles",
+        "affiliates": "insert into staging.affiliates select * from public.affiliates",
+        "orders": "insert into staging.orders select * from public.orders where id <> md5('o207')::uuid",
+    })  # fmt: skip
+    with psycopg.connect(production.app_dsn) as app:
+        app.execute("update public.profiles set settings = '{\"a\": 1}' where email = 'person3@example.com'")
+        app.execute("insert into auth.users (id, email) values (md5('u-new')::uuid, 'new@example.com')")
+        app.execute("insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')")
+    with production.admin() as admin:
+        admin.execute("delete from public.orders where id = md5('o208')::uuid")
+        admin.execute("update public.orders set amount = 1 where id = md5('o207')::uuid")
+        admin.execute("update public.orders set status = 'refunded' where id = md5('o209')::uuid")
+    order = production.order("r1", since, staged_xid)
+    production.approve(order)
+    entry = production.swap(order)
+    assert production.value(
+        "select array[name, settings::text, shout] from public.profiles where email = 'person3@example.com'"
+    ) == ["Clean Person 3", '{"a": 1}', "CLEAN PERSON 3"]
+    assert production.value("select name from public.profiles where email = 'new@example.com'") == "New"
+    assert production.value("select count(*) from public.orders where id = md5('o208')::uuid") == 0
+    assert production.value("select status from public.orders where id = md5('o209')::uuid") == "refunded"
+    assert production.value("select new_row ->> 'amount' from cutover.quarantine where run = 'r1'") == "1.00"
+    assert production.value("select sqlstate from cutover.quarantine where run = 'r1'") == "02000"
+    assert {(c["table_name"], c["operation"]): c["carried"] for c in entry.carried} == {
+        ("profiles", "update"): 1, ("profiles", "insert"): 1, ("orders", "delete"): 1, ("orders", "update"): 1,
+    }  # fmt: skip
+
+
+def test_writes_after_the_swap_survive_its_rollback(production: Production) -> None:
+    production.swap(production.prepare("r1"))
+    with psycopg.connect(production.app_dsn) as app:
+        app.execute("insert into auth.users (id, email) values (md5('u-new')::uuid, 'new@example.com')")
+        app.execute("insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')")
+        app.execute("update public.profiles set name = 'Renamed' where email = 'person5@example.com'")
+        app.execute("delete from public.events where profile_id = md5('u11')::uuid")
+        app.execute("delete from auth.users where email = 'person11@example.com'")
+    roll_back(production, "b1")
+    assert production.value("select name from public.profiles where email = 'new@example.com'") == "New"
+    assert production.value("select name from public.profiles where email = 'person5@example.com'") == "Renamed"
+    assert production.value("select count(*) from public.profiles where email = 'person11@example.com'") == 0
+    assert production.value("select count(*) from auth.users as u where not exists "
+                            "(select from public.profiles as p where p.id = u.id)") == 0
+
+
+def test_a_second_call_finds_the_swap_done(production: Production) -> None:
+    order = production.prepare("r1")
+    first = production.swap(order)
+    again = production.swap(order)
+    assert again.entry == first.entry
+    assert production.value("select count(*) from cutover.ledger") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("update staging.orders set amount = amount + 1 where id = md5('o1')::uuid", "changed after the approval"),
+        ("alter table staging.orders alter column seat type bigint", "changed after the approval"),
+        ("update cutover.approvals set expires_at = now() - interval '1 s'", "expired"),
+        ("update cutover.approvals set decision = 'reject'", "rejected"),
+        ("update cutover.approvals set consumed_at = now(), consumed_by = 'x'", "was used"),
+        ("delete from cutover.approvals", "nobody has approved"),
+    ],
+)
+def test_what_was_not_approved_is_not_swapped(production: Production, change: str, reason: str) -> None:
+    order = production.prepare("r1")
+    before = production.inventory()
+    with production.admin() as admin:
+        admin.execute(change.encode())
+    with pytest.raises(CutoverError, match=reason) as raised:
+        production.swap(order)
+    assert raised.value.code == "swap.not-approved"
+    assert production.value("select count(*) from cutover.ledger") == 0
+    assert before.compare(production.inventory()) == []
+
+
+def test_rows_outside_that_would_be_orphaned_stop_the_swap(production: Production) -> None:
+    since = production.freeze()
+    load = {
+        "profiles": "insert into staging.profiles (id, email, name) select id, email, name from public.profiles",
+        "orders": "insert into staging.orders select * from public.orders where id <> md5('o1')::uuid",
+    }
+    order = production.order("r1", since, production.stage(load))
+    production.approve(order)
+    with pytest.raises(CutoverError, match="rows of public.refunds:refunds_order_id_fkey") as raised:
+        production.swap(order)
+    assert raised.value.code == "swap.orphans"
+    assert production.value("select to_regclass('public.orders') is not null") is True
+
+
+def test_parity_stops_a_swap_that_would_lose_something(production: Production) -> None:
+    order = production.prepare("r1")
+
+    class Saboteur(Observer):
+        def at(self, moment: str) -> None:
+            if moment == "planned":
+                with production.admin() as admin:
+                    admin.execute("drop index staging.orders_lower_idx")
+
+    before = production.inventory()
+    with pytest.raises(CutoverError, match="orders_lower_idx") as raised:
+        production.swap(order, Saboteur())
+    assert raised.value.code == "swap.parity"
+    assert before.compare(production.inventory()) == []
+
+
+def test_a_view_made_after_the_plan_is_found(production: Production) -> None:
+    order = production.prepare("r1")
+
+    class Colleague(Observer):
+        made = False
+
+        def at(self, moment: str) -> None:
+            if moment == "planned" and not self.made:
+                self.made = True
+                with production.admin() as admin:
+                    admin.execute("set role app_owner; create view public.late as select count(*) from public.orders")
+
+    with pytest.raises(CutoverError, match="late") as raised:
+        production.swap(order, Colleague())
+    assert raised.value.code == "swap.left-behind"
+    production.swap(order)  # the next one finds it, and takes it along
+    assert production.value("select count from public.late") == 400
+
+
+def test_an_index_made_after_the_plan_is_not_lost(production: Production) -> None:
+    order = production.prepare("r1")
+
+    class Colleague(Observer):
+        made = False
+
+        def at(self, moment: str) -> None:
+            if moment == "planned" and not self.made:
+                self.made = True
+                with production.admin() as admin:
+                    admin.execute("create index late_idx on public.orders (course_id)")
+
+    production.swap(order, Colleague())
+    assert production.value("select count(*) from pg_indexes where indexname = 'late_idx' and schemaname = 'public'") == 1
+
+
+def test_the_ledger_cannot_be_rewritten(production: Production) -> None:
+    production.swap(production.prepare("r1"))
+    with production.admin() as admin, pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        admin.execute("update cutover.ledger set approved_by = 'somebody else'")
+
+
+def test_staging_is_closed_to_the_api_roles(production: Production) -> None:
+    production.prepare("r1")
+    for role in ("anon", "authenticated", "app"):
+        with production.admin() as admin:
+            admin.execute(f"set role {role}".encode())
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                admin.execute("select 1 from staging.orders")
+
+
+def test_drift_can_be_refused(production: Production) -> None:
+    order = production.prepare("r1", on_drift="refuse")
+    with psycopg.connect(production.app_dsn) as app:
+        app.execute("update public.profiles set name = 'Changed' where email = 'person5@example.com'")
+    with pytest.raises(CutoverError, match="1 production writes were captured") as raised:
+        production.swap(order)
+    assert raised.value.code == "swap.drift"

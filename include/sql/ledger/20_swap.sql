@@ -29,14 +29,14 @@ begin
 end $$;
 revoke all on function cutover.capture() from public;
 
--- What a new table was declared with, taken off before its load and put on after it.
-create table if not exists cutover.deferred_definition (
+-- Foreign keys taken off backup tables after a swap, so that a table that comes back without finding itself in
+-- production (it was new, was rolled back, and the rollback is rolled back) gets them again.
+create table if not exists cutover.released_key (
+    backup_schema text not null,
     table_name text not null,
-    position integer not null,
-    kind text not null check (kind in ('constraint', 'index', 'foreign key', 'merged foreign key')),
-    object text not null,
-    statement text not null,
-    primary key (table_name, position)
+    constraint_name text not null,
+    definition text not null,
+    primary key (backup_schema, table_name, constraint_name)
 );
 
 -- Issued after a swap or rollback, once everything that may wait has been done.

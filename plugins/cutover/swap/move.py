@@ -13,7 +13,7 @@ from psycopg import sql
 from cutover import catalog, ledger
 from cutover import sql as files
 from cutover.errors import CutoverError
-from cutover.swap import approval, capture, fingerprint, inventory, locks, preparation, proof, refusals, scope
+from cutover.swap import approval, capture, fingerprint, inventory, locks, orphans, preparation, proof, refusals, scope
 from cutover.swap.carry import carry, total
 from cutover.swap.locks import Log, Patience
 from cutover.swap.scope import Scope
@@ -40,7 +40,7 @@ class Order:
     ``tables`` are (schema, name) pairs in foreign-key order, parents first. ``since`` is the snapshot from which
     on production writes are to be carried; ``except_xid`` the transaction whose own writes are not.
     ``merge`` are statements (files under ``include/sql``) that fill merged tables, in order. ``staged_xid`` is
-    the transaction that finished the load of the incoming tables.
+    the transaction that finished the load of the incoming tables; None when they were filled long ago.
     """
 
     run: str
@@ -50,7 +50,7 @@ class Order:
     incoming_schema: str
     backup_schema: str
     since: str
-    staged_xid: str
+    staged_xid: str | None
     fingerprinted: Sequence[str]
     evidence: dict[str, Any]
     merged: Sequence[tuple[str, str]] = ()
@@ -204,6 +204,33 @@ def swap(connect: Connect, order: Order, log: Log, observer: Observer | None = N
 def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None
 ) -> ledger.Entry:
+    _prepare(connection, order, log)
+    for attempt in range(1, order.patience.attempts + 1):
+        planned = plan(connection, order)
+        if observer:
+            observer.at("planned")
+        try:
+            _probe(connection, planned, order)
+            return _transaction(connection, order, planned, attempt=attempt, log=log, observer=observer)
+        except locks.GAVE_UP as error:
+            pause = order.patience.pause(attempt)
+            log(f"attempt {attempt}: {str(error).splitlines()[0]}; nothing was changed, next attempt in {pause:.1f} s")
+            for line in locks.describe_blockers(connection, planned.locks):
+                log(f"  in the way: {line}")
+            time.sleep(pause)
+        except _CatalogueChangedError:
+            log(f"attempt {attempt}: somebody changed a swapped table between plan and lock; preparing again")
+            _prepare(connection, order, log)
+    raise CutoverError(
+        "swap.locked-out",
+        ", ".join(table.qualified for table in planned.scope.tables),
+        f"other sessions held their locks through {order.patience.attempts} attempts; nothing was changed.",
+        "end the sessions named above, or wait for them, then clear the task swap.",
+    )
+
+
+def _prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
+    """Bring the incoming tables to production's state of this moment; nothing here touches production's tables."""
     found = scope.read(
         connection,
         order.tables,
@@ -216,27 +243,6 @@ def _attempt_until_done(
     _open_to_owners(connection, found, order.backup_schema)
     log(f"made the incoming tables equal to production's: {preparation.dress(connection, found)} statements")
     preparation.build_materialized_views(connection, found)
-    for attempt in range(1, order.patience.attempts + 1):
-        planned = plan(connection, order)
-        if observer:
-            observer.at("planned")
-        try:
-            _probe(connection, planned, order)
-            return _transaction(connection, order, planned, attempt, log, observer)
-        except locks.GAVE_UP as error:
-            pause = order.patience.pause(attempt)
-            log(f"attempt {attempt}: {str(error).splitlines()[0]}; nothing was changed, next attempt in {pause:.1f} s")
-            for line in locks.describe_blockers(connection, planned.locks):
-                log(f"  in the way: {line}")
-            time.sleep(pause)
-        except _CatalogueChangedError:
-            log(f"attempt {attempt}: the catalogue changed between plan and lock; planning again")
-    raise CutoverError(
-        "swap.locked-out",
-        ", ".join(table.qualified for table in planned.scope.tables),
-        f"other sessions held their locks through {order.patience.attempts} attempts; nothing was changed.",
-        "end the sessions named above, or wait for them, then clear the task swap.",
-    )
 
 
 class _CatalogueChangedError(Exception):
@@ -260,7 +266,13 @@ def _probe(connection: psycopg.Connection, planned: Plan, order: Order) -> None:
 
 
 def _transaction(
-    connection: psycopg.Connection, order: Order, planned: Plan, attempt: int, log: Log, observer: Observer | None
+    connection: psycopg.Connection,
+    order: Order,
+    planned: Plan,
+    *,
+    attempt: int,
+    log: Log,
+    observer: Observer | None,
 ) -> ledger.Entry:
     with connection.transaction():
         connection.execute(
@@ -275,6 +287,7 @@ def _transaction(
         approved = approval.consume(connection, order.run, order.action, seen)
         _require_drift_allowed(connection, order, planned.scope)
         bulk, since = carry(connection, order.run, planned.scope, order.since, order.except_xid)
+        orphans.require_none(connection, planned.scope)
         for path in order.merge:
             connection.execute(files.statement(path), {"run": order.run})
         locks.take(connection, planned.locks)
@@ -366,6 +379,8 @@ def _require_drift_allowed(connection: psycopg.Connection, order: Order, found: 
 
 
 def _require_no_older_transaction(connection: psycopg.Connection, order: Order) -> None:
+    if order.staged_xid is None:
+        return
     older = catalog.rows(connection, "older_transactions", staged_xid=order.staged_xid)
     if older:
         first = older[0]
@@ -382,7 +397,7 @@ def _require_checks(connection: psycopg.Connection, order: Order) -> None:
             raise CutoverError(
                 "swap.check-failed",
                 path,
-                f"inside the transaction it found {len(failed)} rows, the first being {failed[0]}; nothing was changed.",
+                f"inside the transaction it found {len(failed)} rows, the first {failed[0]}; nothing was changed.",
                 "run the migration again; if it comes back, read the check's own comment.",
             )
 
@@ -420,9 +435,8 @@ def finish(connection: psycopg.Connection, entry: ledger.Entry, log: Log) -> Non
             _with_patience(connection, row["statement"], log)
             done.append(row["statement"])
     names = inventory.Watched(tuple(entry.report["watched"]["relations"]), tuple(entry.report["watched"]["functions"]))
-    certificate = proof.certify(
-        connection, entry.run, entry.backup_schema, entry.report["validate"], inventory.take(connection, names), done
-    )
+    found = inventory.take(connection, names)
+    certificate = proof.certify(connection, entry, found, done)
     if certificate["left_behind"] or certificate["not_validated"]:
         raise CutoverError(
             "verify.certificate",
@@ -431,9 +445,7 @@ def finish(connection: psycopg.Connection, entry: ledger.Entry, log: Log) -> Non
             f"not validated: {certificate['not_validated']}.",
             "drop or re-create the objects named, then clear the task.",
         )
-    log(
-        f"certificate: nothing outside {entry.backup_schema} refers to an old table; {len(done)} steps done after the lock"
-    )
+    log(f"certificate: nothing outside {entry.backup_schema} refers to an old table; {len(done)} steps after the lock")
 
 
 def _with_patience(connection: psycopg.Connection, statement: str, log: Log) -> None:

@@ -109,3 +109,14 @@ def _search_path(connection: psycopg.Connection, schemas: list[str]) -> Iterator
         yield
     finally:
         connection.execute("select set_config('search_path', '', false)")
+
+
+def strip_triggers(connection: psycopg.Connection, scope: Scope) -> None:
+    """Switch off the triggers of tables that lie in a backup, so that carried writes do not fire them again."""
+    for table in scope.tables:
+        if table.outgoing is not None and table.incoming is not None:
+            connection.execute(
+                sql.SQL("alter table {} disable trigger user").format(
+                    sql.Identifier(scope.incoming_schema, table.name)
+                )
+            )

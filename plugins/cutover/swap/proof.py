@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 
 from cutover import catalog
 from cutover.errors import CutoverError
+from cutover.ledger import Entry
 from cutover.swap.inventory import Difference, Inventory
 
 
@@ -44,27 +45,23 @@ def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: s
         raise CutoverError(
             "swap.left-behind",
             found[0]["object"],
-            f"it would refer to the old table {found[0]['refers_to']} ({len(found)} such objects); nothing was changed.",
+            f"it would still refer to the old {found[0]['refers_to']} ({len(found)} such); nothing was changed.",
             "run the swap again: an object made after the plan is found by the next one.",
         )
 
 
 def certify(
-    connection: psycopg.Connection,
-    run: str,
-    backup_schema: str,
-    constraints: list[str],
-    inventory: Inventory,
-    done: list[str],
+    connection: psycopg.Connection, entry: Entry, inventory: Inventory, done: list[str]
 ) -> dict[str, object]:
     """Store the certificate of a run: what still refers to the backup (nothing), what is not validated (nothing)."""
-    behind = left_behind(connection, backup_schema)
-    waiting = [row["object"] for row in catalog.rows(connection, "to_validate", constraints=constraints)]
+    behind = left_behind(connection, entry.backup_schema)
+    validate = entry.report["validate"]
+    waiting = [row["object"] for row in catalog.rows(connection, "to_validate", constraints=validate)]
     connection.execute(
         "insert into cutover.certificate (run, left_behind, not_validated, inventory_hash, done) "
         "values (%s, %s, %s, %s, %s) on conflict (run) do update set issued_at = excluded.issued_at, "
         "left_behind = excluded.left_behind, not_validated = excluded.not_validated, "
         "inventory_hash = excluded.inventory_hash, done = excluded.done",
-        (run, Jsonb(behind), Jsonb(waiting), inventory.hash, Jsonb(done)),
+        (entry.run, Jsonb(behind), Jsonb(waiting), inventory.hash, Jsonb(done)),
     )
     return {"left_behind": behind, "not_validated": waiting, "inventory": inventory.hash, "done": done}

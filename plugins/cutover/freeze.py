@@ -1,0 +1,129 @@
+"""Freeze: one consistent copy of sources and production, from which everything later in the run is made.
+
+Write capture is installed first, in transactions of its own; then one REPEATABLE READ transaction copies raw and
+production rows into the schema ``input`` and records its snapshot. What production commits afterwards is not in
+that snapshot, is captured, and is carried at the swap.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from cutover import ledger, run
+from cutover import sql as files
+from cutover.connect import Connect, Log, opened
+from cutover.errors import CutoverError
+from cutover.migration import Migration
+from cutover.swap import capture
+from cutover.swap.locks import GAVE_UP, Patience
+
+KEYS_SUFFIX = ".keys"
+
+
+def install(connect: Connect, migration: Migration) -> None:
+    """Create the engine's tables, and what the migration keeps beside them (its folder ``install``)."""
+    with opened(connect) as connection:
+        ledger.install(connection)
+        for path in files.files(f"{migration.migration}/install"):
+            connection.execute(files.text(path).encode())
+
+
+def install_capture(connect: Connect, migration: Migration, log: Log) -> None:
+    """Record writes to every table of the set that exists, one table at a time, giving up the lock early.
+
+    Raises CutoverError ``freeze.locked-out`` when a table's writers never pause.
+    """
+    for schema, table in migration.swapped_tables():
+        with opened(connect, autocommit=True) as connection:
+            if _missing(connection, schema, table):
+                continue
+            _capture_one(connection, schema, table, log)
+
+
+def _capture_one(connection: psycopg.Connection, schema: str, table: str, log: Log) -> None:
+    patience = Patience()
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            with connection.transaction():
+                connection.execute("set local lock_timeout = '200ms'")
+                capture.install(connection, [(schema, table)])
+            log(f"{schema}.{table}: every write from here on is captured")
+            return
+        except GAVE_UP as error:
+            pause = patience.pause(attempt)
+            log(f"{schema}.{table}: {str(error).splitlines()[0]}; next attempt in {pause:.1f} s")
+            time.sleep(pause)
+    raise CutoverError(
+        "freeze.locked-out",
+        f"{schema}.{table}",
+        f"a session held a lock on it through {patience.attempts} attempts to install write capture.",
+        "end the long transaction on it (see pg_stat_activity), then clear the task freeze.capture.",
+    )
+
+
+def _missing(connection: psycopg.Connection, schema: str, table: str) -> bool:
+    name = sql.Identifier(schema, table).as_string()
+    return connection.execute("select to_regclass(%s) is null", (name,)).fetchone() == (True,)
+
+
+def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, int]:
+    """Copy everything that the transforms need into ``input``, in one transaction. Returns rows per table.
+
+    Run again, it starts anew. Nobody but the engine's role can read the copy.
+    """
+    counts: dict[str, int] = {}
+    with opened(connect) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        # Rows that row-level security would hide must be an error: missing accounts would be made a second time.
+        connection.execute("set local row_security = off")
+        snapshot = connection.execute("select pg_current_snapshot()::text").fetchone()
+        assert snapshot is not None
+        connection.execute("drop schema if exists input cascade")
+        connection.execute("create schema input")
+        for path in files.files(f"{migration.migration}/freeze"):
+            table = Path(path).stem
+            if table.endswith(KEYS_SUFFIX):
+                continue
+            began = time.monotonic()
+            connection.execute(files.text(path).encode())
+            counts[table] = _count(connection, table)
+            log(f"input.{table}: {counts[table]:,} rows in {time.monotonic() - began:.1f} s")
+        for path in files.files(f"{migration.migration}/freeze", f"*{KEYS_SUFFIX}.sql"):
+            table = Path(path).stem.removesuffix(KEYS_SUFFIX)
+            counts[table] = _derive_ids(connection, path, table, migration.namespace)
+            log(f"input.{table}: {counts[table]:,} ids derived")
+        run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection))
+    return counts
+
+
+def _derive_ids(connection: psycopg.Connection, path: str, table: str, namespace: uuid.UUID) -> int:
+    """Fill ``input.<table>`` (email_key, id) with the uuid5 of every key: PostgreSQL has no SHA-1 of its own."""
+    connection.execute(files.statement("freeze/identity.sql", table=table))
+    keys = connection.execute(files.text(path).encode())
+    copy = sql.SQL("copy {} (email_key, id) from stdin").format(sql.Identifier("input", table))
+    derived = 0
+    # The keys of a million people are some 40 MB; a second connection would not see this transaction's tables.
+    rows = keys.fetchall()
+    with connection.cursor() as cursor, cursor.copy(copy) as sink:
+        for (key,) in rows:
+            sink.write_row((key, uuid.uuid5(namespace, key)))
+            derived += 1
+    connection.execute(sql.SQL("alter table {} add primary key (email_key)").format(sql.Identifier("input", table)))
+    connection.execute(sql.SQL("analyze {}").format(sql.Identifier("input", table)))
+    return derived
+
+
+def _count(connection: psycopg.Connection, table: str) -> int:
+    row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier("input", table))).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _now(connection: psycopg.Connection) -> object:
+    row = connection.execute("select clock_timestamp()").fetchone()
+    assert row is not None
+    return row[0]

@@ -1,0 +1,125 @@
+"""Rollback: the same swap, run backwards from the ledger, with the writes made since carried back.
+
+A rollback is an entry of the ledger like any other, so it can itself be rolled back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from cutover import ledger
+from cutover.connect import Connect, Log
+from cutover.errors import CutoverError
+from cutover.migration import Migration
+from cutover.swap import fingerprint, orphans, preparation, refusals, scope
+from cutover.swap.carry import carry, total
+from cutover.swap.move import Order, swap
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a rollback would do: what is carried back, what cannot be, what stands in its way."""
+
+    undoes: str
+    action: str
+    backup_schema: str
+    tables: list[dict[str, Any]]
+    carried: list[dict[str, Any]]
+    quarantined: list[dict[str, Any]]
+    orphans: list[dict[str, Any]]
+    refusals: list[dict[str, Any]]
+    fingerprint: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def undoable(connection: psycopg.Connection, migration: str) -> ledger.Entry:
+    """The entry that a rollback would take back: the newest, whose backup is still there.
+
+    Older ones cannot be reached past it. Raises CutoverError ``rollback.nothing-to-undo`` or
+    ``rollback.backup-dropped``.
+    """
+    entry = ledger.latest(connection, migration)
+    if entry is None:
+        raise CutoverError(
+            "rollback.nothing-to-undo",
+            migration,
+            "the ledger holds no swap of this migration.",
+            "nothing needs to be rolled back; check that this is the right DAG and database.",
+        )
+    found = connection.execute("select to_regnamespace(quote_ident(%s)) is null", (entry.backup_schema,)).fetchone()
+    if found == (True,):
+        raise CutoverError(
+            "rollback.backup-dropped",
+            entry.backup_schema,
+            f"the backup of {entry.action} {entry.run} has been dropped.",
+            "restore it from a database backup, or launch corrected data with a new run.",
+        )
+    return entry
+
+
+def order(entry: ledger.Entry, migration: Migration, this_run: str, **policy: Any) -> Order:
+    """The order that takes ``entry`` back. ``policy`` may hold ``on_drift``, ``carry_limit`` and ``patience``."""
+    return Order(
+        run=this_run,
+        migration=entry.migration,
+        action="rollback",
+        tables=[(table["schema"], table["name"]) for table in entry.tables],
+        incoming_schema=entry.backup_schema,
+        backup_schema=f"backup_{this_run}",
+        since=entry.snapshot,
+        # the swap's own writes are part of what it put in place, not of what was written since
+        except_xid=entry.xid,
+        staged_xid=None,
+        fingerprinted=[table["name"] for table in entry.tables if table["outgoing"] is not None],
+        evidence={"undoes": entry.run},
+        merged=migration.merged_tables(),
+        undoes=entry.run,
+        **policy,
+    )
+
+
+def preview(connect: Connect, planned: Order) -> Preview:
+    """Do what the rollback would do to the rows, look at the result, and take it back. Locks no production table."""
+    with connect() as connection:
+        found = scope.read(
+            connection,
+            planned.tables,
+            incoming_schema=planned.incoming_schema,
+            backup_schema=planned.backup_schema,
+            merged=planned.merged,
+        )
+        reasons = refusals.find(connection, found)
+        staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted)
+        connection.commit()
+        with connection.transaction(force_rollback=True):
+            preparation.strip_triggers(connection, found)
+            counts, _ = carry(connection, planned.run, found, planned.since, planned.except_xid)
+            in_quarantine = connection.execute(
+                "select table_name, operation, sqlstate, reason, count(*) from cutover.quarantine where run = %s "
+                "group by 1, 2, 3, 4 order by 5 desc limit 50",
+                (planned.run,),
+            ).fetchall()
+            lost = orphans.find(connection, found)
+    names = ("table_name", "operation", "sqlstate", "reason", "writes")
+    return Preview(
+        undoes=planned.undoes or "",
+        action=planned.action,
+        backup_schema=planned.incoming_schema,
+        tables=[{"schema": t.schema, "name": t.name, "comes_back": t.incoming is not None} for t in found.tables],
+        carried=total(counts),
+        quarantined=[dict(zip(names, row, strict=True)) for row in in_quarantine],
+        orphans=[asdict(o) for o in lost],
+        refusals=[asdict(r) for r in reasons],
+        fingerprint=fingerprint.combine(staged, planned.evidence),
+    )
+
+
+def roll_back(connect: Connect, planned: Order, log: Log) -> ledger.Entry:
+    """Move the old tables back in one transaction. Needs a recorded approval of exactly this rollback."""
+    return swap(connect, planned, log)
