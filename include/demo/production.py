@@ -20,8 +20,9 @@ from demo.population import Population
 
 TABLES = 109
 _FOLDER = "demo/production"
+_ROLES = f"{_FOLDER}/00_roles.sql"
 # After these files the rows come, then the rest: triggers must not see them.
-_BEFORE_ROWS = ("00", "10", "20", "30", "31", "32", "33", "34", "40", "50")
+_BEFORE_ROWS = ("05", "10", "20", "30", "31", "32", "33", "34", "40", "50")
 
 
 def load(
@@ -40,8 +41,8 @@ def load(
     the same world and the same files is left as it is, whatever was done in it since; one loaded from another world
     is made anew, and with it goes whatever Cutover kept there. Returns whether rows were loaded.
 
-    The roles are the cluster's: they are made once, and ``cutover`` (the role that migrates) and ``app`` (the
-    simulated application) get their passwords each time; without ``app_password``, ``app`` cannot log in.
+    The roles are the cluster's: they are made once. ``cutover`` (the role that migrates) and ``app`` (the simulated
+    application) get their passwords each time; without ``app_password``, ``app`` cannot log in.
 
     Raises CutoverError ``demo.not-a-demonstration`` for a database that holds tables of somebody else.
     """
@@ -55,6 +56,8 @@ def load(
         if loaded:
             _require_own_database(connection, found)
             _empty(connection)
+        connection.execute(text(_ROLES).encode())
+        if loaded:
             _run_files(connection, before_rows=True)
             for block in population.blocks():
                 rows = production_block(population, block, contamination, orphans=orphans and block.number == 0).rows
@@ -73,7 +76,7 @@ def load(
 
 
 def _mark(population: Population, contamination: Contamination, orphans: bool) -> str:
-    """What the database's comment says when it was loaded from this world by these files."""
+    """What the comment on schema public says when the database was loaded from this world by these files."""
     digest = hashlib.sha256()
     for path in files(_FOLDER):
         digest.update(text(path).encode())
@@ -84,16 +87,13 @@ def _mark(population: Population, contamination: Contamination, orphans: bool) -
 
 
 def _found_mark(connection: psycopg.Connection) -> str | None:
-    row = connection.execute(
-        "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
-    ).fetchone()
+    row = connection.execute("select obj_description(to_regnamespace('public'), 'pg_namespace')").fetchone()
     return row[0] if row else None
 
 
 def _write_mark(connection: psycopg.Connection, mark: str) -> None:
-    connection.execute(
-        sql.SQL("comment on database {} is {}").format(sql.Identifier(connection.info.dbname), sql.Literal(mark))
-    )
+    # On the schema and not on the database, whose comment a copy by `create database ... template` would lack.
+    connection.execute(sql.SQL("comment on schema public is {}").format(sql.Literal(mark)))
 
 
 def _require_own_database(connection: psycopg.Connection, found: str | None) -> None:
@@ -127,7 +127,7 @@ def _empty(connection: psycopg.Connection) -> None:
 
 def _run_files(connection: psycopg.Connection, *, before_rows: bool) -> None:
     for path in files(_FOLDER):
-        if Path(path).name.startswith(_BEFORE_ROWS) == before_rows:
+        if path != _ROLES and Path(path).name.startswith(_BEFORE_ROWS) == before_rows:
             connection.execute(text(path).encode())
 
 

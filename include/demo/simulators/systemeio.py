@@ -73,7 +73,7 @@ class SystemeioOptions:
 
 def iso(milliseconds: int) -> str:
     """A time as Systeme.io writes it: whole seconds and a numeric offset."""
-    return f"{_EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%dT%H:%M:%S+00:00}"
+    return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec="seconds")
 
 
 def contact_row(contact: Contact) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class XenditOptions:
 def iso(milliseconds: int) -> str:
     """A time as Xendit writes it: UTC, milliseconds, Z."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    return f"{moment.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def parse_time(text: str) -> int:

@@ -1,5 +1,6 @@
 -- The roles of a hosted Supabase project, the owner of the application's tables, and the one that migrates.
--- Roles belong to the cluster, not to the database, so they may be there already.
+-- Roles belong to the cluster, not to the database, so they may be there already; and neither they nor privileges on
+-- a database come along when it is copied. So this runs at every load, also when the rest is there.
 do $$
 declare
     wanted record;
@@ -34,21 +35,3 @@ begin
     execute format('grant create on database %I to cutover, app_owner, supabase_auth_admin', current_database());
 end
 $$;
-
-create schema if not exists public;
-grant usage on schema public to anon, authenticated, service_role, supabase_auth_admin, app;
-grant usage, create on schema public to app_owner;
-
--- As Supabase has it: whatever is created in public is open to the API's roles unless row-level security closes it.
-alter default privileges for role app_owner in schema public
-grant all on tables to anon, authenticated, service_role;
-alter default privileges for role app_owner in schema public
-grant all on sequences to anon, authenticated, service_role;
-alter default privileges for role app_owner in schema public
-grant all on functions to anon, authenticated, service_role;
-alter default privileges for role cutover in schema public
-grant all on tables to anon, authenticated, service_role;
-alter default privileges for role cutover in schema public
-grant all on sequences to anon, authenticated, service_role;
-alter default privileges for role cutover in schema public
-grant all on functions to anon, authenticated, service_role;
