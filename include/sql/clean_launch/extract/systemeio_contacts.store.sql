@@ -1,0 +1,67 @@
+-- pg_temp.fetched into raw.systemeio_contacts: new rows, and those whose content is another than the one stored.
+-- The order of `fields` and `tags` says nothing: the same ones in another order are the same contact.
+insert into raw.systemeio_contacts as stored (
+    id,
+    email,
+    first_name,
+    surname,
+    phone_number,
+    tags,
+    registered_at,
+    locale,
+    source_url,
+    unsubscribed,
+    bounced,
+    needs_confirmation,
+    api_response,
+    content_hash,
+    sync_id,
+    page_no,
+    api_synced_at
+)
+select
+    id::bigint as id,
+    api_response ->> 'email' as email,
+    jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "first_name").value') #>> '{}' as first_name,
+    jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "surname").value') #>> '{}' as surname,
+    jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "phone_number").value') #>> '{}' as phone_number,
+    array(
+        select name
+        from jsonb_array_elements_text(jsonb_path_query_array(api_response, '$.tags[*].name')) as tag (name)
+        order by name collate "C"
+    ) as tags,
+    (api_response ->> 'registeredAt')::timestamptz as registered_at,
+    api_response ->> 'locale' as locale,
+    api_response ->> 'sourceURL' as source_url,
+    (api_response ->> 'unsubscribed')::boolean as unsubscribed,
+    (api_response ->> 'bounced')::boolean as bounced,
+    (api_response ->> 'needsConfirmation')::boolean as needs_confirmation,
+    api_response,
+    content_hash,
+    sync_id,
+    page_no,
+    api_synced_at
+from pg_temp.fetched
+on conflict (id) do update set
+    email = excluded.email,
+    first_name = excluded.first_name,
+    surname = excluded.surname,
+    phone_number = excluded.phone_number,
+    tags = excluded.tags,
+    registered_at = excluded.registered_at,
+    locale = excluded.locale,
+    source_url = excluded.source_url,
+    unsubscribed = excluded.unsubscribed,
+    bounced = excluded.bounced,
+    needs_confirmation = excluded.needs_confirmation,
+    api_response = excluded.api_response,
+    content_hash = excluded.content_hash,
+    sync_id = excluded.sync_id,
+    page_no = excluded.page_no,
+    api_synced_at = excluded.api_synced_at,
+    gone_at = null
+where
+    stored.gone_at is not null
+    or cutover.with_sorted(excluded.api_response, 'fields', 'tags')
+    is distinct from cutover.with_sorted(stored.api_response, 'fields', 'tags')
+returning id::text, xmax = 0 as new

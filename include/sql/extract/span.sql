@@ -1,0 +1,4 @@
+select
+    min({column}) as oldest,
+    max({column}) as newest
+from {raw}

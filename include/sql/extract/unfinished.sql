@@ -1,0 +1,14 @@
+select
+    sync_id,
+    mode,
+    because,
+    account,
+    declaration,
+    until,
+    started_at,
+    error_code,
+    waited
+from cutover.sync
+where
+    source = %(source)s
+    and state in ('running', 'failed')

@@ -1,0 +1,343 @@
+"""HTTP towards one API: proof of identity, pacing, retries, and errors that say what was waited for.
+
+The key travels in a header that only this module knows. It is not in a URL, and whatever text leaves this module
+(an error, a reason to wait) has been searched for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from cutover.errors import CutoverError
+from cutover.extract.page import BodyError
+from cutover.extract.rates import Clock, Pacer, seconds_until, server_time
+from cutover.extract.source import Service
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+FIRST_BACK_OFF = 0.5
+LONGEST_BACK_OFF = 30.0
+# A quota by the minute never asks for more.
+LONGEST_PACING = 120.0
+_CHUNK = 1 << 20
+
+
+class RefusedError(Exception):
+    """The API refused this request and will refuse it again: a 4xx that is about the request itself."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        self.why = why
+        super().__init__(f"{status} {why}")
+
+
+class StoppedError(Exception):
+    """Another part of the sync has failed; this one was told to stop."""
+
+
+class _PassingError(Exception):
+    """Worth a retry: after ``wait`` seconds if the server said so, else after a back-off."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        self.reason = reason
+        self.wait = wait
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """A response that was read: what it says, when it came, and its size in bytes as sent."""
+
+    content: T
+    request: str
+    fetched_at: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class Access:
+    """What an Airflow connection says about an API: where it is, the key, and how much of it may be used.
+
+    ``ceiling``: requests a minute for each endpoint. ``patience``: seconds that one page may be waited for on
+    account of failures before the sync gives up. ``timeout``: seconds for one response, start to end.
+    ``limit_window``: overrides the declared window of the rate limit.
+    """
+
+    connection: str
+    base_url: str
+    secret: str
+    ceiling: int | None = None
+    patience: float = 300.0
+    timeout: float = 120.0
+    limit_window: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Access(connection={self.connection!r}, base_url={self.base_url!r})"
+
+
+class Endpoint:
+    """One endpoint of one API, asked by any number of threads."""
+
+    def __init__(
+        self,
+        access: Access,
+        service: Service,
+        path: str,
+        *,
+        permission: str | None = None,
+        clock: Clock | None = None,
+        on_wait: Callable[[float, str], None] = lambda _seconds, _reason: None,
+    ) -> None:
+        self.path = path
+        self.clock = clock or Clock()
+        self.stop = threading.Event()
+        self.requests = 0
+        self.retries = 0
+        # seconds, by reason
+        self.waited: defaultdict[str, float] = defaultdict(float)
+        # Seconds by which the server's clock is behind ours, as its first response showed; None without one.
+        self.clock_ahead: float | None = None
+        self._access = access
+        self._permission = permission
+        self._on_wait = on_wait
+        self._pacer = Pacer(
+            self.clock,
+            window=access.limit_window or service.limit_window,
+            ceiling=access.ceiling,
+            reserve=service.reserve,
+        )
+        self._lock = threading.Lock()
+        self._session = _session(access, service)
+        self._secrets = _spellings(access.secret)
+
+    @property
+    def account(self) -> str:
+        """Tells one API key from another without telling the key."""
+        return hashlib.sha256(f"cutover account {self._access.secret}".encode()).hexdigest()[:12]
+
+    @property
+    def api(self) -> str:
+        """The address of the API."""
+        return self._access.base_url
+
+    def close(self) -> None:
+        """Give up the connections that are kept open."""
+        self._session.close()
+
+    def get(self, params: Mapping[str, str] | Sequence[tuple[str, str]], read: Callable[[bytes], T]) -> Answer[T]:
+        """Ask for the page that ``params`` select, until it is there, and read it with ``read``.
+
+        Retried are 408, 429, 5xx, time-outs, broken connections, and bodies that ``read`` refuses with BodyError.
+        Raises RefusedError for any other 4xx, StoppedError when told to stop, and CutoverError
+        ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``, ``extract.gave-up``,
+        ``extract.wait-too-long``.
+        """
+        request = f"{self.path}?{urlencode(params)}" if params else self.path
+        waited: defaultdict[str, float] = defaultdict(float)
+        failures = 0
+        while True:
+            self._pacer.acquire(self._pace)
+            if self.stop.is_set():
+                self._pacer.settle({}, self.clock.now())
+                raise StoppedError
+            try:
+                body = self._send(request)
+                return Answer(read(body), request, self.clock.now(), len(body))
+            except BodyError as error:
+                passing = _PassingError(f"unreadable body ({self._redact(str(error))})")
+            except _PassingError as error:
+                passing = error
+            failures += 1
+            with self._lock:
+                self.retries += 1
+            self._back_off(request, passing, failures, waited)
+
+    def _back_off(self, request: str, passing: _PassingError, failures: int, waited: dict[str, float]) -> None:
+        """Wait before the next try, or raise ``extract.gave-up`` when this page has been waited for too long."""
+        longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2.0 ** min(failures - 1, 16))
+        if passing.wait is None:
+            seconds = random.uniform(longest / 2, longest)
+        else:
+            # Everyone who was refused at the same moment would otherwise come back at the same moment.
+            seconds = passing.wait + random.uniform(0, min(1.0, FIRST_BACK_OFF * failures))
+        spent = sum(waited.values())
+        if spent + seconds > self._access.patience:
+            history = "; ".join(f"{reason}, waited {spent_on:.1f} s" for reason, spent_on in waited.items())
+            raise CutoverError(
+                "extract.gave-up",
+                f"GET {request} (connection {self._access.connection})",
+                f"the {failures}th answer in a row was no use ({passing.reason}), and the next try would be in "
+                f"{seconds:.1f} s; {self._access.patience:g} s are the most that one page is waited for. "
+                f"So far: {history or 'no wait'}.",
+                "see whether the API is up, then clear the task: it goes on at this page. "
+                "More patience: `patience` in the connection's extra.",
+            )
+        waited[passing.reason] += seconds
+        if passing.wait is not None:
+            self._pacer.hold(seconds, passing.reason)
+        else:
+            self._wait(seconds, passing.reason)
+
+    def _pace(self, seconds: float, reason: str) -> None:
+        """Wait for the rate limit. Raises ``extract.wait-too-long`` for a wait that nobody can mean."""
+        if seconds > max(self._access.patience, LONGEST_PACING):
+            raise CutoverError(
+                "extract.wait-too-long",
+                f"{self.path} (connection {self._access.connection})",
+                f"the API asks to wait {seconds:,.0f} s: {reason}.",
+                "clear the task after that time: it goes on where it is. "
+                "If others use up the quota, lower `ceiling` in the connection's extra.",
+            )
+        self._wait(seconds, reason)
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        if self.stop.is_set():
+            raise StoppedError
+        with self._lock:
+            self.waited[reason.split(" (", maxsplit=1)[0]] += seconds
+        self._on_wait(seconds, reason)
+        self.clock.sleep(seconds, self.stop)
+
+    def _send(self, request: str) -> bytes:
+        """One request and its whole body. Raises _PassingError, RefusedError or CutoverError."""
+        with self._lock:
+            self.requests += 1
+        headers: Mapping[str, str] = {}
+        try:
+            with self._session.get(
+                self._access.base_url.rstrip("/") + request,
+                timeout=(CONNECT_TIMEOUT, self._access.timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                headers = response.headers
+                body = self._body(response)
+        except requests.exceptions.Timeout as error:
+            raise _PassingError("time-out") from error
+        except requests.exceptions.RequestException as error:
+            raise _PassingError(f"broken connection ({type(error).__name__})") from error
+        finally:
+            self._pacer.settle(headers, server_time(headers) or self.clock.now())
+        self._compare_clocks(headers)
+        if response.status_code != 200:
+            self._refuse(request, response, body)
+        return body
+
+    def _body(self, response: requests.Response) -> bytes:
+        deadline = self.clock.monotonic() + self._access.timeout
+        chunks = []
+        for chunk in response.iter_content(_CHUNK):
+            chunks.append(chunk)
+            if self.clock.monotonic() > deadline:
+                raise requests.exceptions.ReadTimeout
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        if self.clock_ahead is None:
+            server = server_time(headers)
+            if server is not None:
+                # The header has whole seconds: a difference of one says nothing.
+                behind = (self.clock.now() - server).total_seconds()
+                self.clock_ahead = behind if abs(behind) > 2 else 0.0
+
+    def _refuse(self, request: str, response: requests.Response, body: bytes) -> None:
+        """Turn an answer other than 200 into the exception it stands for."""
+        status, headers = response.status_code, response.headers
+        why = self._redact(explanation(body))
+        obj = f"GET {request} (connection {self._access.connection})"
+        if status == 401:
+            raise CutoverError(
+                "extract.unauthorized",
+                obj,
+                f"the API answered 401 {why}.",
+                f"put a valid key{self._with_permission()} into connection {self._access.connection}, "
+                "then clear the task.",
+            )
+        if status == 403:
+            raise CutoverError(
+                "extract.forbidden",
+                obj,
+                f"the API answered 403 {why}.",
+                f"give the key of connection {self._access.connection} the permission it lacks"
+                f"{self._with_permission()}, then clear the task.",
+            )
+        if 300 <= status < 400:
+            raise CutoverError(
+                "extract.redirected",
+                obj,
+                f"the API answered {status}, to another address; the key is not sent there.",
+                f"put the API's own address into connection {self._access.connection}.",
+            )
+        if status == 429:
+            now = server_time(headers) or self.clock.now()
+            known = ("Retry-After", "Rate-Limit-Reset", "X-RateLimit-Refill")
+            waits = (seconds_until(headers.get(name), now) for name in known)
+            raise _PassingError("429", next((wait for wait in waits if wait is not None), None))
+        if status >= 500 or status == 408:
+            raise _PassingError(str(status), seconds_until(headers.get("Retry-After"), self.clock.now()))
+        raise RefusedError(status, why)
+
+    def _with_permission(self) -> str:
+        return f" with the permission {self._permission}" if self._permission else ""
+
+    def _redact(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def explanation(body: bytes) -> str:
+    """What an error body says, in one short line. Messages are localised, so nothing may depend on it."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return "without an explanation"
+    if not isinstance(said, dict):
+        return "without an explanation"
+    code = next((said[name] for name in ("error_code", "errorCode", "error", "title") if said.get(name)), "")
+    violations = said.get("violations")
+    where = [str(item.get("propertyPath")) for item in violations if isinstance(item, dict)] if violations else []
+    message = said.get("message") or said.get("detail") or ""
+    return " ".join(str(part) for part in (code, message, *where) if part)[:300].rstrip(".")
+
+
+def _session(access: Access, service: Service) -> requests.Session:
+    session = requests.Session()
+    # The environment is read once, for the proxy; a .netrc entry must not replace the connection's key.
+    session.proxies.update(get_environ_proxies(access.base_url))
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["Accept"] = "application/json"
+    if service.auth == "basic":
+        session.headers["Authorization"] = f"Basic {_basic(access.secret)}"
+    else:
+        session.headers[service.header] = access.secret
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=8, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _basic(secret: str) -> str:
+    return base64.b64encode(f"{secret}:".encode()).decode()
+
+
+def _spellings(secret: str) -> list[str]:
+    """The key in the ways it could be quoted back at us; a very short one would redact half the language."""
+    return [spelling for spelling in (secret, _basic(secret), quote(secret)) if len(spelling) > 5]

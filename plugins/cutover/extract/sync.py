@@ -1,0 +1,389 @@
+"""One sync of one source: decide what to read, crawl it, store it, and say what it came to.
+
+Killed at any moment and started again, a sync goes on behind the last page that was stored. It is complete when
+every window has ended by the API's own word; only then does the watermark move, and only a complete full read
+marks rows as gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from cutover.connect import Connect, Log
+from cutover.errors import CutoverError
+from cutover.extract import windows as planned
+from cutover.extract.client import Access, Answer, Endpoint
+from cutover.extract.lanes import Lanes
+from cutover.extract.page import Body, reader
+from cutover.extract.pagination import Crawl, Learned, Page, Position, Trail
+from cutover.extract.rates import Clock
+from cutover.extract.report import Progress, SyncReport
+from cutover.extract.source import Service, Source
+from cutover.extract.store import Placed, Store
+from cutover.extract.windows import Window
+
+# A cursor is a place in a list that goes on changing: after this long, begin anew.
+OLDEST_TO_RESUME = timedelta(hours=24)
+# Seconds to wait for another sync of the same source.
+BUSY_PATIENCE = 900.0
+# So few rows may go at once without being doubted, whatever their share.
+FEW_GONE = 20
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """Whether to read everything or what has changed, and why."""
+
+    mode: str
+    because: str
+    watermark: datetime | None = None
+    sweep: int = 0
+    cursor_name: str | None = None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A sync that is in the table: new, or one to be taken up again."""
+
+    sync_id: int
+    decision: _Decision
+    until: datetime
+    waited: dict[str, float]
+
+
+def sync(
+    source: Source,
+    service: Service,
+    access: Access,
+    connect: Connect,
+    *,
+    full: bool = False,
+    accept_gone: bool = False,
+    log: Log = print,
+    clock: Clock | None = None,
+) -> SyncReport:
+    """Bring ``raw.<source>`` up to what the API shows, and return what was done.
+
+    ``full`` reads everything again; without it, only what can have changed is read where the API has a filter for
+    that. ``accept_gone`` believes a full read that misses many of the rows known. ``connect`` opens a connection
+    to the database; ``log`` is called with lines for a person who watches.
+
+    Raises CutoverError: ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``,
+    ``extract.refused``, ``extract.gave-up``, ``extract.wait-too-long``, ``extract.cannot-page``,
+    ``extract.too-many-gone``, ``extract.busy``, ``extract.overtaken``, ``extract.database``. After each of them
+    raw holds what was stored so far, and the next call goes on from there.
+    """
+    clock = clock or Clock()
+    with _database_errors(source), connect() as connection:
+        connection.execute("set time zone 'UTC'")
+        connection.commit()
+        store = Store(connection, source)
+        store.prepare()
+        with _locked(store, source, log):
+            steps = _Sync(source, service, access, store, accept_gone=accept_gone, log=log, clock=clock)
+            return steps.run(full)
+
+
+@contextmanager
+def _database_errors(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise CutoverError(
+            "extract.database",
+            f"raw.{source.name}",
+            f"the database ended the sync: {' '.join(str(error).split())}.",
+            "see to the database, then clear the task: it goes on behind the last page that was stored.",
+        ) from error
+
+
+@contextmanager
+def _locked(store: Store, source: Source, log: Log) -> Iterator[None]:
+    """One sync of a source at a time. Raises ``extract.busy`` when another one does not end."""
+    deadline = time.monotonic() + BUSY_PATIENCE
+    told = False
+    while not _flag(store, "extract/lock_source.sql"):
+        if time.monotonic() > deadline:
+            raise CutoverError(
+                "extract.busy",
+                f"source {source.name}",
+                f"another sync of it has been running for more than {BUSY_PATIENCE:g} s.",
+                "let it finish (cutover.sync shows its pages), then clear this task.",
+            )
+        if not told:
+            log(f"{source.name}: waiting for another sync of this source to end")
+            told = True
+        time.sleep(1.0)
+    try:
+        yield
+    finally:
+        if not store.connection.closed:
+            store.connection.rollback()
+            _flag(store, "extract/unlock_source.sql")
+
+
+def _flag(store: Store, path: str) -> bool:
+    row = store.one(path)
+    store.connection.commit()
+    return bool(row and next(iter(row.values())))
+
+
+class _Sync:
+    """The steps of one sync, in order, over one connection."""
+
+    def __init__(
+        self,
+        source: Source,
+        service: Service,
+        access: Access,
+        store: Store,
+        *,
+        accept_gone: bool,
+        log: Log,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._accept_gone = accept_gone
+        self._log = log
+        self._clock = clock
+        self._progress = Progress(source.name, None, log, clock)
+        self._endpoint = Endpoint(
+            access, service, source.path, permission=source.permission, clock=clock, on_wait=self._on_wait
+        )
+        self._learned = Learned(source)
+
+    def run(self, full: bool) -> SyncReport:
+        stored, _ = self._store.count()
+        begun = self._take_up(full) or self._begin(self._decide(full, stored))
+        self._store.connection.commit()
+        self._learned = Learned(self._source, begun.decision.cursor_name)
+        try:
+            self._crawl(begun)
+            report = self._finish(begun)
+        except BaseException as error:
+            self._record_failure(begun, error)
+            raise
+        finally:
+            self._endpoint.close()
+        for line in report.lines():
+            self._log(line)
+        return report
+
+    # Deciding
+
+    def _take_up(self, full: bool) -> _Begun | None:
+        """An unfinished sync that is still good, if there is one. One that is not is abandoned, with the reason."""
+        found = self._store.one("extract/unfinished.sql")
+        if found is None:
+            return None
+        doubts = (
+            (full and found["mode"] != "full", "a full read was asked for"),
+            (found["account"] != self._endpoint.account, "the API key is another one"),
+            (found["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
+            (self._clock.now() - found["started_at"] > OLDEST_TO_RESUME, "it is too old to go on with"),
+            (
+                found["error_code"] == "extract.too-many-gone" and not self._accept_gone,
+                "what it had read was not believed",
+            ),
+        )
+        for doubt, why in doubts:
+            if doubt:
+                self._log(f"{self._source.name}: sync {found['sync_id']} is not taken up again: {why}")
+                self._store.execute("extract/abandon_sync.sql", sync_id=found["sync_id"], why=why)
+                return None
+        self._store.execute("extract/take_up_sync.sql", sync_id=found["sync_id"])
+        self._log(f"{self._source.name}: taking up sync {found['sync_id']} behind the last page that was stored")
+        state = self._store.one("extract/state.sql")
+        decision = _Decision(
+            found["mode"],
+            found["because"],
+            sweep=state["sweep"] if state else 0,
+            cursor_name=state["cursor_name"] if state else None,
+        )
+        return _Begun(found["sync_id"], decision, found["until"], found["waited"])
+
+    def _decide(self, full: bool, stored: int) -> _Decision:
+        """Full or incremental. A watermark counts only for the rows, the account and the declaration it was set for."""
+        state = self._store.one("extract/state.sql")
+        if state is None:
+            return _Decision("full", "this source was never read to its end")
+        reasons = (
+            (full, "a full read was asked for"),
+            (state["account"] != self._endpoint.account, "the API key is another one than last time"),
+            (state["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
+            (state["stored"] != stored, f"raw has {stored:,} rows where the last sync left {state['stored']:,}"),
+            (not self._source.incremental, "this API has no filter for what has changed"),
+        )
+        for reason, because in reasons:
+            if reason:
+                return _Decision("full", because, sweep=state["sweep"], cursor_name=state["cursor_name"])
+        because = f"the last sync was complete up to {planned.timestamp(state['watermark'])}"
+        return _Decision("incremental", because, state["watermark"], state["sweep"], state["cursor_name"])
+
+    def _begin(self, decision: _Decision) -> _Begun:
+        until = self._clock.now()
+        begun = self._store.one(
+            "extract/begin_sync.sql",
+            mode=decision.mode,
+            because=decision.because,
+            api=self._endpoint.api,
+            account=self._endpoint.account,
+            declaration=self._source.fingerprint,
+            until=until,
+        )
+        assert begun is not None
+        for number, window in enumerate(self._plan(decision, until)):
+            self._store.execute(
+                "extract/begin_window.sql",
+                sync_id=begun["sync_id"],
+                window_no=number,
+                name=window.name,
+                params=Jsonb(window.params),
+            )
+        self._log(f"{self._source.name}: sync {begun['sync_id']}, {decision.mode}: {decision.because}")
+        return _Begun(begun["sync_id"], decision, until, {})
+
+    def _plan(self, decision: _Decision, until: datetime) -> list[Window]:
+        if decision.watermark is None:
+            return planned.full(self._source, until)
+        span = None
+        if self._source.history:
+            found = self._store.span(self._source.history.column)
+            span = found if found[0] is not None else None
+        return planned.incremental(self._source, until, decision.watermark, span, decision.sweep)
+
+    # Reading and storing
+
+    def _crawl(self, begun: _Begun) -> None:
+        """Crawl every window that is not complete, and store its pages as they come."""
+        counted = self._store.one("extract/count_pages.sql", sync_id=begun.sync_id)
+        expected = self._store.one("extract/expected_pages.sql", mode=begun.decision.mode)
+        opened = self._store.execute("extract/open_windows.sql", sync_id=begun.sync_id)
+        self._store.connection.commit()
+        assert counted is not None
+        pages = expected["pages"] if expected else None
+        self._progress = Progress(self._source.name, pages, self._log, self._clock)
+        self._progress.start(counted["pages"])
+        page_no = counted["last_page_no"]
+        pages_before = {window["window_no"]: window["pages"] for window in opened}
+        crawls = [(window["window_no"], self._crawl_of(window)) for window in opened]
+        lanes = self._source.history.lanes if self._source.history else 1
+        with Lanes(crawls, lanes, self._endpoint.stop.set) as running:
+            for batch in running.batches():
+                placed = []
+                for window_no, page in batch:
+                    page_no += 1
+                    placed.append(Placed(page, page_no, window_no, pages_before[window_no]))
+                    pages_before[window_no] += 1
+                self._save(begun.sync_id, placed)
+
+    def _crawl_of(self, window: dict[str, Any]) -> Crawl:
+        read = reader(self._source)
+
+        def ask(params: dict[str, str]) -> Answer[Body]:
+            return self._endpoint.get(params, read)
+
+        return Crawl(
+            self._source,
+            Window(window["name"], window["params"]),
+            ask,
+            self._learned,
+            position=Position(**window["position"]),
+            trail=Trail(window["first_ids"], window["last_ids"], dict.fromkeys(window["cursors"])),
+        )
+
+    def _save(self, sync_id: int, placed: list[Placed]) -> None:
+        self._store.save(sync_id, placed)
+        written = sum(item.new + item.changed + item.returned for item in placed)
+        pages: list[Page] = [item.page for item in placed if item.page.rows]
+        self._progress.stored(len(pages), sum(len(page.rows) for page in pages), written)
+
+    def _on_wait(self, seconds: float, reason: str) -> None:
+        self._progress.wait(seconds, reason)
+
+    # Ending
+
+    def _finish(self, begun: _Begun) -> SyncReport:
+        """Mark what is gone, move the watermark, drop what nobody needs any more: one transaction."""
+        full = begun.decision.mode == "full"
+        store = self._store
+        with store.connection.transaction():
+            self._sum_up(begun)
+            gone = self._mark_gone(begun.sync_id) if full else 0
+            stored, present = store.count()
+            done = store.one("extract/complete_sync.sql", sync_id=begun.sync_id, gone=gone, total=present)
+            assert done is not None
+            ahead = max(0.0, self._endpoint.clock_ahead or 0.0)
+            store.execute(
+                "extract/keep_state.sql",
+                sync_id=begun.sync_id,
+                api=self._endpoint.api,
+                account=self._endpoint.account,
+                declaration=self._source.fingerprint,
+                # by the API's clock: what it stamps is compared with this
+                watermark=begun.until - timedelta(seconds=ahead),
+                cursor_name=self._learned.proven or begun.decision.cursor_name,
+                sweep=begun.decision.sweep + (not full),
+                stored=stored,
+                full=full,
+            )
+            for path in ("extract/drop_pages.sql", "extract/drop_ids.sql", "extract/drop_windows.sql"):
+                store.execute(path, sync_id=begun.sync_id)
+        return SyncReport(source=self._source.name, sync_id=begun.sync_id, **done)
+
+    def _mark_gone(self, sync_id: int) -> int:
+        """Mark the rows that a complete read did not show. Raises ``extract.too-many-gone``."""
+        found = self._store.one("extract/missing.sql", sync_id=sync_id)
+        assert found is not None
+        missing, present = found["missing"], found["present"]
+        if missing > max(FEW_GONE, self._source.gone_share * present) and not self._accept_gone:
+            raise CutoverError(
+                "extract.too-many-gone",
+                f"raw.{self._source.name}, sync {sync_id}",
+                f"a complete read did not show {missing:,} of the {present:,} rows known, more than "
+                f"{self._source.gone_share:.0%}; none was marked as gone.",
+                "look whether the API key is for the right account and sees everything; "
+                "if the rows are really gone, start it again with the parameter accept_gone.",
+            )
+        if missing:
+            self._store.execute("extract/mark_gone.sql", sync_id=sync_id)
+        return int(missing)
+
+    def _sum_up(self, begun: _Begun) -> None:
+        endpoint = self._endpoint
+        waited = dict(begun.waited)
+        for reason, seconds in endpoint.waited.items():
+            waited[reason] = round(waited.get(reason, 0.0) + seconds, 3)
+        self._store.execute(
+            "extract/sum_pages.sql",
+            sync_id=begun.sync_id,
+            requests=endpoint.requests,
+            retries=endpoint.retries,
+            waited=Jsonb(waited),
+            not_given=Jsonb(self._learned.notes),
+            clock_ahead=endpoint.clock_ahead,
+        )
+
+    def _record_failure(self, begun: _Begun, error: BaseException) -> None:
+        """Leave what happened where people look for it; the error itself goes on to the caller."""
+        if self._store.connection.closed:
+            return
+        code = error.code if isinstance(error, CutoverError) else "extract.failed"
+        try:
+            self._store.connection.rollback()
+            with self._store.connection.transaction():
+                self._sum_up(begun)
+                self._store.execute(
+                    "extract/fail_sync.sql", sync_id=begun.sync_id, code=code, error=f"{type(error).__name__}: {error}"
+                )
+        except psycopg.Error as failed:
+            self._log(f"{self._source.name}: the failure could not be recorded: {failed}")
