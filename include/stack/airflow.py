@@ -18,12 +18,12 @@ from stack import accounts
 from stack.processes import Processes
 from stack.settings import AIRFLOW_DATABASE, ROOT, Settings, kept_secrets
 
-# The scheduler and the triggerer need not serve logs: all processes share one file system.
+# Arguments of `python -m`. Nothing needs to serve logs: all processes share one file system.
 COMPONENTS = {
-    "api-server": ("api-server",),
-    "scheduler": ("scheduler", "--skip-serve-logs"),
-    "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer", "--skip-serve-logs"),
+    "api-server": ("airflow", "api-server"),
+    "scheduler": ("stack.scheduler",),
+    "dag-processor": ("airflow", "dag-processor"),
+    "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
 }
 _STATE = "CUTOVER_STATE"
 _IN_HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
@@ -124,9 +124,8 @@ class Airflow:
     def start(self) -> None:
         """Start the components that do not run, without waiting for them."""
         self.settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        airflow = str(Path(sys.executable).with_name("airflow"))
         for component, arguments in COMPONENTS.items():
-            self.processes.start(component, [airflow, *arguments], self.environment())
+            self.processes.start(component, [sys.executable, "-m", *arguments], self.environment())
 
     def wait_until_healthy(self, timeout: float = 120, tell: Callable[[str], None] = lambda _: None) -> None:
         """Return when every component is healthy; ``tell`` hears what is still waited for.
@@ -134,8 +133,13 @@ class Airflow:
         Raises CutoverError ``stack.airflow-not-healthy`` with the end of the log of what ended or hangs.
         """
         deadline = time.monotonic() + timeout
+        warm = False
         while True:
             waiting = self.unhealthy()
+            if "api-server" not in waiting and not warm:
+                # Its first call builds the API that tasks talk to, for seconds: not in the first task's time.
+                requests.get(f"{self.settings.url}/execution/health/ping", timeout=60)
+                warm = True
             if not waiting:
                 return
             tell(", ".join(waiting))

@@ -162,6 +162,8 @@ class Settings:
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            # it reports each of 200 functions that its documentation will not list
+            "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
             "GX_ANALYTICS_ENABLED": "false",
             "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Airflow's own, in every task log
         }
