@@ -20,6 +20,7 @@ from demo.population import Population
 
 TABLES = 109
 _FOLDER = "demo/production"
+_MARK = "Cutover demonstration"
 _ROLES = f"{_FOLDER}/00_roles.sql"
 # After these files the rows come, then the rest: triggers must not see them.
 _BEFORE_ROWS = ("05", "10", "20", "30", "31", "32", "33", "34", "40", "50")
@@ -44,7 +45,7 @@ def load(
     The roles are the cluster's: they are made once. ``cutover`` (the role that migrates) and ``app`` (the simulated
     application) get their passwords each time; without ``app_password``, ``app`` cannot log in.
 
-    Raises CutoverError ``demo.not-a-demonstration`` for a database that holds tables of somebody else.
+    Raises CutoverError ``demo.not-a-demonstration`` for a database that holds anything of somebody else.
     """
     population = population or Population(scale=scale)
     contamination = contamination or Contamination()
@@ -54,8 +55,10 @@ def load(
         found = _found_mark(connection)
         loaded = found != mark
         if loaded:
-            _require_own_database(connection, found)
-            _empty(connection)
+            if found is not None and found.startswith(_MARK):
+                _empty(connection)
+            else:
+                _require_unused(connection)
         connection.execute(text(_ROLES).encode())
         if loaded:
             _run_files(connection, before_rows=True)
@@ -83,7 +86,7 @@ def _mark(population: Population, contamination: Contamination, orphans: bool) -
     for module in (population_module, contamination_module):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(repr((population, contamination, orphans)).encode())
-    return f"Cutover demonstration, scale {population.scale}, {digest.hexdigest()[:16]}"
+    return f"{_MARK}, scale {population.scale}, {digest.hexdigest()[:16]}"
 
 
 def _found_mark(connection: psycopg.Connection) -> str | None:
@@ -96,20 +99,13 @@ def _write_mark(connection: psycopg.Connection, mark: str) -> None:
     connection.execute(sql.SQL("comment on schema public is {}").format(sql.Literal(mark)))
 
 
-def _require_own_database(connection: psycopg.Connection, found: str | None) -> None:
-    if found is not None and found.startswith("Cutover demonstration"):
-        return
-    row = connection.execute(
-        """
-        select format('%I.%I', schemaname, tablename) from pg_tables
-        where schemaname not in ('pg_catalog', 'information_schema') limit 1
-        """
-    ).fetchone()
+def _require_unused(connection: psycopg.Connection) -> None:
+    row = connection.execute(text("demo/first_foreign_object.sql").encode()).fetchone()
     if row:
         raise CutoverError(
             "demo.not-a-demonstration",
             f"database {connection.info.dbname}",
-            f"it holds tables that the demonstration did not make, {row[0]} for one.",
+            f"it holds what the demonstration did not make: {row[0]}, for one.",
             "give the demonstration a database of its own.",
         )
 

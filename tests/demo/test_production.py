@@ -444,10 +444,19 @@ def test_two_loads_at_once_end_with_one_fixture(database: str) -> None:
         assert sorted(pool.map(once, range(2))) == [False, True]
 
 
-def test_somebody_elses_database_is_refused(database: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("create table payroll (id int)", "public.payroll"),
+        ("create view totals as select 1 as one", "public.totals"),
+        ("create function pay() returns int language sql as 'select 1'", "public.pay"),
+        ("create schema payroll", "schema payroll"),
+    ],
+)
+def test_somebody_elses_database_is_refused(database: str, statement: str, named: str) -> None:
     with psycopg.connect(database) as db:
-        db.execute("create table payroll (id int)")
-    with pytest.raises(CutoverError, match=r"\[demo.not-a-demonstration\].*\n?.*public.payroll"):
+        db.execute(statement.encode())
+    with pytest.raises(CutoverError, match=rf"\[demo.not-a-demonstration\].* {named}"):
         load(database, 1, "migrates", population=SMALL, contamination=SMALL_CONTAMINATION)
 
 

@@ -27,7 +27,9 @@ end
 $$;
 
 -- The simulated application connects as `app` and becomes whom the request's token names, as PostgREST does.
-grant anon, authenticated, service_role to app;
+grant anon to app;
+grant authenticated to app;
+grant service_role to app;
 grant app_owner to cutover;
 
 do $$

@@ -30,7 +30,9 @@ language sql stable
 begin atomic
     select coalesce(sum(payment.amount - payment.refunded_amount), 0)
     from transactions as payment
-    where payment.user_id = customer and payment.status in ('paid', 'settled', 'partially_refunded');
+    where
+        payment.user_id = customer_revenue.customer -- noqa: RF01
+        and payment.status in ('paid', 'settled', 'partially_refunded');
 end;
 
 create function commission_due(affiliate uuid) returns numeric
@@ -38,8 +40,8 @@ language sql stable
 begin atomic
     select coalesce(sum(earned.amount), 0) + coalesce(max(person.total_earned), 0)
     from affiliates as person
-    left join commissions as earned on earned.affiliate_id = person.id
-    where person.id = affiliate;
+    left join commissions as earned on person.id = earned.affiliate_id
+    where person.id = commission_due.affiliate; -- noqa: RF01
 end;
 
 create function is_admin() returns boolean

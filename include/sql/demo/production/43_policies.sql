@@ -27,7 +27,10 @@ create policy "Affiliates see their own row" on affiliates
 for select to authenticated using (user_id = auth.uid());
 create policy "Affiliates are listed by their people" on affiliates
 for select to authenticated using (
-    exists (select from unified_profiles where unified_profiles.affiliate_id = affiliates.id)
+    exists (
+        select from unified_profiles
+        where unified_profiles.affiliate_id = affiliates.id
+    )
 );
 
 create policy "Students keep their own progress" on lesson_progress
@@ -39,13 +42,19 @@ for all to authenticated using (
 );
 create policy "People see refunds of their payments" on refunds
 for select to authenticated using (
-    transaction_id in (select transactions.id from transactions where transactions.user_id = auth.uid())
+    transaction_id in (
+        select transactions.id from transactions
+        where transactions.user_id = auth.uid()
+    )
 );
 create policy "People see their own tickets" on support_tickets
 for select to authenticated using (profile_id = auth.uid() or is_admin());
 create policy "Affiliates see their commissions" on commissions
 for select to authenticated using (
-    affiliate_id in (select affiliates.id from affiliates where affiliates.user_id = auth.uid())
+    affiliate_id in (
+        select affiliates.id from affiliates
+        where affiliates.user_id = auth.uid()
+    )
 );
 create policy "People see their own notifications" on notifications
 for select to authenticated using (profile_id = auth.uid());

@@ -12,16 +12,28 @@ insert into courses (id, slug, title, product_type, price) values
 ('c0000000-0000-4000-8000-000000000002', 'canva-ebook', 'Canva Ebook', 'canva_ebook', 1000);
 
 insert into course_modules (course_id, position, title)
-select 'c0000000-0000-4000-8000-000000000001', position, 'Module ' || position
-from generate_series(1, 4) as position;
+select
+    'c0000000-0000-4000-8000-000000000001' as course_id,
+    module,
+    'Module ' || module as title
+from generate_series(1, 4) as module;
 
 insert into lessons (id, module_id, position, title)
-select 6 * (module.position - 1) + lesson, module.id, lesson, format('Lesson %s.%s', module.position, lesson)
-from course_modules as module, generate_series(1, 6) as lesson;
+select
+    6 * (module.position - 1) + lesson as id,
+    module.id as module_id,
+    lesson,
+    format('Lesson %s.%s', module.position, lesson) as title
+from course_modules as module
+cross join generate_series(1, 6) as lesson;
 select setval('lessons_id_seq', 24);
 
 insert into instructors (name) values ('Liza Santos');
-insert into course_instructors select id, 1 from courses;
+insert into course_instructors (course_id, instructor_id)
+select
+    id,
+    1 as instructor_id
+from courses;
 insert into course_categories (name) values ('Business'), ('Design');
 insert into products (product_type, name) values ('p2p_course', 'Papers to Profits'), ('canva_ebook', 'Canva Ebook');
 insert into product_prices (product_id, amount, valid_from) values (1, 1000, '2023-10-01'), (2, 1000, '2023-10-01');
