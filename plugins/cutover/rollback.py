@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 
-from cutover import ledger
-from cutover.connect import Connect, Log
+from cutover import ledger, run
+from cutover.connect import Connect, Log, opened
 from cutover.errors import CutoverError
 from cutover.migration import Migration
 from cutover.swap import fingerprint, orphans, preparation, refusals, scope
@@ -123,3 +123,84 @@ def preview(connect: Connect, planned: Order) -> Preview:
 def roll_back(connect: Connect, planned: Order, log: Log) -> ledger.Entry:
     """Move the old tables back in one transaction. Needs a recorded approval of exactly this rollback."""
     return swap(connect, planned, log)
+
+
+def review(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
+    """Preview the rollback of the newest entry and store it, with its fingerprint, in the run's row.
+
+    Raises CutoverError ``rollback.nothing-to-undo``, or the reasons for which the swap back would be refused.
+    """
+    with opened(connect) as connection:
+        entry = undoable(connection, migration.migration)
+    seen = preview(connect, order(entry, migration, this_run))
+    for count in seen.carried:
+        log(
+            f"{count['table_name']} {count['operation']}: {count['carried']} carried back, "
+            f"{count['already_gone']} already gone, {count['quarantined']} cannot be"
+        )
+    if seen.refusals:
+        raise refusals.SwapRefusedError([refusals.Refusal(**reason) for reason in seen.refusals])
+    if seen.orphans:
+        raise orphans.refusal([orphans.Orphans(**found) for found in seen.orphans])
+    with opened(connect) as connection:
+        run.note(connection, this_run, review=seen.as_dict(), fingerprint=seen.fingerprint)
+    log(f"{entry.action} {entry.run} of {entry.recorded_at:%Y-%m-%d %H:%M %Z} can be rolled back")
+    return seen.as_dict()
+
+
+def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: run.Run) -> str:
+    """The fingerprint of the tables that would come back, at this moment."""
+    planned = _reviewed(connection, migration, row)
+    staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted)
+    return fingerprint.combine(staged, planned.evidence)
+
+
+def run_reviewed(connect: Connect, migration: Migration, this_run: str, log: Log) -> ledger.Entry:
+    """Roll back the entry that this run's review was about, and no other."""
+    with opened(connect) as connection:
+        planned = _reviewed(connection, migration, run.get(connection, this_run))
+    return roll_back(connect, planned, log)
+
+
+def _reviewed(connection: psycopg.Connection, migration: Migration, row: run.Run) -> Order:
+    """The order for the entry named in the review. Raises ``rollback.overtaken`` if it is not the newest any more."""
+    reviewed = (row.review or {}).get("undoes")
+    done = ledger.find(connection, row.run)
+    entry = ledger.find(connection, done.undoes or "") if done else undoable(connection, migration.migration)
+    if entry is None or entry.run != reviewed:
+        raise CutoverError(
+            "rollback.overtaken",
+            f"run {row.run}",
+            f"its review is about {reviewed}, but since then {entry.run if entry else 'nothing'} is the newest entry.",
+            "trigger a new rollback, which previews the newest entry.",
+        )
+    return order(entry, migration, row.run)
+
+
+def markdown(review: dict[str, Any]) -> str:
+    """The preview as the approval form shows it."""
+    back = [t["name"] for t in review["tables"] if t["comes_back"]]
+    gone = [t["name"] for t in review["tables"] if not t["comes_back"]]
+    lines = [
+        f"Takes back **{review['undoes']}**. These tables come back: {', '.join(back)}."
+        + (f" These go to the backup and have no successor: {', '.join(gone)}." if gone else ""),
+        "",
+        "| writes made since | operation | carried back | already gone | cannot be carried |",
+        "|---|---|---:|---:|---:|",
+        *(
+            f"| {c['table_name']} | {c['operation']} | {c['carried']:,} | {c['already_gone']:,} "
+            f"| {c['quarantined']:,} |"
+            for c in review["carried"]
+        ),
+        *(["| none | | | | |"] if not review["carried"] else []),
+        "",
+    ]
+    if review["quarantined"]:
+        lines += ["**Cannot be carried back** (kept whole in `cutover.quarantine`):", ""]
+        lines += [
+            f"* {q['writes']:,} × {q['operation']} of {q['table_name']}: {q['reason']} ({q['sqlstate']})"
+            for q in review["quarantined"]
+        ]
+        lines.append("")
+    lines.append(f"Fingerprint `{review['fingerprint']}`")
+    return "\n".join(lines)

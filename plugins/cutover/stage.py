@@ -36,7 +36,7 @@ def prepare(connect: Connect, migration: Migration, this_run: str, log: Log) -> 
     for path in files.files(f"{migration.migration}/prepare"):
         began = time.monotonic()
         with opened(connect) as connection:
-            connection.execute(files.statement(path), {"run": this_run})
+            connection.execute(files.text(path).encode(), {"run": this_run})
         log(f"{Path(path).stem}: {time.monotonic() - began:.1f} s")
 
 

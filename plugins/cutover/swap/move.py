@@ -289,7 +289,7 @@ def _transaction(
         bulk, since = carry(connection, order.run, planned.scope, order.since, order.except_xid)
         orphans.require_none(connection, planned.scope)
         for path in order.merge:
-            connection.execute(files.statement(path), {"run": order.run})
+            connection.execute(files.text(path).encode(), {"run": order.run})
         locks.take(connection, planned.locks)
         locked_at = _now(connection)
         if observer:
@@ -392,7 +392,7 @@ def _require_no_older_transaction(connection: psycopg.Connection, order: Order) 
 
 def _require_checks(connection: psycopg.Connection, order: Order) -> None:
     for path in order.checks:
-        failed = connection.execute(files.statement(path), {"run": order.run}).fetchall()
+        failed = connection.execute(files.text(path).encode(), {"run": order.run}).fetchall()
         if failed:
             raise CutoverError(
                 "swap.check-failed",

@@ -40,11 +40,15 @@ def require_none(connection: psycopg.Connection, scope: Scope) -> None:
     """Raise CutoverError ``swap.orphans``, listing the keys, if a row outside would lose what it points at."""
     found = find(connection, scope)
     if found:
-        listed = "; ".join(f"{o.rows} rows of {o.key}" for o in found)
-        raise CutoverError(
-            "swap.orphans",
-            found[0].key,
-            f"rows outside the set refer to rows that the incoming tables do not have: {listed}. "
-            "Nothing was changed.",
-            "delete or re-point those rows, or keep the rows they refer to; then run again.",
-        )
+        raise refusal(found)
+
+
+def refusal(found: list[Orphans]) -> CutoverError:
+    """The error that lists these orphans."""
+    listed = "; ".join(f"{o.rows} rows of {o.key}, such as {o.sample[:120]}" for o in found)
+    return CutoverError(
+        "swap.orphans",
+        found[0].key,
+        f"rows outside the set refer to rows that the incoming tables do not have: {listed}. Nothing was changed.",
+        "delete or re-point those rows, or keep the rows they refer to; then run again.",
+    )

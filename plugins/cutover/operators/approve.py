@@ -1,0 +1,217 @@
+"""The human gate: shows what is staged now, takes one answer from a second person, and writes it down.
+
+It builds on Airflow's own approval operator, so that the question appears under Required Actions and can be
+answered by the REST API. What it adds, because of how that operator behaves in 3.3:
+
+* After a clear, Airflow shows the form of the first try. The form that is stored is compared with the one that
+  was meant; a stale one fails the task instead of being answered.
+* Marking the task successful, or writing its XCom by hand, lets downstream tasks run. The swap therefore does
+  not look at either, but at the row that this gate records in ``cutover.approvals``.
+* An answer nobody gave (a default after a time-out) is no answer here.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import BaseHook, Param
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import TaskAwaitingInput
+
+from cutover.connect import opened
+from cutover.errors import CutoverError
+from cutover.ledger import run_key
+from cutover.migration import load
+from cutover.operators.base import connect_to, fail
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ApprovalSensor(ApprovalOperator):
+    """Waits for a person to approve the run's ``action`` (``swap`` or ``rollback``), and records who did.
+
+    The DAG parameter ``approval_hours`` bounds both the wait and the life of the approval. Never retried: a
+    retry would ask again behind the back of whoever answered.
+    """
+
+    def __init__(self, *, migration: str, action: str, **kwargs: Any) -> None:
+        kwargs["retries"] = 0
+        super().__init__(subject=f"{migration}: approve the {action}?", fail_on_reject=True, **kwargs)
+        self.migration = migration
+        self.action = action
+
+    def execute(self, context: Context) -> None:
+        """Ask. Raises unless what is staged is what was reviewed and what the form shows."""
+        try:
+            self._ask(context)
+        except CutoverError as error:
+            self.log.error("%s", error)
+            raise fail(error) from None
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Take the answer, check it, record it."""
+        try:
+            self._answer(context, event)
+        except CutoverError as error:
+            self.log.error("%s", error)
+            raise fail(error) from None
+        return super().execute_complete(context, event)
+
+    def _ask(self, context: Context) -> None:
+        from cutover import approval
+
+        shown = self._evidence(context)
+        self.subject, self.body = shown["subject"], shown["body"]
+        self.params = ParamsDict(
+            {
+                "comment": Param(None, type=["null", "string"], title="Comment", source="task"),
+                "fingerprint": Param(
+                    shown["fingerprint"],
+                    type="string",
+                    enum=[shown["fingerprint"]],
+                    title="Fingerprint of what you approve",
+                    source="task",
+                ),
+            }
+        )
+        ti = context["ti"]
+        with opened(self._connect(context)) as connection:
+            approval.void_earlier(connection, self._run(context), self.action, f"asked again, try {ti.try_number}")
+        self._put_form(ti.id)
+        hours = context["params"]["approval_hours"]
+        self.log.info("waiting up to %s h for a person other than %s", hours, self._triggered_by(context))
+        for notifier in self.notifiers:
+            notifier(context)
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=timedelta(hours=hours))
+
+    def _put_form(self, ti_id: Any) -> None:
+        """Send the form. Airflow keeps that of an earlier try: what is on record must be what was just sent."""
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        stored = SUPERVISOR_COMMS.send(
+            msg=CreateHITLDetailPayload(
+                ti_id=ti_id,
+                options=self.options,
+                subject=self.subject,
+                body=self.body,
+                defaults=None,
+                multiple=False,
+                params=self.serialized_params,
+                assigned_users=[],
+            )
+        )
+        kept = (stored.params or {}).get("fingerprint", {}).get("value")  # type: ignore[union-attr]
+        if (stored.subject, stored.body, kept) != (self.subject, self.body, self.params["fingerprint"]):  # type: ignore[union-attr]
+            raise CutoverError(
+                "approve.stale-form",
+                self.task_id,
+                "Airflow still holds the form of an earlier try, which shows other data.",
+                "trigger a new run: a form cannot be replaced within one.",
+            )
+
+    def _answer(self, context: Context, event: dict[str, Any]) -> None:
+        from cutover import approval
+
+        if "error" in event:
+            timed_out = event.get("error_type") == "timeout"
+            raise CutoverError(
+                "approve.expired" if timed_out else "approve.failed",
+                self.task_id,
+                "nobody answered in time." if timed_out else str(event["error"]),
+                "trigger a new run; production was not touched.",
+            )
+        person = event.get("responded_by_user")
+        if not person:
+            raise CutoverError(
+                "approve.nobody",
+                self.task_id,
+                "the answer does not name the person who gave it.",
+                "trigger a new run, and answer it signed in.",
+            )
+        values = event.get("params_input") or {}
+        ti = context["ti"]
+        answer = approval.Answer(
+            run=self._run(context),
+            action=self.action,
+            decision="approve" if event["chosen_options"] == [self.APPROVE] else "reject",
+            fingerprint=str(values.get("fingerprint")),
+            task_id=self.task_id,
+            try_number=ti.try_number,
+            person=person["name"],
+            person_id=str(person["id"]),
+            triggered_by=self._triggered_by(context),
+            comment=values.get("comment"),
+            decided_at=event["responded_at"],
+            valid_for=timedelta(hours=context["params"]["approval_hours"]),
+        )
+        connect = self._connect(context)
+        if answer.decision == "approve":
+            approval.require_second_person(answer, self._approvers())
+            current = self._evidence(context)["fingerprint"]
+            if answer.fingerprint != current:
+                raise CutoverError(
+                    "approve.changed",
+                    self.task_id,
+                    f"{answer.person} approved {answer.fingerprint[:12]}…, but {current[:12]}… is staged now.",
+                    "find out who changed the staged data; then trigger a new run.",
+                )
+        with opened(connect) as connection:
+            approval.record(connection, answer)
+        self.log.info("%s: %s by %s, fingerprint %s", self.action, answer.decision, answer.person, answer.fingerprint)
+        if answer.decision == "reject":
+            raise CutoverError(
+                "approve.rejected",
+                self.task_id,
+                f"{answer.person} rejected the {self.action}" + (f": {answer.comment}" if answer.comment else "."),
+                "nothing was changed; correct what was found and trigger a new run.",
+            )
+
+    def _evidence(self, context: Context) -> dict[str, str]:
+        """Subject, body and fingerprint of what is staged at this moment, read from the database and not from XCom."""
+        from cutover import review, rollback, run
+
+        migration = load(self.migration)
+        with opened(self._connect(context)) as connection:
+            row = run.get(connection, self._run(context))
+            if row.review is None:
+                raise CutoverError(
+                    "approve.no-review",
+                    f"run {row.run}",
+                    "nobody could know what to approve: its review has not been made.",
+                    "clear the run from the task review on.",
+                )
+            if self.action == "rollback":
+                current = rollback.fingerprint_of(connection, migration, row)
+                body = rollback.markdown(row.review)
+            else:
+                current = review.fingerprint_of(connection, migration, row)
+                body = review.markdown(row.review)
+        if current != row.fingerprint:
+            raise CutoverError(
+                "approve.changed",
+                f"run {row.run}",
+                "what is staged is not what the review was made from.",
+                "find out who changed the staged data; then trigger a new run.",
+            )
+        return {
+            "subject": f"{self.migration}: approve the {self.action} of run {row.run}?",
+            "body": body,
+            "fingerprint": current,
+        }
+
+    def _approvers(self) -> list[str]:
+        extra = BaseHook.get_connection(load(self.migration).target).extra_dejson
+        return [str(name) for name in extra.get("approvers", [])]
+
+    def _run(self, context: Context) -> str:
+        return run_key(context["dag_run"].dag_id, context["dag_run"].run_id)
+
+    def _triggered_by(self, context: Context) -> str | None:
+        return getattr(context["dag_run"], "triggering_user_name", None)
+
+    def _connect(self, context: Context) -> Any:
+        return connect_to(load(self.migration).target, f"cutover {self._run(context)} {self.task_id}"[:63])

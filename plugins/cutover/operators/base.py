@@ -1,0 +1,83 @@
+"""What every task of a migration has in common: its run, its connection, and errors that read like sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from cutover.connect import Connect, Log, connector
+from cutover.errors import CutoverError
+from cutover.ledger import run_key
+from cutover.migration import Migration, load
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# What a PostgreSQL connection may carry in its extra for libpq; anything else there is not ours to pass on.
+_LIBPQ_EXTRA = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options")
+
+
+def connect_to(connection_id: str, application: str) -> Connect:
+    """A function that opens the Airflow connection ``connection_id``. Raises ``connect.*`` errors when called."""
+    from psycopg.conninfo import make_conninfo
+
+    found = BaseHook.get_connection(connection_id)
+    extra = {name: value for name, value in found.extra_dejson.items() if name in _LIBPQ_EXTRA}
+    dsn = make_conninfo(
+        host=found.host,
+        port=found.port or 5432,
+        user=found.login,
+        password=found.password,
+        dbname=found.schema,
+        **extra,
+    )
+    return connector(dsn, connection_id, application)
+
+
+def fail(error: CutoverError) -> AirflowException:
+    """The exception that ends a task for this error. Only an unreachable database is worth another try."""
+    kind = AirflowException if error.code == "connect.unreachable" else AirflowFailException
+    return kind(str(error))
+
+
+class CutoverOperator(BaseOperator):
+    """Base of the tasks of a migration. Subclasses write ``run_phase``."""
+
+    template_fields = ("migration",)
+
+    def __init__(self, *, migration: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.migration = migration
+
+    @property
+    def declaration(self) -> Migration:
+        """The migration's declaration."""
+        return load(self.migration)
+
+    @property
+    def report(self) -> Log:
+        """Where progress goes: the task's log."""
+        return self.log.info
+
+    def this_run(self, context: Context) -> str:
+        """The key of this run."""
+        dag_run = context["dag_run"]
+        return run_key(dag_run.dag_id, dag_run.run_id)
+
+    def connect(self, context: Context) -> Connect:
+        """Opens the migration's target database, as seen in pg_stat_activity under this task's name."""
+        return connect_to(self.declaration.target, f"cutover {self.this_run(context)} {self.task_id}"[:63])
+
+    def execute(self, context: Context) -> Any:
+        """Run the phase; an error that a person can clear ends the task with its message."""
+        try:
+            return self.run_phase(context)
+        except CutoverError as error:
+            self.log.error("%s", error)
+            raise fail(error) from None
+
+    def run_phase(self, context: Context) -> Any:
+        """Do the work of this task."""
+        raise NotImplementedError

@@ -1,0 +1,253 @@
+"""Review: what the approver reads, made once as one object, and the fingerprint of what it is about."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from cutover import catalog, run
+from cutover import sql as files
+from cutover.connect import Connect, Log, opened
+from cutover.errors import CutoverError
+from cutover.migration import Migration
+from cutover.stage import SCHEMA
+from cutover.swap import capture, fingerprint, orphans, refusals, scope
+from cutover.swap.move import Order
+
+# What happens to each kind of dependent, in the approver's words.
+FATE = {
+    "view": "re-created over the new table, options kept",
+    "materialized view": "built over the new tables beforehand, moved with them",
+    "function": "re-created from its own text",
+    "outside foreign key": "re-pointed to the new table, validated after the lock",
+    "outside policy": "re-bound to the new table",
+    "outside rule": "re-bound to the new table",
+}
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Section:
+    """A named list of rows: the figures or the warnings of one query file."""
+
+    name: str
+    title: str
+    total: int
+    columns: list[str]
+    rows: list[list[Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"name": self.name, "title": self.title, "total": self.total, "columns": self.columns, "rows": self.rows}
+
+
+def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
+    """Make the review of what is staged, and store it with its fingerprint in the run's row.
+
+    Raises CutoverError ``review.not-balanced`` if a source row is unaccounted for, ``swap.orphans`` if rows of
+    outside tables would lose what they point at.
+    """
+    with opened(connect) as connection:
+        row = run.get(connection, this_run)
+        found = _scope(connection, migration, this_run)
+        refusals.require_none(connection, found)
+        orphans.require_none(connection, found)
+        review: dict[str, Any] = {
+            "migration": migration.migration,
+            "run": this_run,
+            "triggered_by": row.triggered_by,
+            "frozen_at": row.frozen_at,
+            "tables": _tables(connection, found, migration),
+            "reconciliation": _reconciliation(connection, this_run),
+            "dependents": [{"kind": d.kind, "name": d.name, "fate": FATE[d.kind]} for d in found.dependents],
+            "captured": capture.pending(connection, found.outgoing, row.snapshot or "", None),
+            "validation": row.validation,
+        }
+        connection.execute("reset search_path")
+        review["figures"] = [s.as_dict() for s in _sections(connection, migration, this_run, "review")]
+        review["warnings"] = [s.as_dict() for s in _sections(connection, migration, this_run, "review/warnings")]
+        review["fingerprint"] = fingerprint_of(connection, migration, row)
+        stored = json.loads(json.dumps(review, default=_plain))
+        run.note(connection, this_run, review=stored, fingerprint=review["fingerprint"])
+    for table in stored["tables"]:
+        log(
+            f"{table['name']}: {table['before']:,} → {table['after']:,} rows, {table['added']:,} added, "
+            f"{table['removed']:,} removed, {table['changed']:,} changed"
+        )
+    for warning in stored["warnings"]:
+        log(f"{warning['title']}: {warning['total']:,}")
+    log(f"fingerprint {stored['fingerprint']}")
+    return dict(stored)
+
+
+def _scope(connection: psycopg.Connection, migration: Migration, this_run: str) -> scope.Scope:
+    return scope.read(
+        connection,
+        migration.swapped_tables(),
+        incoming_schema=SCHEMA,
+        backup_schema=f"backup_{this_run}",
+        merged=migration.merged_tables(),
+    )
+
+
+def fingerprinted(migration: Migration) -> list[str]:
+    """The staging tables that an approval is about: all of them, merged ones included."""
+    return migration.staging_tables()
+
+
+def evidence(row: run.Run) -> dict[str, Any]:
+    """What an approval is about beside the staged rows: the validation result, by its digest."""
+    canonical = json.dumps(row.validation, sort_keys=True, separators=(",", ":"))
+    return {"run": row.run, "validation": hashlib.sha256(canonical.encode()).hexdigest()}
+
+
+def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: run.Run) -> str:
+    """The fingerprint of what is staged at this moment, together with the run's validation result."""
+    return fingerprint.combine(fingerprint.tables(connection, SCHEMA, fingerprinted(migration)), evidence(row))
+
+
+def order(migration: Migration, row: run.Run, **policy: Any) -> Order:
+    """The order of this run's swap, as reviewed. ``policy``: ``on_drift``, ``carry_limit``, ``patience``.
+
+    Raises CutoverError ``swap.not-staged`` when the run has not been through freeze and transform.
+    """
+    if row.snapshot is None or row.staged_xid is None:
+        raise CutoverError(
+            "swap.not-staged",
+            f"run {row.run}",
+            "it has not frozen its sources or not staged its tables.",
+            "clear the run from its first failed task on.",
+        )
+    folder = f"{migration.migration}/swap"
+    return Order(
+        run=row.run,
+        migration=migration.migration,
+        action="swap",
+        tables=migration.swapped_tables(),
+        incoming_schema=SCHEMA,
+        backup_schema=f"backup_{row.run}",
+        since=row.snapshot,
+        staged_xid=row.staged_xid,
+        fingerprinted=fingerprinted(migration),
+        evidence=evidence(row),
+        merged=migration.merged_tables(),
+        merge=files.files(folder, "merge_*.sql"),
+        checks=files.files(folder, "check_*.sql"),
+        **policy,
+    )
+
+
+def _tables(connection: psycopg.Connection, found: scope.Scope, migration: Migration) -> list[dict[str, Any]]:
+    tables = []
+    for row in catalog.rows(connection, "changes", replaced=found.replaced, incoming_schema=SCHEMA):
+        counts = connection.execute(row["statement"].encode()).fetchone()
+        assert counts is not None
+        names = ("before", "after", "added", "removed", "changed")
+        tables.append({"name": row["object"], **dict(zip(names, counts, strict=True))})
+    for table in found.tables:
+        if table.outgoing is None:
+            after = _count(connection, SCHEMA, table.name)
+            tables.append({"name": table.name, "before": 0, "after": after, "added": after, "removed": 0, "changed": 0})
+    for staged, live in migration.merge.items():
+        schema, _, name = live.partition(".")
+        before = _count(connection, schema, name)
+        added = _new_rows(connection, staged, schema, name)
+        tables.append(
+            {"name": live, "before": before, "after": before + added, "added": added, "removed": 0, "changed": 0}
+        )
+    return tables
+
+
+def _count(connection: psycopg.Connection, schema: str, table: str) -> int:
+    row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _new_rows(connection: psycopg.Connection, staged: str, schema: str, table: str) -> int:
+    row = connection.execute(
+        files.statement(
+            "review/new_rows.sql", staged=sql.Identifier(SCHEMA, staged), live=sql.Identifier(schema, table)
+        )
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _reconciliation(connection: psycopg.Connection, this_run: str) -> list[dict[str, Any]]:
+    """The balance of every source. Raises CutoverError unless read = staged + merged + left out + rejected."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(files.statement("review/reconciliation.sql"), {"run": this_run}).fetchall()
+    for row in rows:
+        if row["difference"]:
+            raise CutoverError(
+                "review.not-balanced",
+                f"source {row['source']}",
+                f"{row['read']} rows were read and {row['difference']} of them are unaccounted for.",
+                "this is a fault of the migration's SQL: its prepare and transform files decide where a row goes.",
+            )
+    return [dict(row) for row in rows]
+
+
+def _sections(connection: psycopg.Connection, migration: Migration, this_run: str, folder: str) -> list[Section]:
+    """Run every query file of a folder. Its first comment line is its title."""
+    sections = []
+    for path in files.files(f"{migration.migration}/{folder}"):
+        text = files.text(path)
+        title = (
+            text.splitlines()[0].removeprefix("--").strip().rstrip(".") if text.startswith("--") else Path(path).stem
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(text.encode(), {"run": this_run})
+            columns = [column.name for column in cursor.description or ()]
+            rows = cursor.fetchall()
+        keep = rows if folder == "review" else rows[:SAMPLES]
+        sections.append(Section(Path(path).stem, title, len(rows), columns, [list(row) for row in keep]))
+    return sections
+
+
+def _plain(value: object) -> object:
+    """JSON for the types that PostgreSQL hands out: exact numbers as text, times in ISO 8601."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a review")
+
+
+def markdown(review: dict[str, Any]) -> str:
+    """The review as the approval form shows it: short, every figure beside the one before."""
+    lines = [
+        "| table | before | after | added | removed | changed |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(
+            f"| {t['name']} | {t['before']:,} | {t['after']:,} | {t['added']:,} | {t['removed']:,} | {t['changed']:,} |"
+            for t in review["tables"]
+        ),
+        "",
+        "| source | read | staged | merged | left out | rejected | balance |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        *(
+            f"| {r['source']} | {r['read']:,} | {r['staged']:,} | {r['merged']:,} | {r['left_out']:,} "
+            f"| {r['rejected']:,} | {r['difference']} |"
+            for r in review["reconciliation"]
+        ),
+        "",
+        "**Warnings**",
+        "",
+        *([f"* {w['title']}: **{w['total']:,}**" for w in review["warnings"] if w["total"]] or ["* none"]),
+        "",
+        f"{len(review['dependents'])} dependent objects follow the new tables; "
+        f"{review['captured']:,} production writes captured so far will be carried.",
+        "",
+        f"Fingerprint `{review['fingerprint']}`",
+    ]
+    return "\n".join(lines)
