@@ -230,10 +230,8 @@ class World:
 
     def run_file(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement file as the engine does; its rows, if it returns any."""
-        text = files.text(path)
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            # several statements cannot have parameters; a file has either
-            cursor.execute(text, {"run": RUN, **parameters} if "%(" in text or "%%" in text else None)
+            cursor.execute(files.text(path).encode(), {"run": RUN, **parameters})
             return cursor.fetchall() if cursor.description else []
 
     # questions

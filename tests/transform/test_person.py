@@ -101,6 +101,27 @@ def test_an_account_made_by_an_earlier_launch_stays_with_the_person_who_changed_
     assert (world.only("users")["id"], world.only("users")["is_new"]) == (derived, False)
 
 
+def test_a_profile_with_the_key_leads_to_the_account_of_a_person_who_changed_address(world: World) -> None:
+    account = world.account("new@example.com")
+    world.profile(account, "Old@example.com")
+    world.invoice("old@example.com")
+    world.transform()
+    assert (world.only("users")["id"], world.only("users")["is_new"]) == (account, False)
+
+
+def test_a_profile_does_not_lead_to_the_account_of_another_customer(world: World) -> None:
+    account = world.account("new@example.com")
+    world.profile(account, "old@example.com")
+    world.invoice("old@example.com")
+    world.invoice("new@example.com")
+    world.transform()
+    users = {row["email"]: row for row in world.staged("users")}
+    assert (users["new@example.com"]["id"], users["old@example.com"]["is_new"]) == (account, True)
+    assert world.run_file("clean_launch/validate/checks/new_accounts.sql") == [
+        {"staged_id": users["old@example.com"]["id"], "held_by": account}
+    ]
+
+
 def test_a_derived_id_that_now_belongs_to_another_customer_is_not_shared(world: World) -> None:
     derived = uuid.uuid5(NAMESPACE, "old@example.com")
     world.account("new@example.com", id=derived)
