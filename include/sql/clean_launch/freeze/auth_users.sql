@@ -2,7 +2,7 @@
 create table input.auth_users as
 select
     id,
-    email,
+    email::text as email,
     created_at,
     last_sign_in_at,
     coalesce(is_sso_user, false) as is_sso_user,

@@ -1,0 +1,7 @@
+-- Every staged customer has the account that the profile points at, under the customer's own address or an older one.
+select staged.id
+from staging.users as staged
+left join auth.users as u on staged.id = u.id
+where
+    u.id is null
+    or (staged.is_new and cutover.email_key(u.email) is distinct from staged.email)

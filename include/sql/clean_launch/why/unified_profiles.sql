@@ -1,0 +1,27 @@
+-- The contact, other contacts of the same person, and the invoices that the person was sent.
+with
+target as (
+    select
+        email,
+        systemeio_id
+    from public.unified_profiles
+    where id = $1::uuid
+)
+
+select
+    'systemeio_contacts' as raw_table,
+    contact.id::text as raw_id,
+    case when contact.id::text = target.systemeio_id then 'contact' else 'merged contact' end as role
+from target
+inner join raw.systemeio_contacts as contact
+    on
+        contact.id::text = target.systemeio_id
+        or cutover.email_key(contact.email) = target.email
+union all
+select
+    'xendit_invoices' as raw_table,
+    invoice.id as raw_id,
+    'invoice' as role
+from target
+inner join raw.xendit_invoices as invoice
+    on cutover.email_key(coalesce(invoice.payer_email, invoice.customer ->> 'email')) = target.email
