@@ -16,6 +16,15 @@ from cutover.swap import refusals, scope
 
 OLDEST_SERVER = 140_000
 
+_PLURAL = {
+    "view": "views",
+    "materialized view": "materialized views",
+    "function": "functions",
+    "outside foreign key": "outside foreign keys",
+    "outside policy": "outside policies",
+    "outside rule": "outside rules",
+}
+
 
 class PreflightError(CutoverError):
     """One or more reasons not to start. The message lists them all."""
@@ -55,7 +64,8 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
             merged=migration.merged_tables(),
         )
         reasons += [
-            CutoverError(f"preflight.{r.code}", r.object, r.why, r.remedy) for r in refusals.find(connection, found)
+            CutoverError(f"preflight.{r.code}", r.object, r.why, r.remedy)
+            for r in refusals.find(connection, found, retired=migration.retire)
         ]
         reasons += _shapes(connection, migration)
         if reasons:
@@ -70,11 +80,14 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         findings = Findings(
             server_version=str(connection.info.parameter_status("server_version")),
             dependents=kinds,
-            tables=[table.qualified for table in found.tables],
+            tables=[f"{table.schema}.{table.name}" for table in found.tables],
             bytes=size[0],
         )
     log(f"PostgreSQL {findings.server_version}; tables: {', '.join(findings.tables)}")
-    log("bound to them: " + (", ".join(f"{n} {kind}s" for kind, n in sorted(kinds.items())) or "nothing"))
+    log(
+        "bound to them: "
+        + (", ".join(f"{n} {_PLURAL[kind] if n > 1 else kind}" for kind, n in sorted(kinds.items())) or "nothing")
+    )
     there = findings.bytes / 2**20
     log(f"the tables hold {there:,.0f} MiB; keep about {2 * there:,.0f} MiB free for the copies this run makes")
     return findings

@@ -143,6 +143,8 @@ def order(migration: Migration, row: run.Run, **policy: Any) -> Order:
         merged=migration.merged_tables(),
         merge=files.files(folder, "merge_*.sql"),
         checks=files.files(folder, "check_*.sql"),
+        create=files.files(folder, "create_*.sql"),
+        drop=files.files(folder, "drop_*.sql"),
         **policy,
     )
 

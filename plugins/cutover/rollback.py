@@ -11,12 +11,13 @@ from typing import Any
 import psycopg
 
 from cutover import ledger, run
+from cutover import sql as files
 from cutover.connect import Connect, Log, opened
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.swap import fingerprint, orphans, preparation, refusals, scope
+from cutover.swap import fingerprint, orphans, preparation, refusals
 from cutover.swap.carry import carry, total
-from cutover.swap.move import Order, swap
+from cutover.swap.move import Order, read_scope, swap
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def order(entry: ledger.Entry, migration: Migration, this_run: str, **policy: An
         fingerprinted=[table["name"] for table in entry.tables if table["outgoing"] is not None],
         evidence={"undoes": entry.run},
         merged=migration.merged_tables(),
+        create=files.files(f"{migration.migration}/swap", "create_*.sql"),
+        drop=files.files(f"{migration.migration}/swap", "drop_*.sql"),
         undoes=entry.run,
         **policy,
     )
@@ -87,13 +90,7 @@ def order(entry: ledger.Entry, migration: Migration, this_run: str, **policy: An
 def preview(connect: Connect, planned: Order) -> Preview:
     """Do what the rollback would do to the rows, look at the result, and take it back. Locks no production table."""
     with connect() as connection:
-        found = scope.read(
-            connection,
-            planned.tables,
-            incoming_schema=planned.incoming_schema,
-            backup_schema=planned.backup_schema,
-            merged=planned.merged,
-        )
+        found = read_scope(connection, planned)
         reasons = refusals.find(connection, found)
         staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted)
         connection.commit()

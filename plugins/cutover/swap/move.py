@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,7 +14,18 @@ from psycopg import sql
 from cutover import catalog, ledger
 from cutover import sql as files
 from cutover.errors import CutoverError
-from cutover.swap import approval, capture, fingerprint, inventory, locks, orphans, preparation, proof, refusals, scope
+from cutover.swap import (
+    approval,
+    capture,
+    fingerprint,
+    inventory,
+    locks,
+    orphans,
+    preparation,
+    proof,
+    refusals,
+    scope,
+)
 from cutover.swap.carry import carry, total
 from cutover.swap.locks import Log, Patience
 from cutover.swap.scope import Scope
@@ -39,7 +51,8 @@ class Order:
 
     ``tables`` are (schema, name) pairs in foreign-key order, parents first. ``since`` is the snapshot from which
     on production writes are to be carried; ``except_xid`` the transaction whose own writes are not.
-    ``merge`` are statements (files under ``include/sql``) that fill merged tables, in order. ``staged_xid`` is
+    ``merge``, ``create`` and ``drop`` are files under ``include/sql``: statements that fill merged tables, that make
+    the views which come with a new table, and that take them away again. ``staged_xid`` is
     the transaction that finished the load of the incoming tables; None when they were filled long ago.
     """
 
@@ -60,7 +73,15 @@ class Order:
     on_drift: str = "carry"
     carry_limit: int = 100_000
     checks: Sequence[str] = ()
+    create: Sequence[str] = ()
+    drop: Sequence[str] = ()
     patience: Patience = field(default_factory=Patience)
+
+    @property
+    def companions(self) -> list[tuple[str, str]]:
+        """(schema, name) of the views that come and go with a new table: ``drop_<name>.sql`` names them."""
+        schema = self.tables[0][0]
+        return [(schema, Path(path).stem.removeprefix("drop_")) for path in self.drop]
 
 
 @dataclass(frozen=True)
@@ -76,21 +97,28 @@ class Plan:
     validate: list[str]
 
 
-def plan(connection: psycopg.Connection, order: Order) -> Plan:
-    """Read the catalogue, refuse what would not come out right, and write down every statement of the move."""
-    found = scope.read(
+def read_scope(connection: psycopg.Connection, order: Order) -> Scope:
+    """The scope of an order at this moment."""
+    return scope.read(
         connection,
         order.tables,
         incoming_schema=order.incoming_schema,
         backup_schema=order.backup_schema,
         merged=order.merged,
+        companions=order.companions,
     )
+
+
+def plan(connection: psycopg.Connection, order: Order) -> Plan:
+    """Read the catalogue, refuse what would not come out right, and write down every statement of the move."""
+    found = read_scope(connection, order)
     refusals.require_none(connection, found)
     names = inventory.watched(connection, found)
     views = found.bound("materialized view", "direct")
     parameters = _parameters(connection, found, views)
     # Ahead of the carried writes: the tables stand still under their old names. After them: the move itself.
-    ahead = _statements(connection, ["10_release", "20_identity"], parameters)
+    ahead = _files("drop", order.drop) if found.disappearing else []
+    ahead += _statements(connection, ["10_release", "20_identity"], parameters)
     after = _statements(
         connection,
         [
@@ -109,6 +137,8 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
         ],
         parameters,
     )
+    if found.arriving:
+        after += _files("create", order.create)
     return Plan(
         scope=found,
         names=names,
@@ -154,6 +184,10 @@ def _statements(connection: psycopg.Connection, steps: list[str], parameters: di
         for step in steps
         for row in catalog.rows(connection, f"move/{step}", **parameters)
     ]
+
+
+def _files(step: str, paths: Sequence[str]) -> list[Statement]:
+    return [Statement(step, Path(path).stem, files.text(path)) for path in paths]
 
 
 class Observer:
@@ -231,13 +265,7 @@ def _attempt_until_done(
 
 def _prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
     """Bring the incoming tables to production's state of this moment; nothing here touches production's tables."""
-    found = scope.read(
-        connection,
-        order.tables,
-        incoming_schema=order.incoming_schema,
-        backup_schema=order.backup_schema,
-        merged=order.merged,
-    )
+    found = read_scope(connection, order)
     refusals.require_none(connection, found)
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(order.backup_schema)))
     _open_to_owners(connection, found, order.backup_schema)
@@ -286,10 +314,11 @@ def _transaction(
         seen = _freeze_staged(connection, order)
         approved = approval.consume(connection, order.run, order.action, seen)
         _require_drift_allowed(connection, order, planned.scope)
+        # First the accounts, so that a carried write finds its person under the id that the person has by now.
+        _merge(connection, order)
         bulk, since = carry(connection, order.run, planned.scope, order.since, order.except_xid)
         orphans.require_none(connection, planned.scope)
-        for path in order.merge:
-            connection.execute(files.text(path).encode(), {"run": order.run})
+        _require_checks(connection, order)
         locks.take(connection, planned.locks)
         locked_at = _now(connection)
         if observer:
@@ -303,7 +332,6 @@ def _transaction(
         _run(connection, planned.after, observer)
         proof.require_parity(before, inventory.take(connection, planned.names))
         proof.require_nothing_left_behind(connection, order.backup_schema)
-        _require_checks(connection, order)
         ledger.write(
             connection,
             run=order.run,
@@ -329,6 +357,16 @@ def _transaction(
     log(f"swapped {len(planned.scope.tables)} tables: clients waited at most {held:.0f} ms, attempt {attempt}")
     _log_carried(entry.carried, log)
     return entry
+
+
+def _merge(connection: psycopg.Connection, order: Order) -> None:
+    try:
+        for path in order.merge:
+            connection.execute(files.text(path).encode(), {"run": order.run})
+    except psycopg.errors.UniqueViolation as error:
+        raise psycopg.errors.LockNotAvailable(
+            f"somebody signed up while the accounts were merged ({error.diag.message_detail})"
+        ) from error
 
 
 def _log_carried(carried: list[dict[str, Any]], log: Log) -> None:

@@ -116,7 +116,5 @@ def strip_triggers(connection: psycopg.Connection, scope: Scope) -> None:
     for table in scope.tables:
         if table.outgoing is not None and table.incoming is not None:
             connection.execute(
-                sql.SQL("alter table {} disable trigger user").format(
-                    sql.Identifier(scope.incoming_schema, table.name)
-                )
+                sql.SQL("alter table {} disable trigger user").format(sql.Identifier(scope.incoming_schema, table.name))
             )

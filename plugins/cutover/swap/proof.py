@@ -50,9 +50,7 @@ def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: s
         )
 
 
-def certify(
-    connection: psycopg.Connection, entry: Entry, inventory: Inventory, done: list[str]
-) -> dict[str, object]:
+def certify(connection: psycopg.Connection, entry: Entry, inventory: Inventory, done: list[str]) -> dict[str, object]:
     """Store the certificate of a run: what still refers to the backup (nothing), what is not validated (nothing)."""
     behind = left_behind(connection, entry.backup_schema)
     validate = entry.report["validate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +36,18 @@ class SwapRefusedError(CutoverError):
         return "\n".join(str(CutoverError(f"swap.{r.code}", r.object, r.why, r.remedy)) for r in self.refusals)
 
 
-def find(connection: psycopg.Connection, scope: Scope) -> list[Refusal]:
-    """Every reason to refuse this scope, in the order of their codes; an empty list when there is none."""
+def find(connection: psycopg.Connection, scope: Scope, retired: Collection[str] | None = None) -> list[Refusal]:
+    """Every reason to refuse this scope, in the order of their codes; an empty list when there is none.
+
+    Before anything is staged, ``retired`` names the tables that will have no successor; afterwards the scope knows.
+    """
+    disappearing = scope.disappearing
+    if retired is not None:
+        disappearing = [t.outgoing for t in scope.tables if t.outgoing is not None and t.name in retired]
     parameters = {
         "tables": scope.outgoing,
-        "disappearing": scope.disappearing,
+        "disappearing": disappearing,
+        "dependents": [d.oid for d in scope.dependents],
         "functions": scope.bound("function"),
         "relations": scope.bound("view") + scope.bound("materialized view") + _outside_tables(connection, scope),
     }

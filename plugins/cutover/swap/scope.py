@@ -65,6 +65,11 @@ class Scope:
         return [table.outgoing for table in self.tables if table.outgoing is not None and table.incoming is not None]
 
     @property
+    def arriving(self) -> list[int]:
+        """Oids of the incoming tables without a predecessor."""
+        return [table.incoming for table in self.tables if table.outgoing is None and table.incoming is not None]
+
+    @property
     def disappearing(self) -> list[int]:
         """Oids of the production tables without a successor."""
         return [table.outgoing for table in self.tables if table.outgoing is not None and table.incoming is None]
@@ -81,11 +86,13 @@ def read(
     incoming_schema: str,
     backup_schema: str,
     merged: Iterable[tuple[str, str]] = (),
+    companions: Iterable[tuple[str, str]] = (),
 ) -> Scope:
     """Read the scope of the given (schema, table) names from the live catalogue.
 
-    Names in ``incoming_schema`` are the tables' own. Leaves the session's search_path empty, so that every
-    definition read afterwards names its objects in full.
+    ``companions`` are views that came with a new table of the set: where such a table disappears again they go
+    with it, and are no dependents. Names in ``incoming_schema`` are the tables' own. Leaves the session's
+    search_path empty, so that every definition read afterwards names its objects in full.
     """
     connection.execute("set search_path = ''")
     swapped = tuple(
@@ -99,6 +106,9 @@ def read(
     )
     outgoing = [table.outgoing for table in swapped if table.outgoing is not None]
     dependents = tuple(Dependent(**row) for row in catalog.rows(connection, "dependents", tables=outgoing))
+    if any(table.outgoing is not None and table.incoming is None for table in swapped):
+        leaving = {_oid(connection, sql.Identifier(schema, name)) for schema, name in companions}
+        dependents = tuple(dependent for dependent in dependents if dependent.oid not in leaving)
     merged_oids = tuple(
         oid for schema, name in merged if (oid := _oid(connection, sql.Identifier(schema, name))) is not None
     )

@@ -1,5 +1,5 @@
 -- A table that the swap takes away (it has no successor) must not be in use by anything that stays.
-select
+select distinct
     pg_describe_object(d.classid, d.objid, d.objsubid) as object,
     format('it uses %%s, which goes to the backup without a successor', d.refobjid::regclass) as why,
     'drop it first, or keep the table in the set with a successor.' as remedy
@@ -10,7 +10,9 @@ left join pg_catalog.pg_policy as p on d.classid = 'pg_catalog.pg_policy'::regcl
 where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any(%(disappearing)s::oid [])
     and (
         (k.oid is not null and k.conrelid <> d.refobjid and k.conrelid <> all(%(disappearing)s::oid []) and k.conrelid <> all(%(tables)s::oid []))
-        or (w.oid is not null and w.ev_class <> all(%(disappearing)s::oid []))
+        -- a view that came with the table leaves with it, and is not among the dependents
+        or (w.oid is not null and w.ev_class = any(%(dependents)s::oid []))
+        or (w.oid is not null and w.rulename <> '_RETURN' and w.ev_class <> all(%(disappearing)s::oid []))
         or (p.oid is not null and p.polrelid <> all(%(disappearing)s::oid []))
-        or d.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_publication_rel'::regclass)
+        or d.classid = 'pg_catalog.pg_proc'::regclass
     )

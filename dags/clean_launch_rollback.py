@@ -1,0 +1,58 @@
+"""
+# clean_launch_rollback
+
+Takes back the newest swap (or rollback) of `clean_launch`: the old tables return from their backup in one
+transaction, with every write that was made since.
+
+1. `preview` names the entry it would take back, and tells what is carried back and what cannot be. Nothing is
+   changed; rows of other tables that would be orphaned stop the run here, with a list.
+2. `approve` waits for a person who did not trigger the run.
+3. `rollback` moves the tables back. What could not be carried is whole in `cutover.quarantine`.
+4. `verify` looks everything up again.
+
+A rollback can be rolled back: trigger this DAG again. A task that failed may be cleared at any time; it finds out
+whether the rollback has happened.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from cutover.migration import load
+from cutover.operators.approve import ApprovalSensor
+from cutover.operators.phases import CertificateOperator, PreviewOperator, RollbackOperator, production_assets
+
+MIGRATION = "clean_launch"
+
+with DAG(
+    dag_id=f"{MIGRATION}_rollback",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    tags=["cutover", "rollback"],
+    params={
+        "approval_hours": Param(
+            4,
+            type="integer",
+            minimum=1,
+            maximum=168,
+            title="Hours to wait for the approval",
+            description="After this the run fails and production stays as it is.",
+        ),
+    },
+) as dag:
+    preview = PreviewOperator(task_id="preview", migration=MIGRATION)
+    approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="rollback")
+    rollback = RollbackOperator(
+        task_id="rollback", migration=MIGRATION, retries=3, outlets=production_assets(load(MIGRATION))
+    )
+    with TaskGroup("verify", tooltip="What the rollback promised, looked up again") as verify:
+        CertificateOperator(task_id="certificate", migration=MIGRATION)
+
+    # The preview is what the approver reads; the rollback refuses if another entry has come in between.
+    preview >> approve >> rollback >> verify
