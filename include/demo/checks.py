@@ -143,6 +143,6 @@ def _at_least(name: str, minimum: int, found: int | None) -> Check:
 
 
 def _one(connection: psycopg.Connection, statement: str | sql.Composed, values: list[object] | None = None) -> object:
-    row = connection.execute(statement, values).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(statement, values).fetchone()
     assert row is not None
     return row[0]

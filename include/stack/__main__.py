@@ -20,7 +20,7 @@ usage: ./run <command>
   down                                 stop everything that was started; the data stays in .local
   dsn CONNECTION                       print a PostgreSQL connection string, e.g. ./run dsn production
   test [PYTEST ARGUMENTS]              run the test suite, or a part: ./run test tests/swap -k carry
-  lint                                 check style, types, SQL and that requirements.txt is up to date
+  lint [--fix]                         check style, types, SQL and that requirements.txt is up to date
   lock [--upgrade]                     compile requirements.in to requirements.txt, keeping pins unless told
   bench [NAME]                         measure; without a name, list what can be measured
   help                                 this text
@@ -117,28 +117,31 @@ def _test(arguments: list[str]) -> int:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "GX_ANALYTICS_ENABLED": "false",
     }
+    own_way = any(argument.startswith(("-n", "-p", "--pdb")) for argument in arguments)
+    parallel = [] if own_way else ["-n", "2", "--dist", "loadfile"]
     os.chdir(ROOT)
-    parallel = [] if any(a.startswith(("-n", "-p")) or a == "--pdb" for a in arguments) else ["-n", "2", "--dist", "loadfile"]
     os.execve(sys.executable, [sys.executable, "-m", "pytest", *parallel, *arguments], environment)
 
 
 def _bench(arguments: list[str]) -> int:
     benches = sorted(path.stem for path in (ROOT / "benches").glob("*.py") if not path.stem.startswith("_"))
-    if not arguments:
-        print("Benches: " + (", ".join(benches) or "none yet"))
-        return 0
-    name, *rest = arguments
-    if name not in benches:
-        raise CutoverError("stack.no-bench", name, "there is no such bench.", f"name one of: {', '.join(benches)}.")
-    os.chdir(ROOT)
-    os.execve(sys.executable, [sys.executable, f"benches/{name}.py", *rest], dict(os.environ))
+    name, *rest = arguments or [""]
+    if name in benches:
+        os.chdir(ROOT)
+        os.execve(sys.executable, [sys.executable, f"benches/{name}.py", *rest], dict(os.environ))
+    if name:
+        names = ", ".join(benches) or "none yet"
+        raise CutoverError("stack.no-bench", name, "there is no such bench.", f"name one of: {names}.")
+    print("\n".join(benches) or "There is nothing to measure yet.")
+    return 0
 
 
 def _lint(arguments: list[str]) -> int:
     from stack.lint import lint
 
-    argparse.ArgumentParser(prog="./run lint").parse_args(arguments)
-    return lint()
+    parser = argparse.ArgumentParser(prog="./run lint")
+    parser.add_argument("--fix", action="store_true", help="mend what can be mended")
+    return lint(fix=parser.parse_args(arguments).fix)
 
 
 def _lock(arguments: list[str]) -> int:

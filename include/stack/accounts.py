@@ -58,9 +58,9 @@ _ROLES = {
 }
 
 
-def new_passwords() -> dict[str, str]:
-    """A random password for each account."""
-    return {account.name: secrets.token_urlsafe(12) for account in ACCOUNTS}
+def new_password() -> str:
+    """A random password."""
+    return secrets.token_urlsafe(12)
 
 
 def prepare(passwords: dict[str, str]) -> None:
@@ -96,6 +96,7 @@ def _set_role(security: FabAirflowSecurityManagerOverride, name: str, extra: set
 
 def _set_account(security: FabAirflowSecurityManagerOverride, account: Account, password: str) -> None:
     role = security.find_role(account.role)
+    assert role is not None  # it was made just before
     user = security.find_user(username=account.name)
     if user is None:
         email = f"{account.name}@cutover.invalid"

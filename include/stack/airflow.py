@@ -54,8 +54,7 @@ class Airflow:
 
     def passwords(self) -> dict[str, str]:
         """Account -> password, made at first use."""
-        made = accounts.new_passwords()
-        return kept_secrets(self.settings.passwords, {name: lambda name=name: made[name] for name in made})
+        return kept_secrets(self.settings.passwords, {one.name: accounts.new_password for one in accounts.ACCOUNTS})
 
     def prepare(self) -> bool:
         """Make the metadata database and the accounts, or bring them up to date; returns whether there was work.

@@ -111,11 +111,11 @@ class Demonstration:
         return None
 
     def _trigger(self) -> str:
-        body = {"logical_date": None, "conf": {}}
+        body: dict[str, object] = {"logical_date": None, "conf": {}}
         return str(self._operator.post(f"dags/{self.migration}/dagRuns", body)["dag_run_id"])
 
     def _say_how_to_approve(self, run_id: str, watch: _Watch) -> None:
-        say, bold = self.console.line, lambda text: self.console.styled(text, "bold")
+        say, bold = self.console.line, self.console.bold
         command = "./run demo --approve" + (f" {self.migration}" if self.migration != "clean_launch" else "")
         say()
         say(bold(f"Nothing has changed in production yet: {self.migration} waits for a person's approval."))
@@ -125,10 +125,6 @@ class Demonstration:
         say("  click      read what will change, then Approve (or Reject: production stays as it is)")
         say(f"  or run     {bold(command)}")
         say()
-        self.say_accounts()
-
-    def say_accounts(self) -> None:
-        """Print where Airflow is, who can sign in, and how to stop."""
         say_where(self.deployment)
 
     def _answer(self, run_id: str, watch: _Watch, password: str) -> None:
@@ -146,7 +142,7 @@ class Demonstration:
         self.console.line(f"  {'':<11}{self.console.styled('approved by reviewer', 'yellow')}")
 
     def _conclude(self, run_id: str, before: checks.Measured, watch: _Watch) -> int:
-        say, bold = self.console.line, lambda text: self.console.styled(text, "bold")
+        say, bold = self.console.line, self.console.bold
         run = run_key(self.migration, run_id)
         with psycopg.connect(self.deployment.production_admin_dsn()) as production:
             after = checks.measure(production)
@@ -160,7 +156,9 @@ class Demonstration:
         )
         say()
         say(bold("Production"))
-        self.console.table(("table", "before", "after", "change"), [_change(before, after, name) for name in after.counts])
+        self.console.table(
+            ("table", "before", "after", "change"), [_change(before, after, name) for name in after.counts]
+        )
         say()
         say(bold("Checks"))
         width = max(len(result.name) for result in results)
@@ -175,7 +173,7 @@ class Demonstration:
             return 1
         say(bold(f"Production is what it should be: {len(results)} checks hold ({watch.seconds():.0f} s)."))
         say()
-        self.say_accounts()
+        say_where(self.deployment)
         return 0
 
 
@@ -268,11 +266,13 @@ class _Watch:
             self._console.line(f"  {shown:<11}{self._console.styled(mark, style)} {name:<44}{took}{state}")
 
     def _say_what_runs(self, tasks: Sequence[dict[str, Any]]) -> None:
-        running = sorted((task for task in tasks if task["state"] == "running"), key=lambda task: task["start_date"] or "")
+        running = sorted(
+            (task for task in tasks if task["state"] == "running"), key=lambda task: task["start_date"] or ""
+        )
         if not self._console.live or not running or time.monotonic() - self._said_at < 1:
             return
         self._said_at = time.monotonic()
-        oldest = running[0]
+        oldest = min(running, key=lambda task: task["start_date"] or "")
         others = f" and {len(running) - 1} more" if len(running) > 1 else ""
         lines = [entry["event"] for entry in self._log(oldest) if not entry["event"].startswith("::")]
         self._console.status(f"  {'':<11}… {oldest['task_id']}{others}   {lines[-1] if lines else ''}".splitlines()[0])

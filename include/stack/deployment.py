@@ -147,9 +147,7 @@ class Deployment:
         with self.console.timed("Production") as told:
             if not self.settings.is_given("production"):
                 _ensure_database(self.settings.postgres.dsn(), PRODUCTION_DATABASE)
-            loaded = production.load(
-                self.production_admin_dsn(), scale, self.settings.secrets["production_password"]
-            )
+            loaded = production.load(self.production_admin_dsn(), scale, self.settings.secrets["production_password"])
             told.append("demonstration loaded" if loaded else "as the last run left it")
 
 

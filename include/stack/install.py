@@ -88,7 +88,7 @@ def install(root: Path) -> bool:
             _call(
                 *(str(uv), "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"),
                 *("--python", str(venv / "bin" / "python"), str(requirements)),
-                variables=uv_environment(_pip_settings(venv), os.environ),
+                variables=uv_environment(read_pip_settings(venv / "bin" / "python"), os.environ),
                 what="installing requirements.txt",
             )
         (venv / STAMP).write_text(_digest(requirements, venv))
@@ -145,9 +145,9 @@ def _install_uv(venv: Path, requirements: Path) -> Path:
     return uv
 
 
-def _pip_settings(venv: Path) -> dict[str, list[str]]:
+def read_pip_settings(python: Path) -> dict[str, list[str]]:
     """pip's effective settings (files, then PIP_* variables), option -> values."""
-    listing = _call(str(venv / "bin" / "python"), "-m", "pip", "config", "list", what="reading pip's settings")
+    listing = _call(str(python), "-m", "pip", "config", "list", what="reading pip's settings")
     return parse_pip_settings(listing)
 
 
@@ -196,7 +196,9 @@ def _call(*command: str, what: str, variables: Mapping[str, str] | None = None) 
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=variables, check=False
         )
     except OSError as error:
-        raise InstallError(f"[stack.install-failed] {what}: {error}\n  To clear it: remove .venv and try again.") from error
+        raise InstallError(
+            f"[stack.install-failed] {what}: {error}\n  To clear it: remove .venv and try again."
+        ) from error
     if done.returncode != 0:
         output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise InstallError(

@@ -11,6 +11,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,53 +76,45 @@ class Processes:
     def leader(self, component: str) -> psutil.Process | None:
         """The process that was started as this component, if it still lives; its orphans do not count."""
         for process in self.members().get(component, []):
-            try:
-                if os.getsid(process.pid) == process.pid:
-                    return process
-            except ProcessLookupError:
-                continue
+            if _session(process.pid) == process.pid:
+                return process
         return None
 
     def stop(self, components: Iterable[str] | None = None, patience: float = 15.0) -> int:
-        """End components (default: all), politely, then after ``patience`` seconds not. Returns how many processes."""
+        """End components (default: all) and everything they started; returns how many processes that were.
+
+        The first process of each component is asked, and ends its own; orphans are asked themselves. After
+        ``patience`` seconds what is left is killed.
+        """
         wanted = None if components is None else set(components)
-
-        def remaining() -> list[psutil.Process]:
-            return [
-                process
-                for component, processes in self.members().items()
-                if wanted is None or component in wanted
-                for process in processes
-            ]
-
-        ended: set[int] = set()
         deadline = time.monotonic() + patience
         asked: set[int] = set()
-        while found := remaining():
-            ended |= {process.pid for process in found}
-            for process in found:
-                late = time.monotonic() > deadline
-                if not late and (process.pid in asked or not _leads(process) and _led(process, found)):
-                    continue  # it has been asked, or its leader will end it
-                asked.add(process.pid)
-                try:
-                    process.kill() if late else process.terminate()
-                except psutil.NoSuchProcess:
-                    continue
+        seen: set[int] = set()
+        while remaining := self._processes(wanted):
+            seen |= remaining.keys()
+            late = time.monotonic() > deadline
+            for pid, process in remaining.items():
+                led = _session(pid) != pid and _session(pid) in remaining
+                with suppress(psutil.NoSuchProcess):
+                    if late:
+                        process.kill()
+                    elif pid not in asked and not led:
+                        process.terminate()
+                        asked.add(pid)
             time.sleep(0.1)
-        return len(ended)
+        return len(seen)
+
+    def _processes(self, wanted: set[str] | None) -> dict[int, psutil.Process]:
+        return {
+            process.pid: process
+            for component, processes in self.members().items()
+            if wanted is None or component in wanted
+            for process in processes
+        }
 
 
-def _leads(process: psutil.Process) -> bool:
+def _session(pid: int) -> int | None:
     try:
-        return os.getsid(process.pid) == process.pid
+        return os.getsid(pid)
     except ProcessLookupError:
-        return False
-
-
-def _led(process: psutil.Process, among: Sequence[psutil.Process]) -> bool:
-    """Whether the leader of its session is alive among these."""
-    try:
-        return os.getsid(process.pid) in {other.pid for other in among}
-    except ProcessLookupError:
-        return False
+        return None

@@ -28,6 +28,10 @@ class Console:
         """The text in one of bold, dim, red, green, yellow, where the terminal can."""
         return f"\033[{_CODES[style]}m{text}\033[0m" if self._coloured else text
 
+    def bold(self, text: str) -> str:
+        """The text in bold, where the terminal can."""
+        return self.styled(text, "bold")
+
     def line(self, text: str = "") -> None:
         """Print a line that stays."""
         with self._lock:

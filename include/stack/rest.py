@@ -38,7 +38,7 @@ class Api:
     def exists(self, path: str) -> bool:
         """Whether GET finds something there."""
         answer = self._session.get(f"{self.url}/api/v2/{path}", timeout=_TIMEOUT)
-        return answer.status_code == requests.codes.ok
+        return answer.status_code == 200
 
     def _request(self, method: str, path: str, **arguments: Any) -> Any:
         try:
