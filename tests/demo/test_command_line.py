@@ -38,5 +38,5 @@ def test_the_command_line_serves_until_it_is_told_to_stop(repository: Path) -> N
         assert "cannot listen" in second.stderr and "Traceback" not in second.stderr
     finally:
         serving.terminate()
-        serving.wait(10)
+        serving.communicate(timeout=10)
     assert serving.returncode == 0

@@ -372,3 +372,15 @@ def test_latency_delays_answers(simulate: Simulate) -> None:
     started = time.monotonic()
     client.get("/v2/invoices")
     assert time.monotonic() - started >= 0.15
+
+
+def test_a_stopped_simulator_drops_its_clients_and_frees_its_port(simulate: Simulate) -> None:
+    client = simulate()
+    client.get("/v2/invoices")
+    port = int(client.simulator.xendit_url.rpartition(":")[2])
+    client.simulator.stop()
+    with pytest.raises(requests.ConnectionError):
+        client.get("/v2/invoices")
+    assert simulate(xendit_port=port).get("/v2/invoices").status_code == 200
+    with pytest.raises(OSError, match="in use"):
+        simulate(xendit_port=port)

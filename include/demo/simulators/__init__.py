@@ -148,9 +148,10 @@ class Simulator:
             loop = asyncio.new_event_loop()
             self._loop = loop
             servers: list[asyncio.Server] = []
+            connections: set[Connection] = set()
             try:
                 for position, api in enumerate((self._xendit, self._systemeio)):
-                    server = loop.run_until_complete(_listen(loop, api.handle, self._ports[position]))
+                    server = loop.run_until_complete(_listen(loop, api.handle, self._ports[position], connections))
                     servers.append(server)
                     self._ports[position] = server.sockets[0].getsockname()[1]
             except OSError as error:
@@ -161,6 +162,9 @@ class Simulator:
                 loop.run_forever()
             for server in servers:
                 server.close()
+            for connection in connections:
+                connection.abort()
+            loop.run_until_complete(asyncio.sleep(0))  # lets the sockets close
             loop.close()
             started.set()
 
@@ -187,5 +191,7 @@ class Simulator:
         self.stop()
 
 
-async def _listen(loop: asyncio.AbstractEventLoop, handler: Handler, port: int) -> asyncio.Server:
-    return await loop.create_server(lambda: Connection(handler), "127.0.0.1", port)
+async def _listen(
+    loop: asyncio.AbstractEventLoop, handler: Handler, port: int, connections: set[Connection]
+) -> asyncio.Server:
+    return await loop.create_server(lambda: Connection(handler, connections), "127.0.0.1", port)

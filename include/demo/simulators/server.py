@@ -63,10 +63,11 @@ Handler = Callable[[Request], Response]
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection, kept alive, one request at a time."""
+    """One client's connection, kept alive, one request at a time. It is in ``open_ones`` while it is open."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, open_ones: set[Connection]) -> None:
         self._handler = handler
+        self._open_ones = open_ones
         self._buffer = b""
         self._busy = False
         self._transport: asyncio.Transport | None = None
@@ -74,11 +75,18 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._open_ones.add(self)
         # Without this, small answers wait for the client's delayed acknowledgement: 40 ms each.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         self._transport = None
+        self._open_ones.discard(self)
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -1,5 +1,7 @@
 -- People who paid and are enrolled: real customers, whose rows outlive a launch.
-select enrollments.user_id, enrollments.id
+select
+    enrollments.user_id,
+    enrollments.id
 from enrollments
 inner join transactions on enrollments.transaction_id = transactions.id
 where
