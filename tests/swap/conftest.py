@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from cutover import ledger
-from cutover.swap import capture, fingerprint, inventory, preparation, scope
-from cutover.swap.move import Observer, Order, swap
 from psycopg import sql
+
+from cutover import ledger
+from cutover.swap import capture, fingerprint, inventory, preparation
+from cutover.swap.move import Observer, Order, swap
 from stack.postgres import EmbeddedPostgres
 
 TABLES = [("public", "profiles"), ("public", "affiliates"), ("public", "orders")]
@@ -129,11 +130,19 @@ class Production:
             return inventory.take(
                 connection,
                 inventory.Watched(
-                    tuple(r[0] for r in connection.execute(
-                        "select c.oid::regclass::text from pg_class as c where relkind in ('r','p','v','m') "
-                        "and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)").fetchall()),
-                    tuple(r[0] for r in connection.execute(
-                        "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace").fetchall()),
+                    tuple(
+                        r[0]
+                        for r in connection.execute(
+                            "select c.oid::regclass::text from pg_class as c where relkind in ('r','p','v','m') "
+                            "and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)"
+                        ).fetchall()
+                    ),
+                    tuple(
+                        r[0]
+                        for r in connection.execute(
+                            "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
+                        ).fetchall()
+                    ),
                 ),
             )
 
@@ -154,9 +163,7 @@ def empty_production(server: EmbeddedPostgres, database: str) -> Iterator[Produc
     with psycopg.connect(database, autocommit=True) as admin:
         admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(name)))
         admin.execute((HERE / "production.sql").read_bytes())
-    yield Production(
-        database, server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD)
-    )
+    yield Production(database, server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD))
 
 
 @pytest.fixture

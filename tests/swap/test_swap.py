@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from cutover import ledger, rollback
 from cutover.errors import CutoverError
 from cutover.migration import Migration
@@ -55,7 +56,9 @@ def test_writes_between_freeze_and_swap_are_carried_column_by_column(production:
     with psycopg.connect(production.app_dsn) as app:
         app.execute("update public.profiles set settings = '{\"a\": 1}' where email = 'person3@example.com'")
         app.execute("insert into auth.users (id, email) values (md5('u-new')::uuid, 'new@example.com')")
-        app.execute("insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')")
+        app.execute(
+            "insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')"
+        )
     with production.admin() as admin:
         admin.execute("delete from public.orders where id = md5('o208')::uuid")
         admin.execute("update public.orders set amount = 1 where id = md5('o207')::uuid")
@@ -80,7 +83,9 @@ def test_writes_after_the_swap_survive_its_rollback(production: Production) -> N
     production.swap(production.prepare("r1"))
     with psycopg.connect(production.app_dsn) as app:
         app.execute("insert into auth.users (id, email) values (md5('u-new')::uuid, 'new@example.com')")
-        app.execute("insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')")
+        app.execute(
+            "insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')"
+        )
         app.execute("update public.profiles set name = 'Renamed' where email = 'person5@example.com'")
         app.execute("delete from public.events where profile_id = md5('u11')::uuid")
         app.execute("delete from auth.users where email = 'person11@example.com'")
@@ -88,8 +93,12 @@ def test_writes_after_the_swap_survive_its_rollback(production: Production) -> N
     assert production.value("select name from public.profiles where email = 'new@example.com'") == "New"
     assert production.value("select name from public.profiles where email = 'person5@example.com'") == "Renamed"
     assert production.value("select count(*) from public.profiles where email = 'person11@example.com'") == 0
-    assert production.value("select count(*) from auth.users as u where not exists "
-                            "(select from public.profiles as p where p.id = u.id)") == 0
+    assert (
+        production.value(
+            "select count(*) from auth.users as u where not exists (select from public.profiles as p where p.id = u.id)"
+        )
+        == 0
+    )
 
 
 def test_a_second_call_finds_the_swap_done(production: Production) -> None:
@@ -185,7 +194,9 @@ def test_an_index_made_after_the_plan_is_not_lost(production: Production) -> Non
                     admin.execute("create index late_idx on public.orders (course_id)")
 
     production.swap(order, Colleague())
-    assert production.value("select count(*) from pg_indexes where indexname = 'late_idx' and schemaname = 'public'") == 1
+    assert (
+        production.value("select count(*) from pg_indexes where indexname = 'late_idx' and schemaname = 'public'") == 1
+    )
 
 
 def test_the_ledger_cannot_be_rewritten(production: Production) -> None:

@@ -27,7 +27,8 @@ from dependent as d
 left join pg_catalog.pg_class as c on d.classid = 'pg_catalog.pg_class'::regclass and c.oid = d.objid
 left join pg_catalog.pg_proc as p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid
 left join pg_catalog.pg_attrdef as f on d.classid = 'pg_catalog.pg_attrdef'::regclass and f.oid = d.objid
-where not (
+-- a comparison with an absent row is null, which must count as unknown
+where not coalesce(
     -- rows of these classes are found and handled one by one
     d.classid in (
         'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass,
@@ -41,5 +42,6 @@ where not (
     or (d.classid = 'pg_catalog.pg_type'::regclass and d.deptype in ('i', 'a'))
     -- domains have their own refusal
     or (d.classid = 'pg_catalog.pg_type'::regclass and d.objid in (select y.oid from pg_catalog.pg_type as y where y.typtype = 'd'))
-    or d.deptype = 'e'
+    or d.deptype = 'e',
+    false
 )

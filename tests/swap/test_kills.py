@@ -1,0 +1,167 @@
+"""Killed at any instant: production is as before or as after, and a second call completes it or finds it done."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import psycopg
+import pytest
+
+from cutover.swap.move import Observer, Order, Statement, swap
+
+from .conftest import COPY, Production
+
+# One more than that of the boundaries is a kill after everything. `CUTOVER_KILLS` asks for a longer campaign.
+RANDOM_KILLS = int(os.environ.get("CUTOVER_KILLS", "20"))
+_spawn = multiprocessing.get_context("fork")
+
+
+class KilledAt(Observer):
+    """Dies by SIGKILL at its n-th boundary, or counts them when n is None."""
+
+    def __init__(self, n: int | None) -> None:
+        self.left = n
+        self.passed: list[str] = []
+
+    def _boundary(self, name: str) -> None:
+        self.passed.append(name)
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_statement(self, connection: psycopg.Connection, statement: Statement) -> None:
+        self._boundary(f"{statement.step} {statement.object}")
+
+    def at(self, moment: str) -> None:
+        self._boundary(moment)
+
+
+def run_and_die(production: Production, order: Order, observer: Observer | None) -> None:
+    """In a process of its own, so that it can be killed."""
+    swap(production.connect, order, lambda _: None, observer)
+
+
+def state(production: Production) -> tuple[int, int, int, int]:
+    """Ledger rows, orders, their amount, and profiles: what must be whole."""
+    return tuple(
+        production.value(query)
+        for query in (
+            "select count(*) from cutover.ledger",
+            "select count(*) from public.orders",
+            "select sum(amount)::bigint from public.orders",
+            "select count(*) from public.profiles",
+        )
+    )  # type: ignore[return-value]
+
+
+def changed_order(production: Production, run: str) -> Order:
+    """A run whose new orders differ from the old by one peso each, so that both can be told apart."""
+    since = production.freeze()
+    staged_xid = production.stage({**COPY, "raise": "update staging.orders set amount = amount + 1"})
+    order = production.order(run, since, staged_xid)
+    production.approve(order)
+    return order
+
+
+def kill_at(production: Production, order: Order, observer: Observer | None, after: float | None = None) -> None:
+    """Start the swap in a child, and end it by SIGKILL at a boundary or after some seconds."""
+    child = _spawn.Process(target=run_and_die, args=(production, order, observer))
+    child.start()
+    if after is not None:
+        time.sleep(after)
+        if child.is_alive() and child.pid:
+            os.kill(child.pid, signal.SIGKILL)
+    child.join(60)
+    assert not child.is_alive()
+    # the server notices the loss when it next reads from or writes to the client
+    deadline = time.monotonic() + 20
+    while production.value("select count(*) from pg_stat_activity where usename = 'cutover'"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def check(production: Production, order: Order, before: tuple[int, int, int, int], where: str) -> None:
+    """After the kill: all or nothing. After a second call: all, once."""
+    orders, amount = before[1], before[2]
+    after = (before[0] + 1, orders, amount + orders, before[3])
+    assert state(production) in (before, after), where
+    production.swap(order)
+    assert state(production) == after, where
+    assert production.value("select count(*) from cutover.certificate where run = %s", order.run) == 1, where
+
+
+def boundaries(production: Production) -> list[str]:
+    """The boundaries of a swap of this fixture, by swapping once."""
+    counting = KilledAt(None)
+    order = changed_order(production, "count")
+    swap(production.connect, order, lambda _: None, counting)
+    return counting.passed
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_each_boundary(production: Production) -> None:
+    facts = production.inventory()
+    names = boundaries(production)
+    assert len(names) >= 80
+    for n in range(1, len(names) + 1):
+        before = state(production)
+        order = changed_order(production, f"k{n}")
+        kill_at(production, order, KilledAt(n))
+        check(production, order, before, f"boundary {n}: {names[n - 1]}")
+        drop_backup(production, order)
+    assert facts.compare(production.inventory()) == []
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_random_instants(production: Production) -> None:
+    facts = production.inventory()
+    began = time.monotonic()
+    production.swap(changed_order(production, "measure"))
+    whole = time.monotonic() - began
+    moments = random.Random(20251122)
+    for n in range(RANDOM_KILLS):
+        before = state(production)
+        order = changed_order(production, f"x{n}")
+        after = moments.uniform(0, whole)
+        kill_at(production, order, None, after)
+        check(production, order, before, f"after {after:.3f} s")
+        drop_backup(production, order)
+    assert facts.compare(production.inventory()) == []
+
+
+def test_a_client_that_hangs_inside_the_lock_loses_it(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cutover.swap.move._IDLE_IN_TRANSACTION_MS", 500)
+    order = changed_order(production, "hang")
+    before = state(production)
+
+    class Hangs(Observer):
+        def at(self, moment: str) -> None:
+            if moment == "recorded":
+                time.sleep(2)
+
+    with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+        production.swap(order, Hangs())
+    check(production, order, before, "hung inside the lock")
+
+
+def test_two_swaps_at_once_are_one(production: Production) -> None:
+    order = changed_order(production, "both")
+    before = state(production)
+    children = [_spawn.Process(target=run_and_die, args=(production, order, None)) for _ in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    check(production, order, before, "two at once")
+
+
+def drop_backup(production: Production, order: Order) -> None:
+    """Keep the database small over a long campaign."""
+    with production.admin() as admin:
+        admin.execute(f"drop schema if exists {order.backup_schema} cascade".encode())
+        admin.execute("truncate cutover.changelog")

@@ -1,0 +1,77 @@
+"""Each refusal, with the message that a person reads."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from cutover.swap import refusals, scope
+
+from .conftest import TABLES, Production
+
+CASES = {
+    "not-a-plain-table": (
+        "create table public.orders_child () inherits (public.orders)",
+        "public.orders: it takes part in inheritance",
+    ),
+    "no-primary-key": (
+        "alter table public.affiliates drop constraint affiliates_pkey cascade",
+        "public.affiliates: it has no primary key",
+    ),
+    "row-type-column": (
+        "create table public.profile_audit (id integer, old_row public.profiles)",
+        "public.profile_audit.old_row: its type is the row type of public.profiles",
+    ),
+    "row-type-domain": (
+        "create domain public.a_profile as public.profiles check ((value).email is not null)",
+        "public.a_profile: it is a domain or range over the row type of public.profiles",
+    ),
+    "shared-identity-sequence": (
+        "create table public.numbers (n bigint default nextval('public.affiliate_numbers'))",
+        "public.numbers: its default draws from public.affiliate_numbers",
+    ),
+    "function-has-dependents": (
+        "create policy named on public.profiles using (public.display_name(profiles) <> '')",
+        "public.display_name(public.profiles): it has a swapped row type in its signature, and policy named on table",
+    ),
+    "not-owner": (
+        "create view public.foreign_view as select count(*) from public.orders",
+        "public.foreign_view: cutover is not a member of its owner postgres",
+    ),
+    "unknown-dependent": (
+        "create aggregate public.people_in(public.profiles) (sfunc = int8inc_any, stype = bigint, initcond = '0')",
+        "function public.people_in(public.profiles): it depends on public.profiles in a way that the swap does not know",
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_the_swap_refuses_and_names_the_object(production: Production, code: str) -> None:
+    statement, message = CASES[code]
+    with production.admin() as admin:
+        admin.execute(statement.encode())
+    with production.connect() as connection:
+        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        reasons = refusals.find(connection, found, retired=())
+        assert code in {reason.code for reason in reasons}, reasons
+        with pytest.raises(refusals.SwapRefusedError) as raised:
+            refusals.require_none(connection, scope.Scope(found.tables, (), "staging", "backup_r1", found.dependents))
+    assert f"[swap.{code}] {message}" in str(raised.value)
+    assert str(raised.value).count("To clear it: ") == len(raised.value.refusals)
+
+
+def test_a_security_label_is_refused_or_impossible(production: Production) -> None:
+    """No label provider is loaded here: PostgreSQL itself refuses the label, so the check is run for its syntax."""
+    with production.admin() as admin, pytest.raises(psycopg.errors.InvalidParameterValue):
+        admin.execute("security label on table public.orders is 'secret'")
+    with production.connect() as connection:
+        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        assert refusals.find(connection, found, retired=()) == []
+
+
+def test_a_table_without_a_successor_must_not_be_in_use(production: Production) -> None:
+    with production.connect() as connection:
+        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        reasons = refusals.find(connection, found, retired=("affiliates",))
+    assert {reason.code for reason in reasons} == {"disappearing-table-in-use"}
+    assert any("commissions" in reason.object for reason in reasons)
