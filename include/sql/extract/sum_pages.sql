@@ -33,8 +33,8 @@ from (
         coalesce(sum(rejected), 0) as rejected,
         coalesce(sum(adjusted), 0) as adjusted,
         coalesce(sum(received_bytes), 0) as received_bytes,
-        (array_agg(first_id order by page_no) filter (where rows > 0))[1] as first_id,
-        (array_agg(last_id order by page_no desc) filter (where rows > 0))[1] as last_id
+        (array_agg(first_id order by window_no, page_no) filter (where rows > 0))[1] as first_id,
+        (array_agg(last_id order by window_no desc, page_no desc) filter (where rows > 0))[1] as last_id
     from cutover.sync_page
     where sync_id = %(sync_id)s
 ) as total

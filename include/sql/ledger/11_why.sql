@@ -10,6 +10,7 @@ create table if not exists cutover.lineage (
 
 -- Every response behind a row: what it was to the row, when and how it was asked for, and what it said.
 -- select * from cutover.why('transactions', '7d0c...');
+-- The name may be qualified: public.transactions, auth.users.
 create or replace function cutover.why(table_name text, id text)
 returns table (
     role text,
@@ -30,14 +31,14 @@ declare
 begin
     select l.statement into lineage
     from cutover.lineage as l
-    where l.table_name = why.table_name;
+    where l.table_name = regexp_replace(why.table_name, '^.*\.', '');
     if lineage is null then
         raise exception 'nothing is known about the origin of table "%"', why.table_name
             using hint = 'Tables with a known origin are listed in cutover.lineage.';
     end if;
     for origin in execute lineage using why.id loop
         return query execute format(
-            'select $1, $2, $3, r.sync_id, r.page_no, p.request, r.api_synced_at, r.gone_at, r.api_response
+            'select $1, $2, $3, r.sync_id, r.page_no, p.request, coalesce(p.fetched_at, r.api_synced_at), r.gone_at, r.api_response
             from raw.%I as r
             left join cutover.sync_page as p on r.sync_id = p.sync_id and r.page_no = p.page_no
             where r.id::text = $3',

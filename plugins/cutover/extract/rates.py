@@ -83,9 +83,9 @@ def _number(headers: Mapping[str, str], *names: str) -> float | None:
 class Pacer:
     """Lets an endpoint's requests out as its rate limit allows. Shared by the threads that ask the endpoint.
 
-    Two rules, and the stricter one counts. By the headers: no request when the quota that is left (less
-    ``reserve``) is spent, until it is refilled. By our own count: never more than the limit within ``window``
-    seconds, counted from the moment a response arrived, which is never before the server counted its request.
+    By the headers: no request when the quota that is left (less ``reserve``) is spent, until it is refilled. By our
+    own count: never more than the connection's ceiling, or the limit where the headers do not say what is left of
+    it, within ``window`` seconds from the moment a response arrived, which is never before its request was counted.
     """
 
     def __init__(self, clock: Clock, *, window: float | None, ceiling: int | None, reserve: int) -> None:
@@ -157,7 +157,7 @@ class Pacer:
         until, reason = now, ""
         while self._finished and self._finished[0] <= now - self._window:
             self._finished.popleft()
-        limits = [self._ceiling, self._limit if self._limit_is_per_window else None]
+        limits = [self._ceiling, self._limit if self._limit_is_per_window and self._credits is None else None]
         limit = min((known for known in limits if known is not None), default=None)
         if limit is not None and self._in_flight + len(self._finished) >= limit:
             which = "ceiling of the connection" if limit == self._ceiling else "rate limit"

@@ -1,4 +1,4 @@
--- pg_temp.fetched into raw.systemeio_contacts: new rows, and those whose content is another than the one stored.
+-- Fetched rows into raw.systemeio_contacts: new ones, and those whose content is another than the one stored.
 -- The order of `fields` and `tags` says nothing: the same ones in another order are the same contact.
 insert into raw.systemeio_contacts as stored (
     id,
@@ -38,10 +38,16 @@ select
     (api_response ->> 'needsConfirmation')::boolean as needs_confirmation,
     api_response,
     content_hash,
-    sync_id,
+    %(sync_id)s as sync_id,
     page_no,
-    api_synced_at
-from pg_temp.fetched
+    now() as api_synced_at
+from
+    unnest(
+        %(ids)s,
+        %(content_hashes)s,
+        %(page_nos)s::integer [],
+        %(responses)s
+    ) as fetched (id, content_hash, page_no, api_response)
 on conflict (id) do update set
     email = excluded.email,
     first_name = excluded.first_name,

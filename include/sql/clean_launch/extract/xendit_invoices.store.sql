@@ -1,4 +1,4 @@
--- pg_temp.fetched into raw.xendit_invoices: new rows, and those whose content is another than the one stored.
+-- Fetched rows into raw.xendit_invoices: new ones, and those whose content is another than the one stored.
 insert into raw.xendit_invoices as stored (
     id,
     external_id,
@@ -39,10 +39,16 @@ select
     (api_response ->> 'expiry_date')::timestamptz as expiry_date,
     api_response,
     content_hash,
-    sync_id,
+    %(sync_id)s as sync_id,
     page_no,
-    api_synced_at
-from pg_temp.fetched
+    now() as api_synced_at
+from
+    unnest(
+        %(ids)s,
+        %(content_hashes)s,
+        %(page_nos)s::integer [],
+        %(responses)s
+    ) as fetched (id, content_hash, page_no, api_response)
 on conflict (id) do update set
     external_id = excluded.external_id,
     status = excluded.status,

@@ -1,4 +1,4 @@
--- pg_temp.fetched into raw.xendit_transactions: new rows, and those whose content is another than the one stored.
+-- Fetched rows into raw.xendit_transactions: new ones, and those whose content is another than the one stored.
 insert into raw.xendit_transactions as stored (
     id,
     type,
@@ -49,10 +49,16 @@ select
     (api_response ->> 'updated')::timestamptz as updated,
     api_response,
     content_hash,
-    sync_id,
+    %(sync_id)s as sync_id,
     page_no,
-    api_synced_at
-from pg_temp.fetched
+    now() as api_synced_at
+from
+    unnest(
+        %(ids)s,
+        %(content_hashes)s,
+        %(page_nos)s::integer [],
+        %(responses)s
+    ) as fetched (id, content_hash, page_no, api_response)
 on conflict (id) do update set
     type = excluded.type,
     status = excluded.status,

@@ -1,0 +1,150 @@
+"""Extraction as Airflow tasks: one per endpoint, in a group that every DAG which reads the sources can use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, BaseHook, TaskGroup
+from airflow.sdk.exceptions import AirflowException
+
+from cutover.errors import CutoverError
+from cutover.migration import load
+from cutover.operators.base import CutoverOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from cutover.extract.client import Access
+
+# Worth another try by itself: the next one goes on behind the last page that was stored.
+_PASSING = ("extract.gave-up", "extract.busy", "extract.database", "connect.unreachable")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def access(connection_id: str) -> Access:
+    """What the Airflow connection ``connection_id`` says about an API.
+
+    The key is its login or its password, whichever is set. The extra may hold ``ceiling`` (requests a minute),
+    ``patience`` and ``timeout`` (seconds) and ``limit_window`` (seconds). Raises ``extract.no-key`` and
+    ``extract.no-address``.
+    """
+    from cutover.extract.client import Access
+
+    found = BaseHook.get_connection(connection_id)
+    secret = found.login or found.password
+    if not found.host:
+        raise CutoverError(
+            "extract.no-address",
+            f"connection {connection_id}",
+            "it names no host.",
+            "set its host to the API's address, such as https://api.example.com.",
+        )
+    if not secret:
+        raise CutoverError(
+            "extract.no-key",
+            f"connection {connection_id}",
+            "it holds no API key.",
+            "put the key into its login or its password.",
+        )
+    scheme, separator, host = found.host.rpartition("://")
+    if not separator:
+        # A key travels in clear text over http: nothing but this machine is worth that.
+        scheme = found.schema or ("http" if host in _LOOPBACK else "https")
+    port = f":{found.port}" if found.port else ""
+    settings = {
+        name: float(value)
+        for name, value in found.extra_dejson.items()
+        if name in ("patience", "timeout", "limit_window") and value is not None
+    }
+    ceiling = found.extra_dejson.get("ceiling")
+    return Access(
+        connection=connection_id,
+        base_url=f"{scheme}://{host}{port}",
+        secret=secret,
+        ceiling=int(ceiling) if ceiling else None,
+        **settings,
+    )
+
+
+def raw_asset(source: str) -> Asset:
+    """The Airflow asset that stands for ``raw.<source>``."""
+    return Asset(name=f"raw.{source}", uri=f"cutover://raw/{source}", group="cutover")
+
+
+class ExtractOperator(CutoverOperator):
+    """Brings one raw table up to what its API shows.
+
+    ``full`` reads everything again, ``accept_gone`` believes a full read that misses many rows; both may be
+    templates. A task that was killed or failed goes on behind the last page that was stored.
+    """
+
+    template_fields = ("migration", "source", "full", "accept_gone")
+
+    def __init__(
+        self, *, source: str, full: bool | str = False, accept_gone: bool | str = False, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("retries", 2)
+        kwargs.setdefault("outlets", [raw_asset(source)])
+        super().__init__(**kwargs)
+        self.source = source
+        self.full = full
+        self.accept_gone = accept_gone
+
+    def run_phase(self, context: Context) -> dict[str, Any]:
+        """One sync. The XCom is its report without anything secret or personal."""
+        from cutover.extract.sync import sync
+
+        migration = self.declaration
+        source = migration.source(self.source)
+        try:
+            report = sync(
+                source,
+                migration.service(source),
+                access(source.connection),
+                self.connect(context),
+                full=_is_true(self.full),
+                accept_gone=_is_true(self.accept_gone),
+                log=self.report,
+            )
+        except CutoverError as error:
+            if error.code in _PASSING:
+                raise AirflowException(str(error)) from None
+            raise
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
+        return report.to_xcom()
+
+
+class SyncSummaryOperator(CutoverOperator):
+    """Says in one line what the syncs of all endpoints came to."""
+
+    def run_phase(self, context: Context) -> str:
+        """Add up the reports of the tasks before this one."""
+        reports = [context["ti"].xcom_pull(task_ids=task_id) for task_id in sorted(self.upstream_task_ids)]
+        written = sum(report["new"] + report["changed"] + report["returned"] + report["gone"] for report in reports)
+        line = f"{written:,} changed of {sum(report['total'] for report in reports):,}"
+        self.report(line)
+        return line
+
+
+def extract_group(migration: str, **kwargs: Any) -> TaskGroup:
+    """The task group ``extract``: one task per source that ``migration`` declares, named after it, side by side.
+
+    The DAG's params ``full`` and ``accept_gone``, where it has them, reach the tasks. ``kwargs`` are the tasks'.
+    """
+    with TaskGroup("extract", tooltip="Bring the raw tables up to what the APIs show") as group:
+        for source in load(migration).sources.values():
+            ExtractOperator(
+                task_id=source.name,
+                migration=migration,
+                source=source.name,
+                full="{{ params.get('full', False) }}",
+                accept_gone="{{ params.get('accept_gone', False) }}",
+                doc_md=f"`GET {source.path}` into `raw.{source.name}`, over connection `{source.connection}`.",
+                **kwargs,
+            )
+    return group
+
+
+def _is_true(value: bool | str) -> bool:
+    return str(value).strip().lower() in ("true", "1", "yes")
