@@ -127,24 +127,15 @@ class Production:
         """Every fact about every relation and function of the application's schemas."""
         with self.connect() as connection:
             connection.execute("set search_path = ''")
-            return inventory.take(
-                connection,
-                inventory.Watched(
-                    tuple(
-                        r[0]
-                        for r in connection.execute(
-                            "select c.oid::regclass::text from pg_class as c where relkind in ('r','p','v','m') "
-                            "and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)"
-                        ).fetchall()
-                    ),
-                    tuple(
-                        r[0]
-                        for r in connection.execute(
-                            "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
-                        ).fetchall()
-                    ),
-                ),
-            )
+            names = connection.execute(
+                "select c.oid::regclass::text from pg_class as c where relkind in ('r', 'p', 'v', 'm') "
+                "and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)"
+            ).fetchall()
+            functions = connection.execute(
+                "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
+            ).fetchall()
+            watched = inventory.Watched(tuple(row[0] for row in names), tuple(row[0] for row in functions))
+            return inventory.take(connection, watched)
 
 
 COPY = {

@@ -40,7 +40,7 @@ CASES = {
     ),
     "unknown-dependent": (
         "create aggregate public.people_in(public.profiles) (sfunc = int8inc_any, stype = bigint, initcond = '0')",
-        "function public.people_in(public.profiles): it depends on public.profiles in a way that the swap does not know",
+        "function public.people_in(public.profiles): it depends on public.profiles in a way that the swap does not",
     ),
 }
 

@@ -14,6 +14,7 @@ from cutover.swap.move import Observer
 
 from .conftest import Production
 
+NEW_PROFILE = "insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')"
 MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
 
 
@@ -140,7 +141,7 @@ def test_rows_outside_that_would_be_orphaned_stop_the_swap(production: Productio
     }
     order = production.order("r1", since, production.stage(load))
     production.approve(order)
-    with pytest.raises(CutoverError, match="rows of public.refunds:refunds_order_id_fkey") as raised:
+    with pytest.raises(CutoverError, match=r"rows of public\.refunds:refunds_order_id_fkey") as raised:
         production.swap(order)
     assert raised.value.code == "swap.orphans"
     assert production.value("select to_regclass('public.orders') is not null") is True
