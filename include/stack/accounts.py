@@ -8,11 +8,15 @@ roles and accounts, since importing Airflow costs more than all of that work.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cutover.errors import CutoverError
 
 if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
@@ -107,5 +111,28 @@ def _set_account(security: FabAirflowSecurityManagerOverride, account: Account, 
     security.reset_password(user.id, password)
 
 
+def read_passwords(arguments: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The accounts' passwords: from the JSON file that is named, else from ``CUTOVER_PASSWORD_<NAME>``.
+
+    Raises CutoverError ``stack.no-password`` for an account without one.
+    """
+    if arguments:
+        passwords: dict[str, str] = json.loads(Path(arguments[0]).read_text())
+    else:
+        passwords = {one.name: variables.get(f"CUTOVER_PASSWORD_{one.name.upper()}", "") for one in ACCOUNTS}
+    for account in ACCOUNTS:
+        if not passwords.get(account.name):
+            raise CutoverError(
+                "stack.no-password",
+                f"account {account.name}",
+                "it has no password.",
+                f"set CUTOVER_PASSWORD_{account.name.upper()}, as in .env.example.",
+            )
+    return passwords
+
+
 if __name__ == "__main__":
-    prepare(json.loads(Path(sys.argv[1]).read_text()))
+    try:
+        prepare(read_passwords(sys.argv[1:], os.environ))
+    except CutoverError as error:
+        sys.exit(str(error))

@@ -84,7 +84,8 @@ class Demonstration:
                     if dag["is_paused"]:
                         self._operator.patch(path, {"is_paused": False})
                     return
-            errors = self._operator.get("importErrors")["import_errors"]
+            found = self._operator.get("importErrors")["import_errors"]
+            errors = [error for error in found if str(error["filename"]).endswith(f"{self.migration}.py")]
             if errors:
                 trace = "\n".join(errors[0]["stack_trace"].strip().splitlines()[-6:])
                 raise CutoverError(

@@ -18,6 +18,7 @@ from stack.progress import Console
 from stack.settings import ROOT
 
 _MARK = "# of requirements.in with digest "
+_COMPOSE = ("--builtin-schema", "vendor.compose-spec")
 _PARTIAL = ("extra-index-url", "find-links")
 
 
@@ -30,6 +31,7 @@ def lint(*, fix: bool = False) -> int:
         _step(console, "ruff format", [_tool("ruff"), "format", "--quiet", *([] if fix else ["--diff"]), "."]),
         _step(console, "mypy", [_tool("mypy"), "--no-error-summary"]),
         _lint_sql(console, fix=fix),
+        _step(console, "docker-compose", [_tool("check-jsonschema"), *_COMPOSE, "docker-compose.yaml"]),
         _report(console, "requirements.txt", drift(ROOT), 0.0),
     ]
     return 0 if all(results) else 1
