@@ -31,7 +31,7 @@ def transform_group(migration: str) -> TaskGroup:
         waits_for = transform.load_dependencies(declared)
         steps = {
             step: LoadOperator(
-                task_id=step, migration=migration, step=step, sql=f"{migration}/transform/{step}.sql"
+                task_id=step.replace(".", "_"), migration=migration, step=step, sql=f"{migration}/transform/{step}.sql"
             )
             for step in waits_for
         }

@@ -31,6 +31,8 @@ grant anon to app;
 grant authenticated to app;
 grant service_role to app;
 grant app_owner to cutover;
+-- a swap must see whether another session reads from before the staged rows
+grant pg_read_all_stats to cutover;
 
 do $$
 begin
