@@ -17,6 +17,8 @@ MINUTE = 60.0
 # A number this large is a point in time, in seconds or in milliseconds since 1970, and not a duration.
 _EPOCH_SECONDS = 10_000_000
 _EPOCH_MILLISECONDS = 100_000_000_000
+# Seconds that a header may have rounded away.
+_ROUNDING = 0.02
 
 
 class Clock:
@@ -83,25 +85,29 @@ def _number(headers: Mapping[str, str], *names: str) -> float | None:
 class Pacer:
     """Lets an endpoint's requests out as its rate limit allows. Shared by the threads that ask the endpoint.
 
-    By the headers: no request when the quota that is left (less ``reserve``) is spent, until it is refilled. By our
-    own count: never more than the connection's ceiling, or the limit where the headers do not say what is left of
-    it, within ``window`` seconds from the moment a response arrived, which is never before its request was counted.
+    Where the period that the limit counts over is known, and the headers show that nobody else uses the quota, our
+    own count decides: never more than the limit within ``window`` seconds from the moment a response arrived, which
+    is never before its request was counted. Otherwise the headers decide: when what is left (less ``reserve``) is
+    spent, wait until it is refilled, and then ask once to learn how much there is. The connection's ceiling holds
+    in any case.
     """
 
     def __init__(self, clock: Clock, *, window: float | None, ceiling: int | None, reserve: int) -> None:
         self._clock = clock
-        # What the limit header counts over is known for some APIs only; the ceiling is ours, and by the minute.
-        self._limit_is_per_window = window is not None
+        self._window_is_known = window is not None
         self._window = window or MINUTE
+        # the ceiling is by the minute
         self._ceiling = None if ceiling is None else max(1, int(ceiling * self._window / MINUTE))
         self._reserve = reserve
         self._changed = threading.Condition()
         self._in_flight = 0
-        self._known = False
-        self._limit: int | None = None
-        self._credits: float | None = None
-        self._refill_at = 0.0
+        # when each response of the last window arrived
         self._finished: deque[float] = deque()
+        self._answered = False
+        self._limit: int | None = None
+        self._remaining: float | None = None
+        self._refill_at = 0.0
+        self._shared = False
         self._held_until = 0.0
         self._held_for = ""
 
@@ -111,13 +117,13 @@ class Pacer:
             with self._changed:
                 seconds, reason = self._delay(self._clock.monotonic())
                 if seconds is None:
-                    # Only a response can tell: one that never comes times out, and then settles too.
+                    # Only a response can tell. One that never comes times out, and then settles too.
                     self._changed.wait(1.0)
                     continue
                 if seconds <= 0:
                     self._in_flight += 1
-                    if self._credits is not None:
-                        self._credits -= 1
+                    if self._remaining is not None:
+                        self._remaining -= 1
                     return
             wait(seconds, reason)
 
@@ -129,14 +135,17 @@ class Pacer:
         refill = seconds_until(headers.get("Rate-Limit-Reset") or headers.get("X-RateLimit-Refill"), now)
         with self._changed:
             self._in_flight -= 1
-            self._known = True
+            self._answered = True
             self._finished.append(moment)
+            self._forget(moment)
             if limit is not None and limit >= 1:
                 self._limit = int(limit)
             if remaining is not None:
                 # Requests under way may or may not be counted in it: assume that they are not.
-                self._credits = remaining - self._in_flight
-                self._refill_at = moment + (1.0 if refill is None else refill)
+                self._remaining = remaining - self._in_flight
+                self._refill_at = moment + (1.0 if refill is None else refill + _ROUNDING)
+                used = len(self._finished) + self._in_flight
+                self._shared = self._limit is None or used + remaining < self._limit
             self._changed.notify_all()
 
     def hold(self, seconds: float, reason: str) -> None:
@@ -145,28 +154,29 @@ class Pacer:
             until = self._clock.monotonic() + seconds
             if until > self._held_until:
                 self._held_until, self._held_for = until, reason
-            self._credits = None
+            # What was left has changed by then.
+            self._refill_at = min(self._refill_at, until)
             self._changed.notify_all()
 
     def _delay(self, now: float) -> tuple[float | None, str]:
         """Seconds to wait and why; None when a response under way has to be waited for."""
         if self._held_until > now:
             return self._held_until - now, self._held_for
-        # What is allowed is unknown until the first response has come.
-        answer_needed = not self._known
-        until, reason = now, ""
-        while self._finished and self._finished[0] <= now - self._window:
-            self._finished.popleft()
-        limits = [self._ceiling, self._limit if self._limit_is_per_window and self._credits is None else None]
-        limit = min((known for known in limits if known is not None), default=None)
+        if not self._answered and self._in_flight:
+            return None, ""  # what is allowed is unknown until the first response has come
+        self._forget(now)
+        counted = self._limit if self._window_is_known and not self._shared else None
+        limit = min((known for known in (self._ceiling, counted) if known is not None), default=None)
         if limit is not None and self._in_flight + len(self._finished) >= limit:
             which = "ceiling of the connection" if limit == self._ceiling else "rate limit"
-            answer_needed = answer_needed or not self._finished
-            until = self._finished[0] + self._window if self._finished else now
-            reason = f"{which} ({limit} in {self._window:g} s)"
-        elif self._credits is not None and self._credits <= self._reserve:
-            answer_needed = True  # the count was made with the requests under way left out
-            until, reason = max(now, self._refill_at), f"rate limit ({int(self._credits)} requests left)"
-        if answer_needed and self._in_flight:
-            return None, ""
-        return until - now, reason
+            until = self._finished[0] + self._window if self._finished else None
+            return None if until is None else until - now, f"{which} ({limit} in {self._window:g} s)"
+        if counted is None and self._remaining is not None and self._remaining <= self._reserve:
+            if self._in_flight:
+                return None, ""  # one request asks for all
+            return self._refill_at - now, f"rate limit ({max(0, int(self._remaining))} requests left)"
+        return 0.0, ""
+
+    def _forget(self, now: float) -> None:
+        while self._finished and self._finished[0] <= now - self._window:
+            self._finished.popleft()

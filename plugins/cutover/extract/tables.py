@@ -1,0 +1,401 @@
+"""Extraction from PostgreSQL: the tables of another database, copied into raw as one consistent picture.
+
+All tables of a source database are read in one REPEATABLE READ, read-only transaction and written in one
+transaction, so that a row never arrives without the row it belongs to, and a copy that was killed leaves raw as it
+was. The first copy is COPY out → COPY in, binary. Later ones fetch only what differs: every key is compared by its
+time of modification where the table has one, else by a hash of the row's content that the source computes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.copy import QueuedLibpqWriter
+from pydantic import Field, model_validator
+
+from cutover import ledger
+from cutover import sql as files
+from cutover.connect import Connect, Log, opened
+from cutover.errors import CutoverError
+from cutover.extract.source import Declared, Name
+from cutover.extract.why import install_lineage
+
+# What psycopg's writer queues is bounded in blocks (1024): 32 MiB at most, whatever the table.
+_BLOCK = 32 * 1024
+# So many rows are asked for by key; for more, reading the table once is quicker.
+_FEW = 10_000
+# So few rows may go at once without being doubted, whatever their share.
+_FEW_GONE = 20
+
+# A column's type as PostgreSQL writes it: it becomes part of a statement, so nothing else is let through.
+ColumnType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ .]*(\(\d+(,\d+)?\))?( with(out)? time zone)?(\[\])?$")]
+
+
+class Database(Declared):
+    """A PostgreSQL database that is a source. Its name is the Airflow connection's, of a role that only reads."""
+
+    # The connection that may fence it off from writers for a maintenance window; None: it cannot be fenced.
+    fence: Name | None = None
+
+
+class Table(Declared):
+    """One table of a source database, and the raw table of the same declaration that it is copied to."""
+
+    name: Name
+    migration: Name
+    database: Name
+    # schema.table in the source
+    table: str = Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")
+    key: Name = "id"
+    # When a row was last modified; None where the table does not say.
+    updated: Name | None = None
+    # Every column with its type: this version of the source's schema and no other.
+    columns: dict[Name, ColumnType]
+    # Columns that the source has and that are left where they are.
+    ignore: tuple[Name, ...] = ()
+    # A copy that misses more than this share of the rows known is not believed.
+    gone_share: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _named_columns_exist(self) -> Table:
+        for name in filter(None, (self.key, self.updated)):
+            if name not in self.columns:
+                raise ValueError(f"`{name}` is not among the columns")
+        return self
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Its name in the source, quoted."""
+        return sql.Identifier(*self.table.split("."))
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What one copy of one table did. Rows; ``seconds`` of wall time; ``total`` rows in raw that are not gone."""
+
+    source: str
+    sync_id: int
+    mode: str
+    because: str
+    seconds: float
+    read: int
+    new: int
+    changed: int
+    returned: int
+    gone: int
+    total: int
+
+    @property
+    def written(self) -> int:
+        """Rows of the raw table that this copy wrote."""
+        return self.new + self.changed + self.returned + self.gone
+
+    def summary(self) -> str:
+        """One line: what changed, of how many, and how fast."""
+        rate = f", {self.read / self.seconds:,.0f} rows/s" if self.read and self.seconds else ""
+        return f"{self.source}: {self.written:,} changed of {self.total:,} in {self.seconds:.1f} s{rate} ({self.because})"
+
+    def to_xcom(self) -> dict[str, Any]:
+        """What other tasks need."""
+        return asdict(self)
+
+
+def copy_database(
+    tables: Sequence[Table],
+    source: Connect,
+    target: Connect,
+    *,
+    full: bool = False,
+    accept_gone: bool = False,
+    log: Log = print,
+) -> list[TableReport]:
+    """Bring ``raw.<name>`` of every table of one source database up to one moment of that database.
+
+    ``full`` compares every row by content, even where the table has a time of modification; ``accept_gone``
+    believes a source that misses many rows. Nothing has changed when this raises: ``extract.no-table``,
+    ``extract.schema-changed``, ``extract.hidden-rows``, ``extract.too-many-gone``, ``extract.busy``, or what the
+    connections raise.
+    """
+    with opened(source) as reader, opened(target) as writer:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.read_only = True
+        require_shape(reader, tables)
+        _prepare(writer, tables)
+        api = f"{reader.info.host}:{reader.info.port}/{reader.info.dbname}"
+        try:
+            reports = [
+                _Copy(reader, writer, table, full=full, accept_gone=accept_gone).run(api) for table in tables
+            ]
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise _not_readable(reader, error) from error
+    for report in reports:
+        log(report.summary())
+    return reports
+
+
+def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
+    """Raise unless every table has exactly the declared columns: a column nobody knows would be lost in silence.
+
+    Raises CutoverError ``extract.no-table`` or ``extract.schema-changed``, which names the columns.
+    """
+    for table in tables:
+        found = dict(
+            reader.execute(
+                files.statement("extract/tables/columns.sql"), {"table": table.identifier.as_string()}
+            ).fetchall()
+        )
+        if not found:
+            raise CutoverError(
+                "extract.no-table",
+                f"table {table.table} (connection {table.database})",
+                "the source has no such table.",
+                "check that the connection names the right database, and the table's name in migration.yaml.",
+            )
+        differing = [
+            *(f"{name} is missing" for name in table.columns if name not in found),
+            *(
+                f"{name} is {found[name]} and not {declared}"
+                for name, declared in table.columns.items()
+                if name in found and found[name] != declared
+            ),
+            *(f"{name} is not known" for name in found if name not in table.columns and name not in table.ignore),
+        ]
+        if differing:
+            raise CutoverError(
+                "extract.schema-changed",
+                f"table {table.table} (connection {table.database})",
+                f"its columns are not those of the version that this migration is for: {'; '.join(differing)}.",
+                f"bring tables.{table.name}.columns in migration.yaml, and the SQL that uses it, up to the source; "
+                "a column that may stay behind goes under `ignore`.",
+            )
+
+
+def _prepare(writer: psycopg.Connection, tables: Sequence[Table]) -> None:
+    """The engine's tables, and this transaction the only one that copies these sources."""
+    ledger.install(writer)
+    for migration in {table.migration for table in tables}:
+        install_lineage(writer, migration)
+    for table in tables:
+        if writer.execute(files.statement("extract/tables/lock.sql"), {"source": table.name}).fetchone() != (True,):
+            raise CutoverError(
+                "extract.busy",
+                f"raw.{table.name}",
+                "another task is copying into it at this moment.",
+                "wait for that task to end, then clear this one.",
+            )
+
+
+def _not_readable(reader: psycopg.Connection, error: psycopg.Error) -> CutoverError:
+    said = error.diag.message_primary or str(error)
+    hidden = "row-level security" in said
+    return CutoverError(
+        "extract.hidden-rows" if hidden else "extract.not-readable",
+        f"database {reader.info.dbname}, role {reader.info.user}",
+        f"{said}.",
+        f"alter role {reader.info.user} bypassrls;" if hidden else f"grant select on the table to {reader.info.user};",
+    )
+
+
+class _Copy:
+    """One table's share of the transaction."""
+
+    def __init__(
+        self, reader: psycopg.Connection, writer: psycopg.Connection, table: Table, *, full: bool, accept_gone: bool
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._table = table
+        self._full = full
+        self._accept_gone = accept_gone
+        self._raw = sql.Identifier("raw", table.name)
+        self._columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+
+    def run(self, api: str) -> TableReport:
+        began = time.monotonic()
+        first = self._create()
+        stamp = None if self._full else self._table.updated
+        mode, because = (
+            ("full", "raw had no row of it")
+            if first
+            else ("incremental", f"rows compared by {stamp}" if stamp else "rows compared by content")
+        )
+        started = self._statement(
+            "begin",
+            source=self._table.name,
+            mode=mode,
+            because=because,
+            api=api,
+            account=self._reader.info.user,
+            declaration=self._table.model_dump_json(include={"table", "columns"}),
+        )
+        sync_id = int(started[0])
+        if first:
+            read = self._transfer(sync_id, self._raw)
+            self._writer.execute(
+                sql.SQL("alter table {} add primary key ({})").format(self._raw, sql.Identifier(self._table.key))
+            )
+            self._writer.execute(sql.SQL("analyze {}").format(self._raw))
+            new, changed, returned, gone = read, 0, 0, 0
+        else:
+            read, new, changed, returned, gone = self._refresh(sync_id, stamp)
+        total = self._statement("count")[0]
+        self._statement(
+            "complete",
+            sync_id=sync_id,
+            rows=read,
+            new=new,
+            changed=changed,
+            returned=returned,
+            gone=gone,
+            unchanged=total - new - changed - returned,
+            total=total,
+        )
+        seconds = time.monotonic() - began
+        return TableReport(
+            self._table.name, sync_id, mode, because, seconds, read, new, changed, returned, gone, total
+        )
+
+    def _create(self) -> bool:
+        """Make the raw table if it is not there, or not of these columns; returns whether it has no row."""
+        found = self._writer.execute(
+            files.statement("extract/tables/columns.sql"), {"table": self._raw.as_string()}
+        ).fetchall()
+        wanted = [*self._table.columns.items(), *_PROVENANCE]
+        if found == wanted and self._writer.execute(sql.SQL("select from {} limit 1").format(self._raw)).rowcount:
+            return False
+        # Without its key, which is quicker to add behind the rows.
+        self._writer.execute(sql.SQL("drop table if exists {}").format(self._raw))
+        self._writer.execute(
+            sql.SQL("create table {} ({})").format(
+                self._raw,
+                sql.SQL(", ").join(
+                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]
+                    for name, kind in wanted
+                ),
+            )
+        )
+        return True
+
+    def _refresh(self, sync_id: int, stamp: str | None) -> tuple[int, int, int, int, int]:
+        """Compare every key, fetch what differs, mark what is gone: rows read, new, changed, returned, gone."""
+        table = self._table
+        stamped = sql.Identifier(stamp) if stamp else _CONTENT
+        kind = table.columns[stamp] if stamp else "bigint"
+        self._temporary(
+            "listed",
+            sql.SQL("{} {}, stamp {}").format(
+                sql.Identifier(table.key),
+                sql.SQL(table.columns[table.key]),  # type: ignore[arg-type]
+                sql.SQL(kind),  # type: ignore[arg-type]
+            ),
+        )
+        listing = sql.SQL("copy (select {}, {} from {} as t) to stdout (format binary)").format(
+            sql.Identifier(table.key), stamped, table.identifier
+        )
+        read = self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
+        self._writer.execute("analyze pg_temp.listed")
+        names: dict[str, str | sql.Composable] = {
+            "key": table.key,
+            "stamp": stamp or "content_hash",
+            "raw": self._raw,
+        }
+        different, missing, present = self._writer.execute(
+            files.statement("extract/tables/compare.sql", **names)
+        ).fetchone() or (0, 0, 0)
+        self._require_believable(missing, present)
+        new = changed = returned = 0
+        if different:
+            self._temporary("fetched", sql.SQL("like {}").format(self._raw))
+            keys = None
+            if different <= _FEW:
+                keys = [
+                    row[0]
+                    for row in self._writer.execute(files.statement("extract/tables/different.sql", **names)).fetchall()
+                ]
+            self._transfer(sync_id, sql.Identifier("pg_temp", "fetched"), keys)
+            new, changed, returned = self._writer.execute(
+                files.statement(
+                    "extract/tables/store.sql",
+                    **names,
+                    columns=self._columns,
+                    assignments=sql.SQL(", ").join(
+                        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in table.columns
+                    ),
+                )
+            ).fetchone() or (0, 0, 0)
+        if missing:
+            self._writer.execute(files.statement("extract/tables/mark_gone.sql", **names))
+        return read, new, changed, returned, missing
+
+    def _require_believable(self, missing: int, present: int) -> None:
+        if missing > max(_FEW_GONE, self._table.gone_share * present) and not self._accept_gone:
+            raise CutoverError(
+                "extract.too-many-gone",
+                f"raw.{self._table.name}",
+                f"the source lacks {missing:,} of the {present:,} rows known, more than {self._table.gone_share:.0%}; "
+                "none was marked as gone.",
+                "look whether the connection names the right database; if the rows are really gone, start it again "
+                "with the parameter accept_gone.",
+            )
+
+    def _temporary(self, name: str, columns: sql.Composable) -> None:
+        self._writer.execute(sql.SQL("drop table if exists pg_temp.{}").format(sql.Identifier(name)))
+        self._writer.execute(
+            sql.SQL("create temp table {} ({}) on commit drop").format(sql.Identifier(name), columns)
+        )
+
+    def _transfer(self, sync_id: int, into: sql.Identifier, keys: list[Any] | None = None) -> int:
+        """Copy whole rows with where they come from; those of ``keys`` only, if given. Returns the rows."""
+        chosen: sql.Composable = sql.SQL("")
+        if keys is not None:
+            chosen = sql.SQL("where {} = any({})").format(sql.Identifier(self._table.key), sql.Literal(keys))
+        out = sql.SQL(
+            "copy (select {}, {}, {}::bigint, transaction_timestamp(), null::timestamptz from {} as t {}) "
+            "to stdout (format binary)"
+        ).format(self._columns, _CONTENT, sql.Literal(sync_id), self._table.identifier, chosen)
+        return self._copy(out, sql.SQL("copy {} from stdin (format binary)").format(into))
+
+    def _copy(self, out: sql.Composed, into: sql.Composable) -> int:
+        """From one server to the other, as the bytes come. Returns the rows.
+
+        libpq hands out one row at a time; they are only gathered into blocks, never looked into. The blocks are
+        written by a thread of the driver's, so that reading and writing overlap.
+        """
+        cursor = self._writer.cursor()
+        with (
+            self._reader.cursor().copy(out) as source,
+            cursor.copy(into, writer=QueuedLibpqWriter(cursor)) as sink,
+        ):
+            block: list[bytes | bytearray | memoryview] = []
+            size = 0
+            for row in source:
+                block.append(row)
+                size += len(row)
+                if size >= _BLOCK:
+                    sink.write(b"".join(block))
+                    block.clear()
+                    size = 0
+            sink.write(b"".join(block))
+        return cursor.rowcount
+
+    def _statement(self, name: str, **values: Any) -> tuple[Any, ...]:
+        row = self._writer.execute(files.statement(f"extract/tables/{name}.sql", raw=self._raw), values).fetchone()
+        assert row is not None
+        return row
+
+
+# A hash of the row as the source's own server computes it: 64 bits, comparable within one major version of
+# PostgreSQL. A server of another version makes every row look changed; it is then read and found equal in all else.
+_CONTENT = sql.SQL("hash_record_extended(t, 0)")
+# Beside the source's columns: what tells where a row comes from, under the names that every raw table has.
+_PROVENANCE = [
+    ("content_hash", "bigint"),
+    ("sync_id", "bigint"),
+    ("api_synced_at", "timestamp with time zone"),
+    ("gone_at", "timestamp with time zone"),
+]
