@@ -16,7 +16,7 @@ from psycopg import sql
 from cutover.errors import CutoverError
 from stack import accounts
 from stack.processes import Processes
-from stack.settings import AIRFLOW_DATABASE, ROOT, Settings, kept_secrets
+from stack.settings import AIRFLOW_DATABASE, ROOT, STATE, Settings, kept_secrets
 
 # Arguments of `python -m`. Nothing needs to serve logs: all processes share one file system.
 COMPONENTS = {
@@ -25,7 +25,6 @@ COMPONENTS = {
     "dag-processor": ("airflow", "dag-processor"),
     "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
 }
-_STATE = "CUTOVER_STATE"
 _IN_HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
@@ -63,6 +62,7 @@ class Airflow:
         one killed half-way is never taken for whole. What it was prepared for is kept as its comment.
         """
         settings = self.settings
+        settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.passwords()
         state = self._wanted_state()
         password = settings.secrets["airflow_database_password"]
@@ -101,13 +101,13 @@ class Airflow:
         for name in sorted(variables):
             if name.startswith(("AIRFLOW", "CUTOVER_")):
                 digest.update(f"{name}={variables[name]}\n".encode())
-        return {**variables, _STATE: digest.hexdigest()}
+        return {**variables, STATE: digest.hexdigest()}
 
     def has_changed(self) -> bool:
         """Whether a component runs with other settings, connections, plugins or packages than those of now."""
-        wanted = self.environment()[_STATE]
+        wanted = self.environment()[STATE]
         leaders = [self.processes.leader(component) for component in COMPONENTS]
-        return any(leader is not None and leader.environ().get(_STATE) != wanted for leader in leaders)
+        return any(leader is not None and leader.environ().get(STATE) != wanted for leader in leaders)
 
     def _migrate(self, database: str) -> None:
         environment = self.settings.airflow_environment()
@@ -122,7 +122,6 @@ class Airflow:
 
     def start(self) -> None:
         """Start the components that do not run, without waiting for them."""
-        self.settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for component, arguments in COMPONENTS.items():
             self.processes.start(component, [sys.executable, "-m", *arguments], self.environment())
 

@@ -129,7 +129,7 @@ class Deployment:
         with self.console.timed("Simulators") as told:
             log = self.processes.log(SIMULATORS)
             offset = log.stat().st_size if log.exists() else 0
-            self.processes.start(SIMULATORS, self._simulators(scale), dict(self.settings.variables))
+            self.processes.start(SIMULATORS, self._simulators(scale), self.settings.python_environment())
             while True:
                 text = log.read_text(errors="replace")[offset:] if log.stat().st_size >= offset else log.read_text()
                 if "ready" in text.splitlines():
@@ -147,7 +147,18 @@ class Deployment:
         with self.console.timed("Production") as told:
             if not self.settings.is_given("production"):
                 _ensure_database(self.settings.postgres.dsn(), PRODUCTION_DATABASE)
-            loaded = production.load(self.production_admin_dsn(), scale, self.settings.secrets["production_password"])
+            try:
+                loaded = production.load(
+                    self.production_admin_dsn(), scale, self.settings.secrets["production_password"]
+                )
+            except psycopg.Error as error:
+                raise CutoverError(
+                    "stack.production-not-loaded",
+                    "connection production",
+                    f"the demonstration cannot be loaded: {str(error).strip().splitlines()[0]}",
+                    "AIRFLOW_CONN_PRODUCTION must name a superuser and an empty database of a running server; "
+                    "unset it for the embedded one.",
+                ) from error
             told.append("demonstration loaded" if loaded else "as the last run left it")
 
 

@@ -80,7 +80,7 @@ class Processes:
                 return process
         return None
 
-    def stop(self, components: Iterable[str] | None = None, patience: float = 15.0) -> int:
+    def stop(self, components: Iterable[str] | None = None, patience: float = 8.0) -> int:
         """End components (default: all) and everything they started; returns how many processes that were.
 
         The first process of each component is asked, and ends its own; orphans are asked themselves. After

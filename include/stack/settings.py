@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Marks a process as belonging to the stack in one home; the value is "<component>@<home>".
 MARKER = "CUTOVER_COMPONENT"
+# In the environment of Airflow's processes: a digest of what they would have to be restarted for.
+STATE = "CUTOVER_STATE"
 PORTS = {
     "CUTOVER_AIRFLOW_PORT": 8080,
     "CUTOVER_PG_PORT": 5439,
@@ -142,6 +144,12 @@ class Settings:
             )
         return found
 
+    def python_environment(self) -> dict[str, str]:
+        """The caller's environment for a Python process of ours: byte code is kept, our packages are found."""
+        withheld = ("PYTHONDONTWRITEBYTECODE", "AIRFLOW_CONFIG", MARKER, STATE)
+        inherited = {name: value for name, value in self.variables.items() if name not in withheld}
+        return {**inherited, "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT / "include")])}
+
     def airflow_environment(self) -> dict[str, str]:
         """The environment of every Airflow process.
 
@@ -149,11 +157,6 @@ class Settings:
         the processes would not find each other.
         """
         dsn = self.dsn("airflow")
-        inherited = {
-            name: value
-            for name, value in self.variables.items()
-            if name not in ("PYTHONDONTWRITEBYTECODE", "AIRFLOW_CONFIG", MARKER, "CUTOVER_STATE")
-        }
         defaults = {
             "AIRFLOW__CORE__PARALLELISM": "4",  # each is a process, and the default is 32
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -190,7 +193,7 @@ class Settings:
             "NO_PROXY": ",".join(filter(None, [self.variables.get("NO_PROXY"), "127.0.0.1", "localhost"])),
         }
         connections = {f"AIRFLOW_CONN_{name.upper()}": uri for name, uri in self.connections().items()}
-        return {**defaults, **inherited, **connections, **required}
+        return {**defaults, **self.python_environment(), **connections, **required}
 
 
 def marker(component: str, home: Path) -> str:

@@ -1,0 +1,237 @@
+"""`./run` on a bare machine: old and incomplete Pythons, pip's settings, and an installation that was killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from stack import install
+
+# What an interpreter that is no use looks like to `./run`: it fails the check that is run in it.
+_USELESS = "#!/bin/sh\nexit 3\n"
+
+
+def _program(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def _without_ensurepip(folder: Path) -> dict[str, str]:
+    """An environment in which `import ensurepip` fails, as on Debian without python3-venv."""
+    (folder / "ensurepip.py").write_text("raise ImportError('No module named ensurepip')\n")
+    return {**os.environ, "PYTHONPATH": str(folder), "PATH": "/nowhere"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, repository: Path) -> Path:
+    """A copy of what `./run` needs before anything is installed."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(repository / "include" / "stack", folder / "include" / "stack")
+    shutil.copy(repository / "run", folder / "run")
+    return folder
+
+
+def test_a_python_without_venv_is_told_how_to_get_it(checkout: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(checkout / "run"), "help"],
+        env=_without_ensurepip(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "[stack.python-incomplete]" in done.stderr
+    assert "apt-get install python3 python3-venv" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_old_python_is_told_what_is_needed(checkout: Path) -> None:
+    # the file as it is, under an interpreter that says it is 3.9; parsing it is the next test's subject
+    program = f"sys.argv = ['run']; runpy.run_path({str(checkout / 'run')!r}, run_name='__main__')"
+    pretend = f"import sys, runpy; sys.version_info = (3, 9, 2); {program}"
+    done = subprocess.run(
+        [sys.executable, "-c", pretend],
+        env={**os.environ, "PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("[stack.python-unsupported]")
+    assert "(3.9.2)" in done.stderr
+    assert "CUTOVER_PYTHON=" in done.stderr
+
+
+@pytest.mark.parametrize("version", ["python2.7", "python3.6", "python3.7", "python3.8", "python3.9"])
+def test_a_real_old_python_reads_the_file(checkout: Path, version: str) -> None:
+    found = [Path(path, version) for path in os.environ.get("PATH", "").split(os.pathsep)]
+    found += Path.home().glob(f".pyenv/versions/{version.removeprefix('python')}.*/bin/python")
+    usable = [
+        path
+        for path in found
+        if path.exists() and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+    ]
+    if not usable:
+        pytest.skip(f"there is no {version} here")
+    done = subprocess.run(
+        [usable[0], checkout / "run", "help"],
+        env={**os.environ, "PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr[:26]) == (1, "[stack.python-unsupported]")
+
+
+def test_another_python_on_the_path_is_used_instead(checkout: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    _program(programs / "python3.13", _USELESS)
+    _program(programs / "python3.11", '#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "taken over: $0 $2"\n')
+    done = subprocess.run(
+        [sys.executable, "-S", str(checkout / "run"), "help"],
+        env={**_without_ensurepip(tmp_path), "PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "taken over" in done.stdout
+    assert done.stdout.rstrip().endswith("help")
+
+
+def test_a_named_python_that_is_no_use_is_refused(checkout: Path, tmp_path: Path) -> None:
+    useless = _program(tmp_path / "python3", _USELESS)
+    done = subprocess.run(
+        [sys.executable, checkout / "run", "help"],
+        env={**os.environ, "CUTOVER_PYTHON": str(useless)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"CUTOVER_PYTHON={useless}" in done.stderr
+
+
+def test_pip_settings_are_read_by_precedence() -> None:
+    listing = "\n".join(
+        [
+            ":env:.cert='/etc/env.pem'",
+            "global.cert='/etc/global.pem'",
+            "global.index-url='https://mirror.example/simple'",
+            "install.index-url='https://install.example/simple'",
+            "global.extra-index-url='file:///srv/one file:///srv/two'",
+            "download.index-url='https://elsewhere.example'",
+            "this line means nothing",
+        ]
+    )
+    assert install.parse_pip_settings(listing) == {
+        "cert": ["/etc/env.pem"],
+        "index-url": ["https://install.example/simple"],
+        "extra-index-url": ["file:///srv/one", "file:///srv/two"],
+    }
+
+
+def test_pip_settings_become_uv_settings_where_the_location_exists(tmp_path: Path) -> None:
+    there = tmp_path / "wheels"
+    there.mkdir()
+    variables = install.uv_environment(
+        {
+            "index-url": ["https://mirror.example/simple"],
+            "extra-index-url": [there.as_uri(), "file:///not/there"],
+            "find-links": [str(there), "/not/there"],
+            "cert": ["/not/there.pem"],
+            "default-timeout": ["180"],
+        },
+        {"UV_DEFAULT_INDEX": "https://mine.example", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert variables["UV_DEFAULT_INDEX"] == "https://mine.example"
+    assert variables["UV_INDEX"] == there.as_uri()
+    assert variables["UV_FIND_LINKS"] == str(there)
+    assert variables["UV_HTTP_TIMEOUT"] == "180"
+    assert "SSL_CERT_FILE" not in variables
+    assert "PYTHONDONTWRITEBYTECODE" not in variables
+
+
+class _Recorded:
+    """Stands for the programs that the installation calls; the environment they make is a real folder."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self.fail = False
+        monkeypatch.setattr(install, "_call", self)
+
+    def __call__(self, *command: str, what: str, variables: object = None) -> str:
+        self.calls.append(what)
+        if what == "making .venv":
+            (Path(command[3]) / "bin").mkdir(parents=True)
+            (Path(command[3]) / "bin" / "python").symlink_to(sys.executable)
+        if what == "installing requirements.txt" and self.fail:
+            raise KeyboardInterrupt
+        return ""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "requirements.txt").write_text("uv==1.2.3 \\\n    --hash=sha256:00\nxyz==1 \\\n    --hash=sha256:11\n")
+    return tmp_path
+
+
+def test_a_second_start_installs_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = _Recorded(monkeypatch)
+    assert install.install(root)
+    assert recorded.calls[-1] == "installing requirements.txt"
+    recorded.calls.clear()
+    assert not install.install(root)
+    assert recorded.calls == []
+
+
+def test_a_killed_installation_starts_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = _Recorded(monkeypatch)
+    recorded.fail = True
+    with pytest.raises(KeyboardInterrupt):
+        install.install(root)
+    (root / ".venv" / "half").touch()
+    recorded.fail = False
+    assert install.install(root)
+    assert not (root / ".venv" / "half").exists()
+
+
+def test_changed_requirements_are_installed_into_the_same_environment(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = _Recorded(monkeypatch)
+    install.install(root)
+    (root / ".venv" / "kept").touch()
+    with (root / "requirements.txt").open("a") as requirements:
+        requirements.write("new==2 \\\n    --hash=sha256:22\n")
+    recorded.calls.clear()
+    assert install.install(root)
+    assert "installing requirements.txt" in recorded.calls
+    assert (root / ".venv" / "kept").exists()
+
+
+def test_two_at_once_install_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = _Recorded(monkeypatch)
+    runs = [threading.Thread(target=install.install, args=(root,)) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert recorded.calls.count("installing requirements.txt") == 1
+
+
+def test_a_moved_checkout_is_installed_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = _Recorded(monkeypatch)
+    install.install(root)
+    moved = root.with_name(f"{root.name}-moved")
+    shutil.copytree(root, moved, symlinks=True)
+    recorded.calls.clear()
+    assert install.install(moved)
+    assert "installing requirements.txt" in recorded.calls
