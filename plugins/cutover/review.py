@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover import catalog, run
+from cutover import catalog, run, samples
 from cutover import sql as files
 from cutover.connect import Connect, Log, opened
 from cutover.errors import CutoverError
@@ -23,6 +23,7 @@ from cutover.migration import Migration
 from cutover.stage import SCHEMA
 from cutover.swap import capture, fingerprint, orphans, refusals, scope
 from cutover.swap.move import Order
+from cutover.validate.checks import title_of
 
 # What happens to each kind of dependent, in the approver's words.
 FATE = {
@@ -33,7 +34,9 @@ FATE = {
     "outside policy": "re-bound to the new table",
     "outside rule": "re-bound to the new table",
 }
-SAMPLES = 5
+# Most rows kept of a figure and of a warning: the page has to stay a page.
+FIGURE_ROWS = 400
+WARNING_ROWS = 40
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,23 @@ def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> di
         found = _scope(connection, migration, this_run)
         refusals.require_none(connection, found)
         orphans.require_none(connection, found)
+        hide = samples.masks(migration.migration)
         review: dict[str, Any] = {
             "migration": migration.migration,
             "run": this_run,
             "triggered_by": row.triggered_by,
             "frozen_at": row.frozen_at,
             "tables": _tables(connection, found, migration),
+            "samples": samples.of_tables(connection, found, migration, hide),
             "reconciliation": _reconciliation(connection, this_run),
             "dependents": [{"kind": d.kind, "name": d.name, "fate": FATE[d.kind]} for d in found.dependents],
             "captured": capture.pending(connection, found.outgoing, row.snapshot or "", None),
+            "lock_times": _lock_times(connection, migration),
             "validation": row.validation,
         }
         connection.execute("reset search_path")
-        review["figures"] = [s.as_dict() for s in _sections(connection, migration, this_run, "review")]
-        review["warnings"] = [s.as_dict() for s in _sections(connection, migration, this_run, "review/warnings")]
+        review["figures"] = [s.as_dict() for s in _sections(connection, migration, row, "review", hide)]
+        review["warnings"] = [s.as_dict() for s in _sections(connection, migration, row, "review/warnings", hide)]
         review["fingerprint"] = fingerprint_of(connection, migration, row)
         stored = json.loads(json.dumps(review, default=_plain))
         run.note(connection, this_run, review=stored, fingerprint=review["fingerprint"])
@@ -199,20 +205,28 @@ def _reconciliation(connection: psycopg.Connection, this_run: str) -> list[dict[
     return [dict(row) for row in rows]
 
 
-def _sections(connection: psycopg.Connection, migration: Migration, this_run: str, folder: str) -> list[Section]:
-    """Run every query file of a folder. Its first comment line is its title."""
+def _lock_times(connection: psycopg.Connection, migration: Migration) -> list[dict[str, Any]]:
+    """How long clients waited in the launches and rollbacks so far: what to expect of the next one."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(files.statement("review/lock_times.sql"), {"migration": migration.migration}).fetchall()
+    return [{**row, "waited_ms": round(float(row["waited_ms"]), 1)} for row in rows]
+
+
+def _sections(
+    connection: psycopg.Connection, migration: Migration, row: run.Run, folder: str, hide: samples.Masks
+) -> list[Section]:
+    """Run every query file of a folder. Its first comment, up to the first full stop, is its title."""
+    most = FIGURE_ROWS if folder == "review" else WARNING_ROWS
     sections = []
     for path in files.files(f"{migration.migration}/{folder}"):
         text = files.text(path)
-        title = (
-            text.splitlines()[0].removeprefix("--").strip().rstrip(".") if text.startswith("--") else Path(path).stem
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(text.encode(), {"run": this_run})
+        with connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(text.encode(), {"run": row.run})
             columns = [column.name for column in cursor.description or ()]
-            rows = cursor.fetchall()
-        keep = rows if folder == "review" else rows[:SAMPLES]
-        sections.append(Section(Path(path).stem, title, len(rows), columns, [list(row) for row in keep]))
+            rows = cursor.fetchmany(most)
+            total = cursor.rowcount
+        shown = [list(hide.query_row(one).values()) for one in rows]
+        sections.append(Section(Path(path).stem, title_of(text, path), total, columns, shown))
     return sections
 
 

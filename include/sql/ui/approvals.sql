@@ -1,0 +1,18 @@
+-- Every answer to the question of a run, in the order given.
+select
+    a.approval_id,
+    a.action,
+    a.decision,
+    a.fingerprint,
+    a.task_id,
+    a.try_number,
+    a.approved_by,
+    a.triggered_by,
+    a.comment,
+    a.decided_at,
+    a.expires_at,
+    a.consumed_at,
+    a.consumed_by
+from cutover.approvals as a
+where a.run = %(run)s
+order by a.approval_id
