@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,18 @@ from psycopg import sql
 from stack.postgres import EmbeddedPostgres
 
 _names = itertools.count(1)
+_ROOT = Path(__file__).resolve().parents[1]
+
+# Airflow reads its settings when it is first imported, by whichever test: a home and a database of this process's own.
+_AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="cutover-tests-airflow-"))
+os.environ.update(
+    AIRFLOW_HOME=str(_AIRFLOW_HOME),
+    AIRFLOW__CORE__DAGS_FOLDER=str(_ROOT / "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(_ROOT / "plugins"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_AIRFLOW_HOME}/airflow.db",
+    AIRFLOW__API_AUTH__JWT_SECRET="a secret of this test process alone, as long as the algorithm that signs with it wants",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +77,12 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
         yield connected
 
 
+def pytest_unconfigure() -> None:
+    """Remove this process's Airflow home."""
+    shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""
-    return Path(__file__).resolve().parents[1]
+    return _ROOT

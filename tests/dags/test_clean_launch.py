@@ -1,0 +1,117 @@
+"""clean_launch as a whole, by ``dag.test()``: approved, rejected, expired, rolled back and forward again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import POPULATION, SMALL, World, answer, run
+
+TABLES = ("unified_profiles", "transactions", "enrollments", "affiliates")
+pytestmark = pytest.mark.timeout(240)
+
+
+def counts(world: World) -> dict[str, int]:
+    """Rows of the swapped tables."""
+    return {table: world.value(f"select count(*) from public.{table}") for table in TABLES}
+
+
+def checksum(world: World) -> dict[str, Any]:
+    """A sum over every row of the swapped tables."""
+    query = "select sum(hashtextextended(t::text, 0))::text from public.{} as t"
+    return {table: world.value(query.format(table)) for table in TABLES}
+
+
+def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: World) -> None:
+    expected = POPULATION.figures()
+    before, accounts = checksum(world), world.value("select array_agg(id order by id)::text from auth.users")
+    seen = answer("clean_launch", "Approve")
+    state, tasks = run("clean_launch", **SMALL)
+    assert state == "success", tasks
+    assert set(tasks.values()) == {"success"}
+    assert "Fingerprint" in seen["body"] and "xendit_invoices" in seen["body"]
+    assert world.value("select count(*) from public.unified_profiles") == expected.customers
+    assert world.value("select count(*) from public.leads") == expected.leads
+    assert world.value("select approved_by from cutover.ledger") == "reviewer"
+    assert world.value(
+        "select count(*) from unnest(%s::uuid[]) as earlier (id) where not exists "
+        "(select from auth.users as u where u.id = earlier.id)", accounts,
+    ) == 0  # fmt: skip
+    assert world.value("select count(*) from cutover.reconciliation where read <> staged + merged + left_out + rejected") == 0
+    after = checksum(world)
+
+    answer("clean_launch_rollback", "Approve")
+    state, tasks = run("clean_launch_rollback")
+    assert state == "success", tasks
+    returned = checksum(world)
+    assert {t: returned[t] for t in TABLES[1:]} == {t: before[t] for t in TABLES[1:]}
+    assert world.value("select to_regclass('public.leads')") is None
+
+    answer("clean_launch_rollback", "Approve")
+    state, tasks = run("clean_launch_rollback")
+    assert state == "success", tasks
+    assert checksum(world) == after
+    assert world.value("select string_agg(action, ' ' order by entry) from cutover.ledger") == "swap rollback rollback"
+
+
+def test_a_second_launch_changes_no_row_and_says_so(world: World) -> None:
+    answer("clean_launch", "Approve")
+    assert run("clean_launch", **SMALL)[0] == "success"
+    after = checksum(world)
+    answer("clean_launch", "Approve")
+    assert run("clean_launch", **SMALL)[0] == "success"
+    assert checksum(world) == after
+    assert world.value(
+        "select sum((t ->> 'added')::int + (t ->> 'removed')::int + (t ->> 'changed')::int) from cutover.run as r "
+        "cross join jsonb_array_elements(r.review -> 'tables') as t "
+        "where r.started_at = (select max(started_at) from cutover.run)"
+    ) == 0  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "person", "values", "why"),
+    [
+        ("Reject", "reviewer", None, "rejected"),
+        ("Approve", None, None, "nobody"),
+        ("Approve", "reviewer", lambda given: {**given, "fingerprint": "0" * 64}, "another fingerprint"),
+    ],
+)
+def test_without_an_approval_production_is_untouched(
+    world: World, option: str, person: str | None, values: Any, why: str
+) -> None:
+    before = checksum(world)
+    answer("clean_launch", option, person=person, values=values)
+    state, tasks = run("clean_launch", **SMALL)
+    assert state == "failed", why
+    assert tasks["approve"] == "failed"
+    assert tasks["swap"] == "upstream_failed"
+    assert checksum(world) == before
+    assert world.value("select count(*) from cutover.ledger") == 0
+
+
+def test_too_few_rows_stop_the_run_before_anybody_is_asked(world: World) -> None:
+    before = checksum(world)
+    state, tasks = run("clean_launch", **{**SMALL, "minimum_profiles": 1_000_000})
+    assert state == "failed"
+    assert tasks["approve"] == "upstream_failed"
+    assert checksum(world) == before
+
+
+def test_a_dry_run_stops_after_the_review(world: World) -> None:
+    state, tasks = run("clean_launch", dry_run=True, **SMALL)
+    assert state == "success"
+    assert tasks["review.build"] == "success"
+    assert tasks["approve"] == tasks["swap"] == "skipped"
+    assert world.value("select count(*) from cutover.ledger") == 0
+
+
+def test_an_approval_that_nobody_gives_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler's sweep delivers the time-out as an event; here it is delivered by hand."""
+    from cutover.operators.approve import ApprovalSensor
+
+    from airflow.sdk.exceptions import AirflowFailException
+
+    sensor = ApprovalSensor(task_id="approve", migration="clean_launch", action="swap")
+    with pytest.raises(AirflowFailException, match=r"\[approve.expired\] approve: nobody answered in time"):
+        sensor.execute_complete({}, {"error": "time-out", "error_type": "timeout"})  # type: ignore[arg-type]
