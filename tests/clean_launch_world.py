@@ -222,6 +222,31 @@ class World:
         self.connection.commit()
         return self
 
+    def unprotected(self) -> World:
+        """Take every constraint off the staging tables, so that a test can break them."""
+        found = self.rows(
+            "select conrelid::regclass::text as name, conname from pg_constraint "
+            "where connamespace = 'staging'::regnamespace and contype <> 'n'"
+        )
+        for row in found:
+            self.connection.execute(
+                sql.SQL("alter table {} drop constraint if exists {} cascade").format(
+                    sql.Identifier(*row["name"].split(".")), sql.Identifier(row["conname"])
+                )
+            )
+        for row in self.rows(
+            "select attrelid::regclass::text as name, attname from pg_attribute "
+            "where attrelid in (select oid from pg_class where relnamespace = 'staging'::regnamespace) "
+            "and attrelid in (select oid from pg_class where relkind = 'r') "
+            "and attnotnull and attnum > 0 and attidentity = ''"
+        ):
+            self.connection.execute(
+                sql.SQL("alter table {} alter {} drop not null").format(
+                    sql.Identifier(*row["name"].split(".")), sql.Identifier(row["attname"])
+                )
+            )
+        return self
+
     def reconcile(self) -> dict[str, dict[str, Any]]:
         """Fill cutover.reconciliation; its rows of this run by source."""
         self.run_file("clean_launch/validate/reconciliation.sql")
@@ -254,3 +279,40 @@ class World:
         """The one row of a staging table."""
         (found,) = self.staged(table)
         return found
+
+
+def fill_with_some_of_everything(world: World) -> None:
+    """A few people of every kind, some known to production and some not."""
+    account = world.account("Ana@example.com")
+    world.profile(account, "ana@example.com", phone="1")
+    world.current("affiliates", user_id=account, total_earned=5)
+    world.current("enrollments", user_id=account, product_type="canva_ebook", metadata={"page": 3})
+    world.contact("ana@example.com", ["PaidP2P", "Canva", "Affiliate"], first_name="Ana")
+    world.contact("ANA@example.com", ["VIP"], registered_at=at("2024-08-01"))
+    world.contact("ben@example.com", ["Affiliate", "PaidP2P"])
+    world.contact("lead@example.com")
+    invoice = world.invoice("ana@example.com", "SETTLED")
+    world.movement(payment_link_id=invoice, fee_amount=25)
+    world.movement("REFUND", 300, payment_link_id=invoice)
+    world.invoice("cleo@example.com", description="Canva")
+    world.invoice("cleo@example.com", description="Coaching call")
+    world.current("transactions", xendit_invoice_id=invoice, amount=1, status="x", metadata={"note": "kept"})
+
+
+def launch(world: World) -> None:
+    """Put the staged rows into production, without the swap's care: there is nobody in these tables."""
+    execute = world.connection.execute
+    execute("set constraints all deferred")
+    execute("truncate public.unified_profiles, public.transactions, public.enrollments, public.affiliates cascade")
+    execute(
+        "insert into auth.users (id, email, created_at) select id, email, created_at from staging.users where is_new"
+    )
+    execute("alter table public.unified_profiles drop constraint fk_unified_profiles_affiliate_id")
+    for table in ("unified_profiles", "transactions", "enrollments", "affiliates"):
+        columns = world.row(
+            "select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as names "
+            "from information_schema.columns where table_schema = 'public' and table_name = %s "
+            "and is_generated = 'NEVER'",
+            table,
+        )["names"]
+        execute(f"insert into public.{table} ({columns}) select {columns} from staging.{table}")

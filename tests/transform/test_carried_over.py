@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from decimal import Decimal
 
-from tests.clean_launch_world import World, at
+from tests.clean_launch_world import World, at, fill_with_some_of_everything, launch
 
 TABLES = ("users", "unified_profiles", "transactions", "enrollments", "affiliates", "leads")
 LEVEL = uuid.UUID(int=99)
@@ -13,9 +13,7 @@ LEVEL = uuid.UUID(int=99)
 
 def test_names_and_phone_come_from_the_contact_and_else_from_the_invoices_customer(world: World) -> None:
     world.contact("ana@example.com", first_name="Ana", surname=" ", phone_number=None)
-    world.invoice(
-        "ana@example.com", customer={"given_names": "A.", "surname": "Cruz", "mobile_number": "+63 2"}
-    )
+    world.invoice("ana@example.com", customer={"given_names": "A.", "surname": "Cruz", "mobile_number": "+63 2"})
     world.transform()
     profile = world.only("unified_profiles")
     assert (profile["first_name"], profile["last_name"], profile["phone"]) == ("Ana", "Cruz", "+63 2")
@@ -198,39 +196,3 @@ def test_a_launch_over_its_own_result_changes_no_row(world: World) -> None:
     for user in [*first["users"], *again["users"]]:
         del user["is_new"]
     assert again == first
-
-
-def fill_with_some_of_everything(world: World) -> None:
-    """A few people of every kind, some known to production and some not."""
-    account = world.account("Ana@example.com")
-    world.profile(account, "ana@example.com", phone="1")
-    world.current("affiliates", user_id=account, total_earned=5)
-    world.current("enrollments", user_id=account, product_type="canva_ebook", metadata={"page": 3})
-    world.contact("ana@example.com", ["PaidP2P", "Canva", "Affiliate"], first_name="Ana")
-    world.contact("ANA@example.com", ["VIP"], registered_at=at("2024-08-01"))
-    world.contact("ben@example.com", ["Affiliate", "PaidP2P"])
-    world.contact("lead@example.com")
-    invoice = world.invoice("ana@example.com", "SETTLED")
-    world.movement(payment_link_id=invoice, fee_amount=25)
-    world.movement("REFUND", 300, payment_link_id=invoice)
-    world.invoice("cleo@example.com", description="Canva")
-    world.invoice("cleo@example.com", description="Coaching call")
-    world.current("transactions", xendit_invoice_id=invoice, amount=1, status="x", metadata={"note": "kept"})
-
-
-def launch(world: World) -> None:
-    """Put the staged rows into production, without the swap's care: there is nobody in these tables."""
-    execute = world.connection.execute
-    execute("set constraints all deferred")
-    execute("truncate public.unified_profiles, public.transactions, public.enrollments, public.affiliates cascade")
-    execute("insert into auth.users (id, email, created_at) select id, email, created_at from staging.users "
-            "where is_new")
-    execute("alter table public.unified_profiles drop constraint fk_unified_profiles_affiliate_id")
-    for table in ("unified_profiles", "transactions", "enrollments", "affiliates"):
-        columns = world.row(
-            "select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as names "
-            "from information_schema.columns where table_schema = 'public' and table_name = %s "
-            "and is_generated = 'NEVER'",
-            table,
-        )["names"]
-        execute(f"insert into public.{table} ({columns}) select {columns} from staging.{table}")

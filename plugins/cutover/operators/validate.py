@@ -1,0 +1,39 @@
+"""The task that validates: its result goes to XCom first, and then the task fails if something does not hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cutover.connect import opened
+from cutover.operators.base import CutoverOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ValidateOperator(CutoverOperator):
+    """Runs all suites of the migration, and before the swap the checks across tables.
+
+    ``phase`` is ``staging`` or ``production``. The run's parameters replace those of the suites by name.
+    """
+
+    def __init__(self, *, phase: str = "staging", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.phase = phase
+
+    def run_phase(self, context: Context) -> dict[str, Any]:
+        """Returns the result without samples of columns. Raises CutoverError ``validate.failed``."""
+        from cutover import run
+        from cutover.validate import validation
+
+        connect, this_run = self.connect(context), self.this_run(context)
+        result = validation.validate(
+            connect, self.declaration, this_run, phase=self.phase, given=context["params"], log=self.report
+        )
+        told = result.as_dict()
+        context["ti"].xcom_push(key="return_value", value=told)
+        if self.phase == validation.STAGING:
+            with opened(connect) as connection:
+                run.note(connection, this_run, validation=told)
+        result.require_success()
+        return told

@@ -1,0 +1,222 @@
+"""Great Expectations' pages, one immutable site for each validation, complete without internet.
+
+::
+
+    <root>/assets/<digest>/…                            scripts, styles and fonts, shared by all sites
+    <root>/<migration>/<run>/<number>-<phase>/          a site: index.html, checks.html, …
+        result.json                                     the ValidationResult
+        results/<suite>.json                            Great Expectations' own result, samples masked
+        manifest.json                                   SHA-256 of every other file
+
+A site is made beside its place and renamed into it: it is there whole, or not at all. It is never written again; a
+new try of the same run gets the next number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cutover import sql as files
+from cutover.errors import CutoverError
+from cutover.validate.result import ValidationResult
+
+if TYPE_CHECKING:
+    from cutover.validate.suites import Outcome
+
+MANIFEST = "manifest.json"
+_SITE = re.compile(r"(\d+)-\w+")
+_FAVICON = re.compile(r"<link[^>]*static/images/favicon[^>]*>")
+# The vendor's logo, with the time in its address.
+_LOGO = re.compile(r"<img[^>]*great-expectations-web-assets[^>]*>")
+_BACKGROUND = re.compile(r"url\(\s*['\"]?https?://[^)]*\)")
+# Checksums and modes of the files that were replaced by ours.
+_FETCH_ATTRIBUTES = re.compile(r"\s(?:integrity|crossorigin)=(?:\"[^\"]*\"|'[^']*')")
+_LOADED = re.compile(
+    r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=[\"'](https?://[^\"']+)|url\(\s*['\"]?(https?:)"
+)
+_FOOTER = re.compile(r"<footer>.*?</footer>", re.DOTALL)
+_DARK = re.compile(r"<link[^>]*@forevolve/bootstrap-dark[^>]*>")
+
+
+def assets_folder() -> Path:
+    """Where the deployment keeps the pages' scripts, styles and fonts."""
+    return files.include_root() / "data_docs_assets"
+
+
+def write(root: Path, migration: str, outcome: Outcome, result: ValidationResult) -> tuple[str, str]:
+    """Write the site of one validation. Returns its folder below ``root``, and its manifest's SHA-256.
+
+    Raises CutoverError ``validate.docs-not-offline`` if a page would load something from elsewhere,
+    ``validate.docs-incomplete`` if Great Expectations left a page out.
+    """
+    shared = share_assets(root)
+    sites = root / migration / result.run
+    making = sites / f".making-{uuid.uuid4().hex}"
+    making.mkdir(parents=True)
+    try:
+        _render(making, migration, outcome, result, assets=f"../../../{shared}")
+        for page in sorted(making.rglob("*.html")):
+            depth = len(page.relative_to(root).parts) - 1
+            text = offline(page.read_text(encoding="utf-8"), "../" * depth + shared, page.name)
+            page.write_text(text, encoding="utf-8")
+        (making / "result.json").write_text(_json(result.as_dict()), encoding="utf-8")
+        manifest = _write_manifest(making)
+        return str(_put_in_place(making, sites, result.phase).relative_to(root)), manifest
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def share_assets(root: Path) -> str:
+    """Copy the assets below ``root`` unless they are there. Returns their folder, which names their content."""
+    source = assets_folder() / "files"
+    digest = hashlib.sha256((assets_folder() / "assets.json").read_bytes()).hexdigest()[:12]
+    shared = f"assets/{digest}"
+    target = root / shared
+    if not target.exists():
+        making = root / "assets" / f".making-{uuid.uuid4().hex}"
+        shutil.copytree(source, making)
+        try:
+            making.rename(target)
+        except OSError:
+            # another task was faster
+            shutil.rmtree(making)
+    return shared
+
+
+def differences(site: Path) -> list[str]:
+    """Files of a site that are not as its manifest says: changed, missing or added. Empty for an untouched site."""
+    told: dict[str, str] = json.loads((site / MANIFEST).read_text(encoding="utf-8"))["files"]
+    found = _digests(site)
+    return sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
+
+
+def offline(page: str, assets: str, name: str) -> str:
+    """``page`` with everything that it loads from elsewhere replaced by ours, or taken out."""
+    for address, file in _replacements().items():
+        page = re.sub(f"(?<=[\"']){re.escape(address)}(?=[\"'])", f"{assets}/{file}", page)
+    for pattern in (_FAVICON, _LOGO, _DARK, _FOOTER, _FETCH_ATTRIBUTES):
+        page = pattern.sub("", page)
+    page = _BACKGROUND.sub("none", page)
+    left = _LOADED.search(page)
+    if left:
+        raise CutoverError(
+            "validate.docs-not-offline",
+            f"Data Docs page {name}",
+            f"it would load {left[1] or left[0]} from the internet.",
+            "add the file to include/data_docs_assets/assets.json, and run refresh.py beside it.",
+        )
+    return page
+
+
+def _replacements() -> Mapping[str, str]:
+    packages: list[dict[str, Any]] = json.loads((assets_folder() / "assets.json").read_text(encoding="utf-8"))
+    return {
+        address: f"{package['package']}/{file}"
+        for package in packages
+        for file, addresses in package["files"].items()
+        for address in addresses
+    }
+
+
+def _render(site: Path, migration: str, outcome: Outcome, result: ValidationResult, *, assets: str) -> None:
+    """Let Great Expectations write its pages and results, and write ours beside them."""
+    from great_expectations.core import RunIdentifier
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+    from jinja2 import Environment, FileSystemLoader
+
+    context: Any = outcome.context
+    run_id = RunIdentifier(run_name=result.run, run_time=datetime.now(timezone.utc))
+    (site / "results").mkdir()
+    for suite, told in outcome.details:
+        details: Any = told
+        details.meta["run_id"] = run_id
+        details.meta["validation_time"] = run_id.run_time
+        (site / "results" / f"{suite.name}.json").write_text(_json(details.to_json_dict()), encoding="utf-8")
+        for entry in details.results:
+            entry.result = _harmless(entry.result)
+        suite_id = ExpectationSuiteIdentifier(suite.name)
+        result_id = ValidationResultIdentifier(suite_id, run_id, batch_identifier=suite.name)
+        context.validation_results_store.store_validation_results(details, result_id, suite_id)
+    title = f"{migration} {result.run}, {result.phase}"
+    context.add_data_docs_site(
+        site_name=title,
+        site_config={
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False},
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)},
+        },
+    )
+    context.build_data_docs(site_names=[title])
+    shutil.rmtree(site / "static", ignore_errors=True)
+    for suite, _ in outcome.details:
+        # A page that Great Expectations cannot render is only logged by it.
+        if not any(site.glob(f"validations/{suite.name}/**/*.html")):
+            raise CutoverError(
+                "validate.docs-incomplete",
+                f"Data Docs of suite {suite.name}",
+                "Great Expectations could not render its page; the task's log has its reason.",
+                "correct the expectation that it names, and clear this task.",
+            )
+    pages = Environment(loader=FileSystemLoader(assets_folder()), autoescape=True)
+    checks = pages.get_template("checks.html.j2").render(result=result, assets=assets)
+    (site / "checks.html").write_text(checks, encoding="utf-8")
+    index = site / "index.html"
+    link = '<p class="pt-3 pl-5"><a href="checks.html">Checks across tables</a></p>'
+    index.write_text(index.read_text(encoding="utf-8").replace("<body>", f"<body>{link}", 1), encoding="utf-8")
+
+
+def _harmless(value: Any) -> Any:
+    """Observed values as text of a page: Great Expectations writes them into its pages as they are."""
+    if isinstance(value, dict):
+        return {key: _harmless(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_harmless(item) for item in value]
+    # a dollar sign begins a variable of its templates
+    return html.escape(value).replace("$", "&#36;") if isinstance(value, str) else value
+
+
+def _write_manifest(site: Path) -> str:
+    text = _json({"files": _digests(site)})
+    (site / MANIFEST).write_text(text, encoding="utf-8")
+    for path in site.rglob("*"):
+        if path.is_file():
+            path.chmod(0o444)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digests(site: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(site)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(site.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def _put_in_place(making: Path, sites: Path, phase: str) -> Path:
+    """Rename the finished site to the next free number; a folder that is not empty is never renamed over."""
+    while True:
+        taken = [int(found[1]) for path in sites.iterdir() if (found := _SITE.fullmatch(path.name))]
+        site = sites / f"{max(taken, default=0) + 1}-{phase}"
+        try:
+            return making.rename(site)
+        except OSError:
+            # another task has taken the number in between
+            if not site.exists():
+                raise
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, default=str) + "\n"
