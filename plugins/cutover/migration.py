@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from cutover import sql
 from cutover.errors import CutoverError
 from cutover.extract.source import Declared, Name, Service, Source
+from cutover.extract.tables import Database, Table
 
 
 class Migration(Declared):
@@ -24,6 +25,9 @@ class Migration(Declared):
     migration: Name
     connections: dict[Name, Service] = Field(default_factory=dict)
     sources: dict[Name, Source] = Field(default_factory=dict)
+    # other PostgreSQL databases, and the tables that are copied from them
+    databases: dict[Name, Database] = Field(default_factory=dict)
+    tables: dict[Name, Table] = Field(default_factory=dict)
     # the Airflow connection of the database that is launched into, and the schema of its tables there
     target: Name = "production"
     target_schema: Name = "public"
@@ -31,6 +35,8 @@ class Migration(Declared):
     merge: dict[Name, str] = Field(default_factory=dict)
     # tables of the target schema that this migration takes out of production without a successor
     retire: tuple[Name, ...] = ()
+    # staging tables that may have no row; an empty one stops the run otherwise
+    may_be_empty: tuple[Name, ...] = ()
     # of the ids that are derived from e-mail keys (uuid5)
     namespace: UUID = NAMESPACE_URL
 
@@ -59,6 +65,10 @@ class Migration(Declared):
                 "use one of those names, or declare the source.",
             )
         return self.sources[name]
+
+    def tables_of(self, database: str) -> list[Table]:
+        """The tables that are copied from one source database, in the order of the declaration."""
+        return [table for table in self.tables.values() if table.database == database]
 
     def service(self, source: Source) -> Service:
         """How the connection of ``source`` proves who it is, and what it may ask."""
@@ -101,6 +111,9 @@ def parse(text: str, name: str) -> Migration:
         key = ".".join(str(part) for part in first["loc"])
         others = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise _invalid(name, key, f"{first['msg']}{others}.") from error
+    for table in migration.tables.values():
+        if table.database not in migration.databases:
+            raise _invalid(name, f"tables.{table.name}.database", f"{table.database} is not among `databases`.")
     for source in migration.sources.values():
         if source.connection not in migration.connections:
             raise _invalid(
@@ -111,11 +124,12 @@ def parse(text: str, name: str) -> Migration:
 
 def _name_the_sources(declared: dict[str, Any], name: str) -> None:
     """Give every source the name it is filed under, which the file need not repeat."""
-    sources = declared.get("sources")
-    if isinstance(sources, dict):
-        for key, source in sources.items():
-            if isinstance(source, dict):
-                source.update(name=key, migration=name)
+    for kind in ("sources", "tables"):
+        sources = declared.get(kind)
+        if isinstance(sources, dict):
+            for key, source in sources.items():
+                if isinstance(source, dict):
+                    source.update(name=key, migration=name)
 
 
 def _invalid(name: str, key: str, why: str) -> CutoverError:

@@ -52,7 +52,7 @@ def load(connect: Connect, migration: Migration, this_run: str, *, step: str, st
         if step == table:
             _create(connection, migration, table)
         rows = connection.execute(statement.encode(), {"run": this_run}).rowcount
-        if step == table and rows == 0:
+        if step == table and rows == 0 and table not in migration.may_be_empty:
             raise CutoverError(
                 "transform.empty",
                 f"{SCHEMA}.{table}",

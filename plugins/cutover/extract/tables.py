@@ -98,7 +98,9 @@ class TableReport:
     def summary(self) -> str:
         """One line: what changed, of how many, and how fast."""
         rate = f", {self.read / self.seconds:,.0f} rows/s" if self.read and self.seconds else ""
-        return f"{self.source}: {self.written:,} changed of {self.total:,} in {self.seconds:.1f} s{rate} ({self.because})"
+        return (
+            f"{self.source}: {self.written:,} changed of {self.total:,} in {self.seconds:.1f} s{rate} ({self.because})"
+        )
 
     def to_xcom(self) -> dict[str, Any]:
         """What other tasks need."""
@@ -128,9 +130,7 @@ def copy_database(
         _prepare(writer, tables)
         api = f"{reader.info.host}:{reader.info.port}/{reader.info.dbname}"
         try:
-            reports = [
-                _Copy(reader, writer, table, full=full, accept_gone=accept_gone).run(api) for table in tables
-            ]
+            reports = [_Copy(reader, writer, table, full=full, accept_gone=accept_gone).run(api) for table in tables]
         except psycopg.errors.InsufficientPrivilege as error:
             raise _not_readable(reader, error) from error
     for report in reports:
@@ -214,6 +214,9 @@ class _Copy:
         self._accept_gone = accept_gone
         self._raw = sql.Identifier("raw", table.name)
         self._columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+        # The row's hash as the source's own server computes it: 64 bits, and comparable within one major version of
+        # PostgreSQL. After an upgrade of the source every row looks changed, and is copied once more.
+        self._content = sql.SQL("hash_record_extended(row({}), 0)").format(self._columns)
 
     def run(self, api: str) -> TableReport:
         began = time.monotonic()
@@ -256,9 +259,7 @@ class _Copy:
             total=total,
         )
         seconds = time.monotonic() - began
-        return TableReport(
-            self._table.name, sync_id, mode, because, seconds, read, new, changed, returned, gone, total
-        )
+        return TableReport(self._table.name, sync_id, mode, because, seconds, read, new, changed, returned, gone, total)
 
     def _create(self) -> bool:
         """Make the raw table if it is not there, or not of these columns; returns whether it has no row."""
@@ -284,7 +285,7 @@ class _Copy:
     def _refresh(self, sync_id: int, stamp: str | None) -> tuple[int, int, int, int, int]:
         """Compare every key, fetch what differs, mark what is gone: rows read, new, changed, returned, gone."""
         table = self._table
-        stamped = sql.Identifier(stamp) if stamp else _CONTENT
+        stamped = sql.Identifier(stamp) if stamp else self._content
         kind = table.columns[stamp] if stamp else "bigint"
         self._temporary(
             "listed",
@@ -345,9 +346,7 @@ class _Copy:
 
     def _temporary(self, name: str, columns: sql.Composable) -> None:
         self._writer.execute(sql.SQL("drop table if exists pg_temp.{}").format(sql.Identifier(name)))
-        self._writer.execute(
-            sql.SQL("create temp table {} ({}) on commit drop").format(sql.Identifier(name), columns)
-        )
+        self._writer.execute(sql.SQL("create temp table {} ({}) on commit drop").format(sql.Identifier(name), columns))
 
     def _transfer(self, sync_id: int, into: sql.Identifier, keys: list[Any] | None = None) -> int:
         """Copy whole rows with where they come from; those of ``keys`` only, if given. Returns the rows."""
@@ -357,7 +356,7 @@ class _Copy:
         out = sql.SQL(
             "copy (select {}, {}, {}::bigint, transaction_timestamp(), null::timestamptz from {} as t {}) "
             "to stdout (format binary)"
-        ).format(self._columns, _CONTENT, sql.Literal(sync_id), self._table.identifier, chosen)
+        ).format(self._columns, self._content, sql.Literal(sync_id), self._table.identifier, chosen)
         return self._copy(out, sql.SQL("copy {} from stdin (format binary)").format(into))
 
     def _copy(self, out: sql.Composed, into: sql.Composable) -> int:
@@ -389,9 +388,6 @@ class _Copy:
         return row
 
 
-# A hash of the row as the source's own server computes it: 64 bits, comparable within one major version of
-# PostgreSQL. A server of another version makes every row look changed; it is then read and found equal in all else.
-_CONTENT = sql.SQL("hash_record_extended(t, 0)")
 # Beside the source's columns: what tells where a row comes from, under the names that every raw table has.
 _PROVENANCE = [
     ("content_hash", "bigint"),

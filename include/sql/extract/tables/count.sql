@@ -1,0 +1,3 @@
+select count(*) as present
+from {raw}
+where gone_at is null

@@ -1,0 +1,76 @@
+-- The accounts of each person, and the person's row in the unified database as one more, in the order in which they
+-- give values: `place` 1 is the account logged into last.
+drop table if exists input.member;
+
+create table input.member as
+with member as (
+    select
+        user_id,
+        source,
+        legacy_id,
+        email,
+        email_key,
+        username,
+        oauth_provider,
+        oauth_id,
+        created_at,
+        last_login
+    from input.account
+    where fate = 'staged'
+    union all
+    select
+        id as user_id,
+        'unified' as source,
+        id::text as legacy_id,
+        email,
+        email as email_key,
+        username,
+        oauth_provider,
+        oauth_id,
+        created_at,
+        last_login
+    from input.live_users
+)
+
+select
+    member.*,
+    row_number() over (
+        partition by user_id
+        order by
+            last_login desc nulls last,
+            (source = 'unified') desc,
+            created_at desc nulls last,
+            source collate "C" asc,
+            legacy_id collate "C" asc
+    ) as place
+from member;
+
+create index on input.member (user_id, place);
+analyze input.member;
+
+-- One row per person. A value that the first account lacks comes from the next that has it; the OAuth pair is taken
+-- as a pair, because half of one and half of another signs nobody in.
+drop table if exists input.person;
+
+create table input.person as
+select
+    user_id as id,
+    -- the address of the unified database stands: the person may have changed it there
+    coalesce(
+        min(email) filter (where source = 'unified'),
+        (array_agg(email_key order by place) filter (where email_key is not null))[1]
+    ) as email,
+    (array_agg(username order by place) filter (where username is not null))[1] as username,
+    (array_agg(oauth_provider order by place) filter (where oauth_id is not null))[1] as oauth_provider,
+    (array_agg(oauth_id order by place) filter (where oauth_id is not null))[1] as oauth_id,
+    min(created_at) as created_at,
+    max(last_login) as last_login,
+    count(*) filter (where source <> 'unified') as accounts,
+    bool_or(source = 'unified') as is_live
+from input.member
+group by user_id;
+
+alter table input.person alter column id set not null;
+alter table input.person alter column email set not null;
+alter table input.person add primary key (id);
+analyze input.person;

@@ -1,0 +1,201 @@
+"""Two applications and a unified database on one server, and the phases of a run as the DAG's tasks call them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from cutover import freeze, ledger, migration, preflight, review, rollback, run, stage, transform
+from cutover import sql as files
+from cutover.connect import Connect, connector, opened
+from cutover.extract.tables import TableReport, copy_database
+from cutover.swap import fingerprint, move
+from cutover.validate import checks
+
+MIGRATION = migration.load("mula_unification")
+APPROVER = "reviewer"
+
+
+@dataclass
+class World:
+    """``dsn`` maps a role's connection (dasha, dasha_owner, unified …) to its DSN; ``admin`` a database's superuser."""
+
+    dsn: dict[str, str]
+    admin: dict[str, str]
+    messages: list[str] = field(default_factory=list)
+
+    def connect(self, name: str) -> Connect:
+        """A function that opens the connection of that name."""
+        return connector(self.dsn[name], name, "test")
+
+    # rows
+
+    def insert(self, application: str, table: str, **values: Any) -> None:
+        """One row of an application's table; dicts and lists become jsonb."""
+        with psycopg.connect(self.admin[application]) as connection:
+            connection.execute("set timezone = 'UTC'")
+            connection.execute(
+                sql.SQL("insert into public.{} ({}) values ({})").format(
+                    sql.Identifier(table),
+                    sql.SQL(", ").join(map(sql.Identifier, values)),
+                    sql.SQL(", ").join(sql.Placeholder() * len(values)),
+                ),
+                [Jsonb(value) if isinstance(value, dict | list) else value for value in values.values()],
+            )
+
+    def user(self, application: str, number: int, email: str | None, **values: Any) -> None:
+        """An account."""
+        self.insert(application, "users", id=number, email=email, **({"created_at": "2025-11-10"} | values))
+
+    def chart(self, application: str, number: int, user: int, **values: Any) -> None:
+        """A birth chart."""
+        row = {"birth_date": "1990-05-17 06:30", "created_at": "2025-11-11"} | values
+        self.insert(application, "birth_charts", id=number, user_id=user, **row)
+
+    def execute(self, database: str, statement: str, *values: Any) -> None:
+        """A statement as superuser."""
+        with psycopg.connect(self.admin[database]) as connection:
+            connection.execute(statement.encode(), values or None)
+
+    def rows(self, statement: str, *values: Any, database: str = "unified") -> list[dict[str, Any]]:
+        """The rows of a query, as superuser."""
+        with psycopg.connect(self.admin[database], row_factory=dict_row) as connection:
+            return connection.execute(statement.encode(), values or None).fetchall()
+
+    def row(self, statement: str, *values: Any, database: str = "unified") -> dict[str, Any]:
+        """The only row of a query."""
+        (found,) = self.rows(statement, *values, database=database)
+        return found
+
+    def value(self, statement: str, *values: Any, database: str = "unified") -> Any:
+        """The only value of a query."""
+        (found,) = self.row(statement, *values, database=database).values()
+        return found
+
+    # phases
+
+    def copy(self, **options: Any) -> list[TableReport]:
+        """Copy both sources into raw."""
+        return [
+            report
+            for database in MIGRATION.databases
+            for report in copy_database(
+                MIGRATION.tables_of(database),
+                self.connect(database),
+                self.connect("unified"),
+                log=self.messages.append,
+                **options,
+            )
+        ]
+
+    def begin(self, this_run: str) -> None:
+        """Preflight."""
+        unified = self.connect("unified")
+        freeze.install(unified, MIGRATION)
+        with opened(unified) as connection:
+            run.begin(
+                connection,
+                run=this_run,
+                migration=MIGRATION.migration,
+                dag_id=MIGRATION.migration,
+                dag_run_id=this_run,
+                triggered_by="operator",
+                parameters={},
+            )
+        preflight.check(unified, MIGRATION, this_run, self.messages.append)
+
+    def stage(self, this_run: str) -> None:
+        """Freeze, transform, check: everything up to the review."""
+        unified = self.connect("unified")
+        freeze.install_capture(unified, MIGRATION, self.messages.append)
+        freeze.freeze(unified, MIGRATION, this_run, self.messages.append)
+        stage.prepare(unified, MIGRATION, this_run, self.messages.append)
+        for step in transform.load_order(MIGRATION):
+            statement = files.text(f"mula_unification/transform/{step}.sql")
+            stage.load(unified, MIGRATION, this_run, step=step, statement=statement, log=self.messages.append)
+        stage.add_keys(unified, MIGRATION, this_run, self.messages.append)
+
+    def check(self, this_run: str) -> dict[str, int]:
+        """The checks across tables that do not hold, with how many rows offend."""
+        with opened(self.connect("unified")) as connection:
+            results = checks.run(connection, MIGRATION.migration, this_run)
+            run.note(connection, this_run, validation={"checks": [result.check for result in results]})
+        return {result.check: result.offending for result in results if not result.success}
+
+    def review(self, this_run: str) -> dict[str, Any]:
+        """What the approver reads."""
+        return review.build(self.connect("unified"), MIGRATION, this_run, self.messages.append)
+
+    def prepare(self, this_run: str, *, copy: bool = True) -> dict[str, Any]:
+        """Everything up to the approval; the checks must hold. Returns the review."""
+        self.begin(this_run)
+        if copy:
+            self.copy()
+        self.stage(this_run)
+        assert self.check(this_run) == {}
+        return self.review(this_run)
+
+    def approve(self, this_run: str, action: str = "swap") -> None:
+        """A second person's approval of exactly what is staged."""
+        self.execute(
+            "unified",
+            "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
+            "decided_at, expires_at) select %s, %s, 'approve', r.fingerprint, 'approve', 1, %s, now(), "
+            "now() + interval '1 hour' from cutover.run as r where r.run = %s",
+            this_run,
+            action,
+            APPROVER,
+            this_run,
+        )
+
+    def swap(self, this_run: str) -> ledger.Entry:
+        """The swap of what was approved."""
+        unified = self.connect("unified")
+        with opened(unified) as connection:
+            row = run.get(connection, this_run)
+        return move.swap(unified, review.order(MIGRATION, row), self.messages.append)
+
+    def launch(self, this_run: str) -> ledger.Entry:
+        """A whole run."""
+        self.prepare(this_run)
+        self.approve(this_run)
+        return self.swap(this_run)
+
+    def roll_back(self, this_run: str) -> ledger.Entry:
+        """A whole run of the rollback DAG."""
+        unified = self.connect("unified")
+        with opened(unified) as connection:
+            run.begin(
+                connection,
+                run=this_run,
+                migration=MIGRATION.migration,
+                dag_id="mula_unification_rollback",
+                dag_run_id=this_run,
+                triggered_by="operator",
+                parameters={},
+            )
+        rollback.review(unified, MIGRATION, this_run, self.messages.append)
+        self.approve(this_run, "rollback")
+        return rollback.run_reviewed(unified, MIGRATION, this_run, self.messages.append)
+
+    def fingerprint(self, names: Sequence[str], schema: str = "staging") -> dict[str, Any]:
+        """What is staged, as the approval sees it."""
+        with opened(self.connect("unified")) as connection:
+            return fingerprint.tables(connection, schema, names)
+
+    def rejects(self, this_run: str) -> list[tuple[str, str, str]]:
+        """(source, id, reason), sorted."""
+        found = self.rows("select source, source_id, reason from cutover.rejects where run = %s", this_run)
+        return sorted((row["source"], row["source_id"], row["reason"]) for row in found)
+
+    def balance(self, this_run: str) -> dict[str, dict[str, Any]]:
+        """The reconciliation by source."""
+        return {
+            row["source"]: row for row in self.rows("select * from cutover.reconciliation where run = %s", this_run)
+        }
