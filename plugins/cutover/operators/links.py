@@ -1,0 +1,29 @@
+"""Links on tasks to the pages of ``cutover.ui``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.configuration import conf
+
+if TYPE_CHECKING:
+    from airflow.models.taskinstancekey import TaskInstanceKey
+    from airflow.sdk import BaseOperator
+
+
+def review_address(dag_id: str, dag_run_id: str) -> str:
+    """The absolute address of a run's review, below Airflow's ``[api] base_url``."""
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/cutover/dags/{quote(dag_id, safe='')}/runs/{quote(dag_run_id, safe='')}/review"
+
+
+class ReviewLink(BaseOperatorLink):
+    """From the task ``approve`` to the whole review of its run."""
+
+    name = "Review"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """The review of the task's run."""
+        return review_address(ti_key.dag_id, ti_key.run_id)

@@ -1,0 +1,88 @@
+"""Data Docs as files below one folder, and nothing outside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cutover.validate import data_docs
+from cutover.validate.validation import docs_root
+
+_SITE = re.compile(r"(\d+)-(\w+)")
+# Files of other kinds do not belong to a site, and are not handed out.
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".ico": "image/x-icon",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".ttf": "font/ttf",
+    ".eot": "application/vnd.ms-fontobject",
+}
+ASSETS = "assets"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The pages of one validation: ``address`` below the root, the result kept beside them, and what was altered."""
+
+    address: str
+    phase: str
+    number: int
+    result: dict[str, Any]
+    manifest: str
+    altered: list[str]
+
+    def page(self, suite: str) -> str | None:
+        """The address of a suite's page, below the root."""
+        found = sorted((docs_root() / self.address).glob(f"validations/{suite}/**/*.html"))
+        return str(found[0].relative_to(docs_root())) if found else None
+
+
+def sites(migration: str, run: str) -> list[Site]:
+    """The sites of a run, in the order of its validations."""
+    folder = docs_root() / migration / run
+    if not folder.is_dir():
+        return []
+    named = sorted(
+        (int(found[1]), found[2], path) for path in folder.iterdir() if (found := _SITE.fullmatch(path.name))
+    )
+    return [_site(number, phase, path) for number, phase, path in named]
+
+
+def _site(number: int, phase: str, path: Path) -> Site:
+    return Site(
+        address=str(path.relative_to(docs_root())),
+        phase=phase,
+        number=number,
+        result=json.loads((path / "result.json").read_text(encoding="utf-8")),
+        manifest=hashlib.sha256((path / data_docs.MANIFEST).read_bytes()).hexdigest(),
+        altered=data_docs.differences(path),
+    )
+
+
+def find(migration: str, address: str) -> tuple[Path, str] | None:
+    """The file at ``address`` below the root, with its type; None unless it is a file of this migration's sites.
+
+    Shared assets belong to every migration. Links that lead out of the folder lead nowhere.
+    """
+    parts = PurePosixPath(address).parts
+    if not parts or "\0" in address or any(part.startswith(".") for part in parts):
+        return None
+    if parts[0] not in (migration, ASSETS):
+        return None
+    allowed = (docs_root() / parts[0]).resolve()
+    path = docs_root().joinpath(*parts).resolve()
+    kind = _TYPES.get(path.suffix.lower())
+    if kind is None or not path.is_relative_to(allowed) or not path.is_file():
+        return None
+    return path, kind

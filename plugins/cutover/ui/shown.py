@@ -1,0 +1,82 @@
+"""Values as text on a page. Everything returned here is escaped by the templates, never by this module."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+NOTHING = "–"
+LONGEST = 160
+
+
+def number(value: Any) -> str:
+    """With thousands separated; money keeps its decimals. What is no number is shown as it is."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return cell(value)
+    try:
+        exact = Decimal(str(value))
+    except InvalidOperation:
+        return cell(value)
+    return f"{exact:,}" if exact.is_finite() else str(value)
+
+
+def signed(value: Any) -> str:
+    """A change: with its sign, and nothing for none."""
+    shown = number(value)
+    if shown in (NOTHING, "0", "0.00"):
+        return NOTHING
+    return shown if shown.startswith("-") else f"+{shown}"
+
+
+def moment(value: Any) -> str:
+    """A time in UTC, to the second; ISO text, as the stored review holds it, is understood too."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return cell(value)
+    if not isinstance(value, datetime):
+        return str(value)
+    return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def milliseconds(value: Any) -> str:
+    """A duration given in milliseconds, in the unit that suits it."""
+    if value is None:
+        return NOTHING
+    ms = float(value)
+    return f"{ms:,.0f} ms" if ms < 10_000 else f"{ms / 1000:,.1f} s"
+
+
+def cell(value: Any) -> str:
+    """Any value in a table's cell, cut to what fits there."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return moment(value)
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def totals(section: dict[str, Any]) -> list[str] | None:
+    """The last line of a figure that has ``before``, ``after`` and ``change``; None where adding up means nothing."""
+    columns: list[str] = section["columns"]
+    if not {"before", "after", "change"} <= set(columns) or len(section["rows"]) < 2:
+        return None
+    if section["total"] != len(section["rows"]):
+        return None
+    if "currency" in columns and len({row[columns.index("currency")] for row in section["rows"]}) > 1:
+        return None
+    line = ["Total" if number_of == 0 else "" for number_of in range(len(columns))]
+    for name in ("before", "after", "change"):
+        place = columns.index(name)
+        total = sum((Decimal(str(row[place])) for row in section["rows"]), Decimal(0))
+        line[place] = signed(total) if name == "change" else number(total)
+    return line

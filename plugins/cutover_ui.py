@@ -1,0 +1,45 @@
+"""The Airflow plugin: launches, their reviews, Data Docs and the ledger inside Airflow's UI.
+
+Every Airflow process imports this file when it looks for plugins, so it imports nothing itself: the application is
+made when its first request comes. Its routes are in ``cutover.ui.app``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+from cutover.operators.links import ReviewLink
+
+
+async def pages(scope: Any, receive: Any, send: Any) -> None:
+    """The application of ``cutover.ui.app``, imported at the first request."""
+    from cutover.ui.app import app
+
+    await app(scope, receive, send)
+
+
+class CutoverPlugin(AirflowPlugin):
+    """What Airflow is told about the pages."""
+
+    name = "cutover"
+    fastapi_apps: ClassVar[list[Any]] = [{"app": pages, "url_prefix": "/cutover", "name": "Cutover"}]
+    operator_extra_links: ClassVar[list[Any]] = [ReviewLink()]
+    external_views: ClassVar[list[Any]] = [
+        # Without a route of their own inside Airflow these open as whole pages: their links lead back to Airflow.
+        {"name": "Launches", "href": "/cutover/", "destination": "nav", "category": "browse"},
+        {"name": "Ledger", "href": "/cutover/ledger", "destination": "nav", "category": "browse"},
+        {
+            "name": "Review",
+            "href": "/cutover/dags/{DAG_ID}/runs/{RUN_ID}/review",
+            "destination": "dag_run",
+            "url_route": "cutover-review",
+        },
+        {
+            "name": "Data Docs",
+            "href": "/cutover/dags/{DAG_ID}/runs/{RUN_ID}/docs",
+            "destination": "dag_run",
+            "url_route": "cutover-data-docs",
+        },
+    ]
