@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from cutover.errors import CutoverError
 from stack.progress import Console
-from stack.settings import ROOT, Settings
+from stack.settings import ROOT, Settings, short
 
 _HELP = """\
 usage: ./run <command>
@@ -89,8 +89,10 @@ def _down(arguments: list[str]) -> int:
     from stack.deployment import Deployment
 
     argparse.ArgumentParser(prog="./run down").parse_args(arguments)
-    stopped = Deployment(Settings.read(), Console()).down()
-    print("Stopped. The data is kept in .local; ./run up goes on with it." if stopped else "Nothing was running.")
+    settings = Settings.read()
+    stopped = Deployment(settings, Console()).down()
+    kept = f"Stopped. The data is kept in {short(settings.home)}; ./run up goes on with it."
+    print(kept if stopped else "Nothing was running.")
     return 0
 
 

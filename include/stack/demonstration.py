@@ -17,7 +17,7 @@ from stack.accounts import ACCOUNTS
 from stack.deployment import Deployment
 from stack.progress import Console
 from stack.rest import Api, run_path
-from stack.settings import ROOT
+from stack.settings import ROOT, short
 
 APPROVAL = "approve"
 # An answer that arrives before the scheduler has finished parking the task makes the task fail.
@@ -184,12 +184,8 @@ def say_where(deployment: Deployment) -> None:
     say(f"  Airflow    {settings.url}")
     for number, account in enumerate(ACCOUNTS):
         say(f"  {'accounts' if number == 0 else '':<11}{account.name:<10}{account.purpose}")
-    say(f"  passwords  {_short(settings.passwords)}")
+    say(f"  passwords  {short(settings.passwords)}")
     say("  look       ./run dsn production        stop       ./run down")
-
-
-def _short(path: Any) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def _change(before: checks.Measured, after: checks.Measured, name: str) -> tuple[str, str | int, str | int, str]:

@@ -63,9 +63,14 @@ class Deployment:
             world = _Background(lambda: self._make_world(scale, demonstration))
             with self.console.timed("Airflow") as told:
                 self.console.status("preparing Airflow's database and accounts")
+
+                def tell(names: str) -> None:
+                    world.raise_error()
+                    self.console.status(f"waiting for {names}")
+
                 self.airflow.prepare()
                 self.airflow.start()
-                self.airflow.wait_until_healthy(tell=lambda names: self.console.status(f"waiting for {names}"))
+                self.airflow.wait_until_healthy(tell=tell)
                 told.append(settings.url)
             self.console.status("loading the production database")
             world.join()
@@ -163,7 +168,7 @@ class Deployment:
 
 
 class _Background:
-    """A function in a thread; ``join`` raises what it raised."""
+    """A function in a thread; what it raises is raised by ``join``."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._error: BaseException | None = None
@@ -179,6 +184,10 @@ class _Background:
 
     def join(self) -> None:
         self._thread.join()
+        self.raise_error()
+
+    def raise_error(self) -> None:
+        """Raise what the function has raised so far."""
         if self._error:
             raise self._error
 

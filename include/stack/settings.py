@@ -201,6 +201,11 @@ def marker(component: str, home: Path) -> str:
     return f"{component}@{home}"
 
 
+def short(path: Path) -> str:
+    """The path as a person in the checkout would type it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
 def kept_secrets(path: Path, makers: Mapping[str, Callable[[], str]]) -> dict[str, str]:
     """The secrets kept in the JSON file ``path``, the missing ones made by ``makers`` and added; mode 600.
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -165,10 +166,12 @@ class _Recorded:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.fail = False
+        self.takes = 0.0  # seconds
         monkeypatch.setattr(install, "_call", self)
 
     def __call__(self, *command: str, what: str, variables: object = None) -> str:
         self.calls.append(what)
+        time.sleep(self.takes)
         if what == "making .venv":
             (Path(command[3]) / "bin").mkdir(parents=True)
             (Path(command[3]) / "bin" / "python").symlink_to(sys.executable)
@@ -219,11 +222,9 @@ def test_changed_requirements_are_installed_into_the_same_environment(
 
 def test_two_at_once_install_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = _Recorded(monkeypatch)
-    runs = [threading.Thread(target=install.install, args=(root,)) for _ in range(2)]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
+    recorded.takes = 0.1
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(install.install, [root, root])) == [False, True]
     assert recorded.calls.count("installing requirements.txt") == 1
 
 
