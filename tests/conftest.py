@@ -28,7 +28,7 @@ os.environ.update(
     AIRFLOW__CORE__PLUGINS_FOLDER=str(_ROOT / "plugins"),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_AIRFLOW_HOME}/airflow.db",
-    AIRFLOW__API_AUTH__JWT_SECRET="a secret of this test process alone, as long as the algorithm that signs with it wants",
+    AIRFLOW__API_AUTH__JWT_SECRET="a secret of the tests alone, as long as the algorithm that signs with it wants",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -14,11 +15,11 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from sqlalchemy.orm import configure_mappers
+
 from demo import credentials, production
 from demo.population import Population, Profile
 from demo.simulators import Simulator
-from psycopg import sql
-
 from stack.postgres import EmbeddedPostgres
 
 PASSWORD = "only-for-this-test-server"
@@ -45,6 +46,9 @@ class World:
 def airflow_database() -> None:
     """Airflow's own tables, made once per session in the database that the root conftest names."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, timeout=180)
+    # All at once and here: two threads that import Airflow's models for the first time wait for each other for ever.
+    importlib.import_module("airflow.dag_processing.dagbag")
+    configure_mappers()
 
 
 @pytest.fixture(scope="session")

@@ -32,13 +32,16 @@ def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: W
     assert set(tasks.values()) == {"success"}
     assert "Fingerprint" in seen["body"] and "xendit_invoices" in seen["body"]
     assert world.value("select count(*) from public.unified_profiles") == expected.customers
-    assert world.value("select count(*) from public.leads") == expected.leads
+    assert world.value("select count(*) from public.leads") == expected.contacts
     assert world.value("select approved_by from cutover.ledger") == "reviewer"
     assert world.value(
         "select count(*) from unnest(%s::uuid[]) as earlier (id) where not exists "
         "(select from auth.users as u where u.id = earlier.id)", accounts,
     ) == 0  # fmt: skip
-    assert world.value("select count(*) from cutover.reconciliation where read <> staged + merged + left_out + rejected") == 0
+    assert (
+        world.value("select count(*) from cutover.reconciliation where read <> staged + merged + left_out + rejected")
+        == 0
+    )
     after = checksum(world)
 
     answer("clean_launch_rollback", "Approve")
@@ -108,9 +111,9 @@ def test_a_dry_run_stops_after_the_review(world: World) -> None:
 
 def test_an_approval_that_nobody_gives_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler's sweep delivers the time-out as an event; here it is delivered by hand."""
-    from cutover.operators.approve import ApprovalSensor
-
     from airflow.sdk.exceptions import AirflowFailException
+
+    from cutover.operators.approve import ApprovalSensor
 
     sensor = ApprovalSensor(task_id="approve", migration="clean_launch", action="swap")
     with pytest.raises(AirflowFailException, match=r"\[approve.expired\] approve: nobody answered in time"):
