@@ -112,9 +112,9 @@ class World:
         """What PostgreSQL changes whenever a row is written: version, place and times of each row."""
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(
-                sql.SQL("select id::text, xmin::text, ctid::text, api_synced_at, gone_at from raw.{} order by 1").format(
-                    sql.Identifier(name)
-                )
+                sql.SQL(
+                    "select id::text, xmin::text, ctid::text, api_synced_at, gone_at from raw.{} order by 1"
+                ).format(sql.Identifier(name))
             ).fetchall()
 
 

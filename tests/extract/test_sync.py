@@ -62,7 +62,8 @@ def _counters(world: World, name: str) -> dict[str, Any]:
             connection.execute("select pg_sleep(0.02)")
         connection.execute("select pg_stat_force_next_flush()")
     [counted] = world.query(
-        "select n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables where schemaname = 'raw' and relname = %s", name
+        "select n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables where schemaname = 'raw' and relname = %s",
+        name,
     )
     return counted
 

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import takewhile
 from typing import Any
 
 from cutover.errors import CutoverError
@@ -195,20 +196,23 @@ class Crawl:
             answer = self._ask({name: cursor})
         except RefusedError as refused:
             why = f"{name} is refused ({refused})"
-            return self._from_earlier(f"{why}: its row has vanished") if worked else self._other_ways(cursor, name, why)
+            return self._from_earlier(f"{why}: its row has vanished") if worked else self._other_ways(name, why)
         if not answer.content.rows:
             if answer.content.more:
                 return self._from_earlier("a page is empty although it says that there is more: the cursor is lost")
-            return self._confirm_end(answer)
+            return self._confirm_end(answer, name)
         if self._begins_again(answer.content):
             if worked and self._position.pages > 1:
                 return self._from_earlier(f"the list begins again in its middle: the row of {name} has vanished")
-            return self._other_ways(cursor, name, f"{name} is ignored: the second page begins like the first")
+            return self._other_ways(name, f"{name} is ignored: the second page begins like the first")
         return self._accept(answer, name)
 
     def _accept(self, answer: Answer[Body], name: str) -> tuple[Answer[Body], bool] | None:
-        """A page that does follow the one before."""
-        self._learned.prove(name)
+        """A page with other rows than the ones before it: the next one, or the top of a list that has grown."""
+        if self._learned.proven != name:
+            if self._is_top(answer.content):
+                return self._other_ways(name, f"{name} is ignored: the second page is the top of the list")
+            self._learned.prove(name)
         if not self._fresh(answer.content):
             if answer.content.more:
                 return self._again("a page has no row that the one before had not, and says that there is more")
@@ -227,6 +231,16 @@ class Crawl:
             keys = keys[1:]
         return any(key in self._shown for key in keys)
 
+    def _is_top(self, body: Body) -> bool:
+        """Whether the page, which has no row of the first one, is still the top of a list that has grown.
+
+        Asked once for a name of the cursor, before it is trusted: seen again, the top must begin with other rows.
+        """
+        keys = set(_keys(body))
+        top = _keys(self._ask({}).content)
+        above = list(takewhile(lambda key: key not in keys, top))
+        return len(above) < len(top) and not any(key in self._shown for key in above)
+
     def _fresh(self, body: Body) -> list[str]:
         """The ids that are on neither the first page nor the one before."""
         shown = self._shown
@@ -236,14 +250,15 @@ class Crawl:
     def _shown(self) -> set[str]:
         return {*self._trail.first, *self._trail.last}
 
-    def _confirm_end(self, empty: Answer[Body]) -> tuple[Answer[Body], bool] | None:
+    def _confirm_end(self, empty: Answer[Body], name: str) -> tuple[Answer[Body], bool] | None:
         """Whether an empty page after the cursor is the end, or the server has lost the cursor's row."""
         anchors = self._anchors()
         if not anchors:  # one row in all: there is no earlier one to ask from
             return empty, True
-        found = self._ask_from(anchors)
+        found = self._ask_from(anchors, name)
         if found is None:
             return self._again("an empty page is not confirmed as the end: the rows before it have vanished too")
+        self._learned.prove(name)
         if self._fresh(found.content):
             self._learned.note("an empty page was not the end: the row of the cursor had vanished")
             return found, found.content.more is False
@@ -252,7 +267,7 @@ class Crawl:
     def _from_earlier(self, why: str) -> tuple[Answer[Body], bool] | None:
         """Go on from a row before the cursor's, which has vanished from the list."""
         self._learned.note(why)
-        found = self._ask_from(self._anchors())
+        found = self._ask_from(self._anchors(), self._learned.names[0])
         if found is None or (found.content.more and not self._fresh(found.content)):
             return self._again(why)
         return found, found.content.more is False or not self._fresh(found.content)
@@ -263,11 +278,11 @@ class Crawl:
         previous = list(self._trail.cursors)[-2:-1]
         return list(dict.fromkeys([*earlier[:-3:-1], *earlier[:1], *previous]))
 
-    def _ask_from(self, anchors: list[str]) -> Answer[Body] | None:
+    def _ask_from(self, anchors: list[str], name: str) -> Answer[Body] | None:
         """The first page with rows that does follow one of ``anchors``; None when none does."""
         for anchor in anchors:
             try:
-                answer = self._ask({self._learned.names[0]: anchor})
+                answer = self._ask({name: anchor})
             except RefusedError:
                 continue
             last = self._trail.last
@@ -279,8 +294,10 @@ class Crawl:
                 return answer
         return None
 
-    def _other_ways(self, cursor: str, tried: str, why: str) -> tuple[Answer[Body], bool] | None:
+    def _other_ways(self, tried: str, why: str) -> tuple[Answer[Body], bool] | None:
         """The cursor does not work: try its other names, then earlier rows, then go on by time."""
+        cursor = self._position.cursor
+        assert cursor is not None
         for name in self._learned.names:
             if name == tried:
                 continue
@@ -288,12 +305,14 @@ class Crawl:
                 answer = self._ask({name: cursor})
             except RefusedError:
                 continue
-            useless = answer.content.more if not answer.content.rows else self._begins_again(answer.content)
-            if not useless:
+            if not answer.content.rows and not answer.content.more:
+                self._learned.note(f"{why}; {name} works")
+                return self._confirm_end(answer, name)
+            if answer.content.rows and not self._begins_again(answer.content) and not self._is_top(answer.content):
                 self._learned.note(f"{why}; {name} works")
                 self._learned.prove(name)
-                return self._accept(answer, name) if answer.content.rows else self._confirm_end(answer)
-        found = self._ask_from(self._anchors())
+                return self._accept(answer, name)
+        found = self._ask_from(self._anchors(), self._learned.names[0])
         if found is not None and self._fresh(found.content):
             self._learned.note(f"{why}; an earlier row as cursor works")
             return found, found.content.more is False
