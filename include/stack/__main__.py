@@ -126,15 +126,15 @@ def _test(arguments: list[str]) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    benches = sorted(path.stem for path in (ROOT / "benches").glob("*.py") if not path.stem.startswith("_"))
     name, *rest = arguments or [""]
-    if name in benches:
+    if name in _BENCHES:
         os.chdir(ROOT)
-        os.execve(sys.executable, [sys.executable, f"benches/{name}.py", *rest], dict(os.environ))
+        os.execve(sys.executable, [sys.executable, "-m", f"bench.{name}", *rest], dict(os.environ))
     if name:
-        names = ", ".join(benches) or "none yet"
+        names = ", ".join(_BENCHES)
         raise CutoverError("stack.no-bench", name, "there is no such bench.", f"name one of: {names}.")
-    print("\n".join(benches) or "There is nothing to measure yet.")
+    for known, what in _BENCHES.items():
+        print(f"{known:<10} {what}")
     return 0
 
 
@@ -153,6 +153,11 @@ def _lock(arguments: list[str]) -> int:
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of keeping pins")
     return lock(upgrade=parser.parse_args(arguments).upgrade)
 
+
+_BENCHES = {
+    "extract": "extraction beside doing it plainly and beside dlt",
+    "swap": "how long clients wait for a swap and its rollback, beside other ways to do it",
+}
 
 _COMMANDS = {
     "demo": _demo,

@@ -17,7 +17,7 @@ from stack.accounts import ACCOUNTS
 from stack.deployment import Deployment
 from stack.progress import Console
 from stack.rest import Api, run_path
-from stack.settings import ROOT, short
+from stack.settings import APPROVER, ROOT, short
 
 APPROVAL = "approve"
 # An answer that arrives before the scheduler has finished parking the task makes the task fail.
@@ -60,7 +60,7 @@ class Demonstration:
             self._say_how_to_approve(run_id, watch)
             return 0
         if state == "waiting":
-            self._answer(run_id, watch, passwords["reviewer"])
+            self._answer(run_id, watch, passwords[APPROVER])
             state = watch.until_finished()
         if state != "success":
             watch.explain_failure(self._run_url(run_id))
@@ -122,7 +122,7 @@ class Demonstration:
         say(bold(f"Nothing has changed in production yet: {self.migration} waits for a person's approval."))
         say()
         say(f"  open       {self._run_url(run_id)}/tasks/{watch.approval}/required_actions")
-        say("  sign in    as reviewer; the one who triggered a run cannot approve it")
+        say(f"  sign in    as {APPROVER}; the one who triggered a run cannot approve it")
         say("  click      read what will change, then Approve (or Reject: production stays as it is)")
         say(f"  or run     {bold(command)}")
         say()
@@ -130,9 +130,9 @@ class Demonstration:
 
     def _answer(self, run_id: str, watch: _Watch, password: str) -> None:
         remaining = SECONDS_BEFORE_ANSWER - watch.seconds_waiting()
-        self.console.status("approving as reviewer")
+        self.console.status(f"approving as {APPROVER}")
         time.sleep(max(0.0, remaining))
-        reviewer = Api(self.deployment.settings.url, "reviewer", password)
+        reviewer = Api(self.deployment.settings.url, APPROVER, password)
         path = f"{run_path(self.migration, run_id)}/taskInstances/{watch.approval}/-1/hitlDetails"
         form = reviewer.get(path)
         answer = {
@@ -140,7 +140,7 @@ class Demonstration:
             "params_input": {name: field["value"] for name, field in form["params"].items()},
         }
         reviewer.patch(path, answer)
-        self.console.line(f"  {'':<11}{self.console.styled('approved by reviewer', 'yellow')}")
+        self.console.line(f"  {'':<11}{self.console.styled(f'approved by {APPROVER}', 'yellow')}")
 
     def _conclude(self, run_id: str, before: checks.Measured, watch: _Watch) -> int:
         say, bold = self.console.line, self.console.bold

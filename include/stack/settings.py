@@ -31,6 +31,7 @@ PORTS = {
 AIRFLOW_DATABASE = "airflow"
 PRODUCTION_DATABASE = "production"
 PRODUCTION_ROLE = "cutover"
+APPROVER = "reviewer"  # the account that may approve, unless the caller or the connection names others
 _LIBPQ_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "connect_timeout", "application_name")
 
 
@@ -167,7 +168,11 @@ class Settings:
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             # it reports each of 200 functions that its documentation will not list
             "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
+            "AIRFLOW_VAR_CUTOVER_APPROVERS": APPROVER,
+            "CUTOVER_DATA_DOCS": str(self.home / "data-docs"),
             "GX_ANALYTICS_ENABLED": "false",
+            "AIRFLOW_VAR_CUTOVER_APPROVERS": '["reviewer"]',
+            "CUTOVER_DATA_DOCS": str(self.home / "data_docs"),
             "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Airflow's own, in every task log
         }
         required = {
