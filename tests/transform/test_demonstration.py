@@ -102,7 +102,8 @@ def value(connect: Connect, query: str) -> Any:
 def test_the_transactions_of_the_api_are_the_seeds(connect: Connect) -> None:
     found = rows(
         connect,
-        "select product_type, count(*) as counted from staging.transactions where transaction_type = 'payment' group by 1",
+        "select product_type, count(*) as counted from staging.transactions "
+        "where transaction_type = 'payment' group by 1",
     )
     assert {row["product_type"]: row["counted"] for row in found} == {P2P: 3334, CANVA: 2783, OTHER: 19}
 
@@ -110,7 +111,8 @@ def test_the_transactions_of_the_api_are_the_seeds(connect: Connect) -> None:
 def test_people_without_an_invoice_paid_800_by_hand(connect: Connect) -> None:
     found = rows(
         connect,
-        "select amount, product_type, count(*) from staging.transactions where transaction_type = 'manual' group by 1, 2",
+        "select amount, product_type, count(*) from staging.transactions "
+        "where transaction_type = 'manual' group by 1, 2",
     )
     assert [tuple(row.values()) for row in found] == [(800, P2P, WORLD.figures().manual)]
 
@@ -148,7 +150,8 @@ def test_every_payment_of_the_world_was_found(connect: Connect) -> None:
     assert (
         value(
             connect,
-            "select count(*) from staging.transactions where transaction_type = 'payment' and xendit_transaction_id is null",
+            "select count(*) from staging.transactions "
+            "where transaction_type = 'payment' and xendit_transaction_id is null",
         )
         == 0
     )
@@ -240,8 +243,8 @@ def test_the_staging_ddl_is_productions_column_by_column(connect: Connect) -> No
             declared = cursor.execute(columns.format(f"compared.{table}").encode()).fetchall()
             live = cursor.execute(columns.format(f"public.{table}").encode()).fetchall()
             constraints = (
-                "select conname, contype from pg_constraint where conrelid = '{}'::regclass and contype not in ('f', 'n') "
-                "order by conname"
+                "select conname, contype from pg_constraint "
+                "where conrelid = '{}'::regclass and contype not in ('f', 'n') order by conname"
             )
             assert declared == live
             assert (

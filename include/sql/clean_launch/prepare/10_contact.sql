@@ -9,9 +9,9 @@ select
     case
         when cutover.email_key(email) is not null
             then row_number() over (
-                partition by cutover.email_key(email)
-                order by registered_at asc nulls last, id asc
-            )
+                    partition by cutover.email_key(email)
+                    order by registered_at asc nulls last, id asc
+                )
     end as place,
     nullif(btrim(first_name), '') as first_name,
     nullif(btrim(surname), '') as last_name,

@@ -23,9 +23,9 @@ together as (
         contact.email_key,
         array_agg(contact.id::text order by contact.place) filter (where contact.place > 1) as merged_systemeio_ids,
         (array_agg(contact.first_name order by contact.place) filter (where contact.first_name is not null))[1]
-        as first_name,
+            as first_name,
         (array_agg(contact.last_name order by contact.place) filter (where contact.last_name is not null))[1]
-        as last_name,
+            as last_name,
         (array_agg(contact.phone order by contact.place) filter (where contact.phone is not null))[1] as phone,
         -- who has unsubscribed with one contact has unsubscribed
         bool_or(coalesce(source.unsubscribed, false)) as unsubscribed,

@@ -25,7 +25,7 @@ with known as (
         (array_agg(p.phone order by account.place) filter (where nullif(btrim(p.phone), '') is not null))[1] as phone,
         (array_agg(p.status order by account.place))[1] as status,
         (array_agg(p.membership_level_id order by account.place) filter (where p.membership_level_id is not null))[1]
-        as membership_level_id,
+            as membership_level_id,
         (
             array_agg(p.admin_metadata order by account.place)
             filter (where p.admin_metadata is not null and p.admin_metadata <> '{}')
