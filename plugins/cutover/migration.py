@@ -17,6 +17,7 @@ from cutover import sql
 from cutover.errors import CutoverError
 from cutover.extract.source import Declared, Name, Service, Source
 from cutover.extract.tables import Database, Table
+from cutover.window import Plan
 
 
 class Migration(Declared):
@@ -35,6 +36,8 @@ class Migration(Declared):
     merge: dict[Name, str] = Field(default_factory=dict)
     # tables of the target schema that this migration takes out of production without a successor
     retire: tuple[Name, ...] = ()
+    # the steps of a maintenance window, for those migrations whose sources can be fenced
+    window: Plan | None = None
     # staging tables that may have no row; an empty one stops the run otherwise
     may_be_empty: tuple[Name, ...] = ()
     # of the ids that are derived from e-mail keys (uuid5)

@@ -38,9 +38,19 @@ begin
     end if;
     for origin in execute lineage using why.id loop
         return query execute format(
-            'select $1, $2, $3, r.sync_id, r.page_no, p.request, coalesce(p.fetched_at, r.api_synced_at), r.gone_at, r.api_response
+            -- a row of an API is its response, kept whole; a row of another database's table is its columns
+            'select
+                $1, $2, $3, r.sync_id, (to_jsonb(r) ->> ''page_no'')::integer, coalesce(p.request, s.api),
+                coalesce(p.fetched_at, r.api_synced_at),
+                r.gone_at,
+                coalesce(
+                    to_jsonb(r) -> ''api_response'',
+                    to_jsonb(r) - ''{content_hash,sync_id,api_synced_at,gone_at}''::text []
+                )
             from raw.%I as r
-            left join cutover.sync_page as p on r.sync_id = p.sync_id and r.page_no = p.page_no
+            left join cutover.sync as s on r.sync_id = s.sync_id
+            left join cutover.sync_page as p
+                on r.sync_id = p.sync_id and (to_jsonb(r) ->> ''page_no'')::integer = p.page_no
             where r.id::text = $3',
             origin.raw_table
         ) using origin.role, origin.raw_table, origin.raw_id;

@@ -138,13 +138,28 @@ def copy_database(
     return reports
 
 
+def count_differences(
+    tables: Sequence[Table], source: Connect, target: Connect, *, schema: str
+) -> list[tuple[str, int, int]]:
+    """How many rows of each source table differ by content from ``schema.<name>``, and how many it has no more."""
+    found = []
+    with opened(source) as reader, opened(target) as writer:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.read_only = True
+        for table in tables:
+            copied = sql.Identifier(schema, table.name)
+            compared = _Copy(reader, writer, table, full=True, accept_gone=False).compare(copied, None)
+            found.append((table.name, compared[1], compared[2]))
+    return found
+
+
 def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
     """Raise unless every table has exactly the declared columns: a column nobody knows would be lost in silence.
 
     Raises CutoverError ``extract.no-table`` or ``extract.schema-changed``, which names the columns.
     """
     for table in tables:
-        found = dict(
+        found: dict[str, str] = dict(
             reader.execute(
                 files.statement("extract/tables/columns.sql"), {"table": table.identifier.as_string()}
             ).fetchall()
@@ -275,8 +290,7 @@ class _Copy:
             sql.SQL("create table {} ({})").format(
                 self._raw,
                 sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]
-                    for name, kind in wanted
+                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in wanted
                 ),
             )
         )
@@ -285,29 +299,8 @@ class _Copy:
     def _refresh(self, sync_id: int, stamp: str | None) -> tuple[int, int, int, int, int]:
         """Compare every key, fetch what differs, mark what is gone: rows read, new, changed, returned, gone."""
         table = self._table
-        stamped = sql.Identifier(stamp) if stamp else self._content
-        kind = table.columns[stamp] if stamp else "bigint"
-        self._temporary(
-            "listed",
-            sql.SQL("{} {}, stamp {}").format(
-                sql.Identifier(table.key),
-                sql.SQL(table.columns[table.key]),  # type: ignore[arg-type]
-                sql.SQL(kind),  # type: ignore[arg-type]
-            ),
-        )
-        listing = sql.SQL("copy (select {}, {} from {} as t) to stdout (format binary)").format(
-            sql.Identifier(table.key), stamped, table.identifier
-        )
-        read = self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
-        self._writer.execute("analyze pg_temp.listed")
-        names: dict[str, str | sql.Composable] = {
-            "key": table.key,
-            "stamp": stamp or "content_hash",
-            "raw": self._raw,
-        }
-        different, missing, present = self._writer.execute(
-            files.statement("extract/tables/compare.sql", **names)
-        ).fetchone() or (0, 0, 0)
+        read, different, missing, present = self.compare(self._raw, stamp)
+        names = self._names(self._raw, stamp)
         self._require_believable(missing, present)
         new = changed = returned = 0
         if different:
@@ -332,6 +325,31 @@ class _Copy:
         if missing:
             self._writer.execute(files.statement("extract/tables/mark_gone.sql", **names))
         return read, new, changed, returned, missing
+
+    def compare(self, copied: sql.Identifier, stamp: str | None) -> tuple[int, int, int, int]:
+        """List the source's keys beside ``copied``: rows listed, rows that differ, rows missing, rows copied."""
+        table = self._table
+        stamped = sql.Identifier(stamp) if stamp else self._content
+        kind = table.columns[stamp] if stamp else "bigint"
+        self._temporary(
+            "listed",
+            sql.SQL("{} {}, stamp {}").format(
+                sql.Identifier(table.key), sql.SQL(table.columns[table.key]), sql.SQL(kind)
+            ),
+        )
+        listing = sql.SQL("copy (select {}, {} from {} as t) to stdout (format binary)").format(
+            sql.Identifier(table.key), stamped, table.identifier
+        )
+        listed = self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
+        self._writer.execute("analyze pg_temp.listed")
+        counted = self._writer.execute(
+            files.statement("extract/tables/compare.sql", **self._names(copied, stamp))
+        ).fetchone()
+        assert counted is not None
+        return listed, *counted
+
+    def _names(self, copied: sql.Identifier, stamp: str | None) -> dict[str, str | sql.Composable]:
+        return {"key": self._table.key, "stamp": stamp or "content_hash", "raw": copied}
 
     def _require_believable(self, missing: int, present: int) -> None:
         if missing > max(_FEW_GONE, self._table.gone_share * present) and not self._accept_gone:
@@ -359,7 +377,7 @@ class _Copy:
         ).format(self._columns, self._content, sql.Literal(sync_id), self._table.identifier, chosen)
         return self._copy(out, sql.SQL("copy {} from stdin (format binary)").format(into))
 
-    def _copy(self, out: sql.Composed, into: sql.Composable) -> int:
+    def _copy(self, out: sql.Composed, into: sql.SQL | sql.Composed) -> int:
         """From one server to the other, as the bytes come. Returns the rows.
 
         libpq hands out one row at a time; they are only gathered into blocks, never looked into. The blocks are

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from cutover.errors import CutoverError
 from cutover.migration import load
-from cutover.operators.base import CutoverOperator
+from cutover.operators.base import CutoverOperator, connect_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -115,6 +115,42 @@ class ExtractOperator(CutoverOperator):
         return report.to_xcom()
 
 
+class CopyOperator(CutoverOperator):
+    """Copies all declared tables of one source database into raw, as they were at one moment.
+
+    ``full`` compares every row by content, ``accept_gone`` believes a source that misses many rows; both may be
+    templates. A task that was killed has changed nothing.
+    """
+
+    template_fields = ("migration", "database", "full", "accept_gone")
+
+    def __init__(
+        self, *, database: str, full: bool | str = False, accept_gone: bool | str = False, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("retries", 2)
+        kwargs.setdefault("outlets", [raw_asset(table.name) for table in load(kwargs["migration"]).tables_of(database)])
+        super().__init__(**kwargs)
+        self.database = database
+        self.full = full
+        self.accept_gone = accept_gone
+
+    def run_phase(self, context: Context) -> list[dict[str, Any]]:
+        """One copy. The XCom is its report, a table each."""
+        from cutover.extract.tables import copy_database
+
+        reports = copy_database(
+            self.declaration.tables_of(self.database),
+            connect_to(self.database, f"cutover {self.this_run(context)} {self.task_id}"[:63]),
+            self.connect(context),
+            full=_is_true(self.full),
+            accept_gone=_is_true(self.accept_gone),
+            log=self.report,
+        )
+        for asset, report in zip(self.outlets, reports, strict=True):
+            context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
+        return [report.to_xcom() for report in reports]
+
+
 class SyncSummaryOperator(CutoverOperator):
     """Says in one line what the syncs of all endpoints came to."""
 
@@ -128,11 +164,12 @@ class SyncSummaryOperator(CutoverOperator):
 
 
 def extract_group(migration: str, **kwargs: Any) -> TaskGroup:
-    """The task group ``extract``: one task per source that ``migration`` declares, named after it, side by side.
+    """The task group ``extract``: one task per endpoint and per source database that ``migration`` declares, named
+    after it, side by side.
 
     The DAG's params ``full`` and ``accept_gone``, where it has them, reach the tasks. ``kwargs`` are the tasks'.
     """
-    with TaskGroup("extract", tooltip="Bring the raw tables up to what the APIs show") as group:
+    with TaskGroup("extract", tooltip="Bring the raw tables up to what the sources show") as group:
         for source in load(migration).sources.values():
             ExtractOperator(
                 task_id=source.name,
@@ -141,6 +178,16 @@ def extract_group(migration: str, **kwargs: Any) -> TaskGroup:
                 full="{{ params.get('full', False) }}",
                 accept_gone="{{ params.get('accept_gone', False) }}",
                 doc_md=f"`GET {source.path}` into `raw.{source.name}`, over connection `{source.connection}`.",
+                **kwargs,
+            )
+        for database in load(migration).databases:
+            CopyOperator(
+                task_id=database,
+                migration=migration,
+                database=database,
+                full="{{ params.get('full', False) }}",
+                accept_gone="{{ params.get('accept_gone', False) }}",
+                doc_md=f"All tables of `{database}` in one snapshot, over connection `{database}`.",
                 **kwargs,
             )
     return group

@@ -33,7 +33,7 @@ joined as (
             when account.fate = 'rejected' then 'user_rejected'
         end as rejected_reason,
         case when account.fate = 'left_out' then 'its account was deleted in the unified database' end
-        as left_out_reason
+            as left_out_reason
     from source_subscription as subscription
     left join input.account as account
         on subscription.source = account.source and subscription.user_id::text = account.legacy_id

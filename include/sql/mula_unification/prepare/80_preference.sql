@@ -46,7 +46,7 @@ judged as (
             when jsonb_typeof(preference.data) not in ('object', 'null') then 'data_not_an_object'
         end as rejected_reason,
         case when account.fate = 'left_out' then 'its account was deleted in the unified database' end
-        as left_out_reason
+            as left_out_reason
     from source_preference as preference
     left join input.account as account
         on preference.source = account.source and preference.legacy_user_id = account.legacy_id

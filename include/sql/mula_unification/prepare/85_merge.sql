@@ -53,17 +53,18 @@ candidate as (
         ) as choice
     from input.member as member
     inner join merged on member.user_id = merged.user_id
-    cross join lateral (
-        values
-        ('email', to_jsonb(member.email_key)),
-        ('username', to_jsonb(member.username)),
-        ('oauth', case
-            when member.oauth_id is not null
-                then jsonb_build_object('provider', member.oauth_provider, 'id', member.oauth_id)
-        end),
-        ('created_at', to_jsonb(member.created_at)),
-        ('last_login', to_jsonb(member.last_login))
-    ) as field (name, value)
+    cross join
+        lateral (
+            values
+            ('email', to_jsonb(member.email_key)),
+            ('username', to_jsonb(member.username)),
+            ('oauth', case
+                when member.oauth_id is not null
+                    then jsonb_build_object('provider', member.oauth_provider, 'id', member.oauth_id)
+            end),
+            ('created_at', to_jsonb(member.created_at)),
+            ('last_login', to_jsonb(member.last_login))
+        ) as field (name, value)
     where field.value is not null
     union all
     select

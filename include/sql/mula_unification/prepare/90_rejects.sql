@@ -175,7 +175,7 @@ select
     rejected.reason,
     explained.detail,
     -- the row as the source has it, without what the copy put beside it
-    rejected.source_row - '{content_hash,sync_id,api_synced_at,gone_at}'::text [] as source_row
+    rejected.source_row - '{content_hash,sync_id,api_synced_at,gone_at}'::text[] as source_row
 from rejected
 inner join explained on rejected.reason = explained.reason
 order by rejected.source asc, rejected.source_id asc

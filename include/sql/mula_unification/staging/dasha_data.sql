@@ -1,4 +1,4 @@
--- From the Dasha Timer. The seed's index names a column that the table does not have; by its purpose it is calculated_at.
+-- From the Dasha Timer. The seed indexes a column that the table does not have; what it is for is calculated_at.
 create table staging.dasha_data (
     id uuid not null default gen_random_uuid(),
     user_id uuid not null,

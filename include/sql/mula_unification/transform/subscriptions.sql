@@ -32,4 +32,4 @@ select
     live.started_at,
     live.next_billing_at
 from input.live_subscriptions as live
-where not exists (select from input.subscription as subscription where subscription.id = live.id and subscription.fate = 'staged')
+where not exists (select from input.subscription as known where known.id = live.id and known.fate = 'staged')

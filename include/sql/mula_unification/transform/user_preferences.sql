@@ -36,13 +36,19 @@ select
     ) as id,
     usable.user_id,
     coalesce(
-        (array_agg(usable.notifications_enabled order by usable.place)
-            filter (where usable.notifications_enabled is not null))[1],
+        (
+            array_agg(usable.notifications_enabled order by usable.place)
+            filter (where usable.notifications_enabled is not null)
+        )[1
+        ],
         true
     ) as notifications_enabled,
     coalesce(
-        (array_agg(usable.daily_dasha_reminder order by usable.place)
-            filter (where usable.daily_dasha_reminder is not null))[1],
+        (
+            array_agg(usable.daily_dasha_reminder order by usable.place)
+            filter (where usable.daily_dasha_reminder is not null)
+        )[1
+        ],
         true
     ) as daily_dasha_reminder,
     coalesce(
@@ -50,13 +56,19 @@ select
         true
     ) as email_enabled,
     coalesce(
-        (array_agg(usable.marketing_emails order by usable.place)
-            filter (where usable.marketing_emails is not null))[1],
+        (
+            array_agg(usable.marketing_emails order by usable.place)
+            filter (where usable.marketing_emails is not null)
+        )[1
+        ],
         false
     ) as marketing_emails,
     coalesce(
-        (array_agg(usable.daily_reminder_time order by usable.place)
-            filter (where usable.daily_reminder_time is not null))[1],
+        (
+            array_agg(usable.daily_reminder_time order by usable.place)
+            filter (where usable.daily_reminder_time is not null)
+        )[1
+        ],
         time '09:00'
     ) as daily_reminder_time,
     coalesce(

@@ -512,11 +512,11 @@ select
 from read
 left join balance on read.source = balance.source
 on conflict (run, source) do update
-set
-    read = excluded.read,
-    staged = excluded.staged,
-    merged = excluded.merged,
-    left_out = excluded.left_out,
-    rejected = excluded.rejected,
-    reasons = excluded.reasons,
-    recorded_at = clock_timestamp()
+    set
+        read = excluded.read,
+        staged = excluded.staged,
+        merged = excluded.merged,
+        left_out = excluded.left_out,
+        rejected = excluded.rejected,
+        reasons = excluded.reasons,
+        recorded_at = clock_timestamp()

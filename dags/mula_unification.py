@@ -1,0 +1,165 @@
+"""
+# mula_unification
+
+Makes one database of two: every account, chart, result and subscription of the Dasha Timer and of Compatibility, in
+the unified schema, by one swap that a second person approves and that can be rolled back.
+
+| phase | what happens | sources | unified database |
+|---|---|---|---|
+| `preflight` | everything that would stop the run later | read | read |
+| `extract` | both sources copied, each as it was at one moment | read | untouched |
+| `window` | only with a maintenance window: sources fenced, last writes copied | **read-only** | untouched |
+| `freeze` | write capture installed, then one consistent copy | | writes are captured |
+| `transform` | the new tables, built in schema `staging` | | untouched |
+| `validate` | expectation suites and cross-table checks | | untouched |
+| `review` | figures before and after, who is billed twice, what was written since the copy | read | read |
+| `approve` | waits for a person who did not trigger the run | | untouched |
+| `swap` | one transaction; or nothing | | **swapped** |
+| `verify` | suites and certificate, and the sources once more | read | read |
+| `release` | the fence is taken away again, unless the swap has happened | **open again** | |
+
+The first launch makes the tables; a repeat brings what the sources have besides and keeps what the unified
+application has written: a row changed there stays as it is there, a row deleted there stays deleted.
+
+**A task has failed?** Its last log lines say what clears it, and nothing has changed. Without a maintenance window,
+clear the failed task to go on. With one, `release` has opened the sources again: start a new run.
+
+**Something is wrong after the swap?** Trigger `mula_unification_rollback`: it also opens the sources again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from cutover.migration import load
+from cutover.operators.approve import ApprovalSensor
+from cutover.operators.extract import extract_group
+from cutover.operators.groups import freeze_group, transform_group
+from cutover.operators.phases import (
+    CertificateOperator,
+    PreflightOperator,
+    ReviewOperator,
+    SwapOperator,
+    production_assets,
+)
+from cutover.operators.validate import ValidateOperator
+from cutover.operators.window import LateWritesOperator, ReleaseOperator, WindowCheckOperator, window_group
+from cutover.sql import include_root
+
+MIGRATION = "mula_unification"
+
+with DAG(
+    dag_id=MIGRATION,
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    # A second run would stage over what the first one's approver is reading.
+    max_active_runs=1,
+    template_searchpath=[str(include_root() / "sql")],
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    tags=["cutover", "launch"],
+    params={
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Stop after the review: nobody is asked, nothing is swapped.",
+        ),
+        "full": Param(
+            False,
+            type="boolean",
+            title="Compare every row by content",
+            description="Also where a table has a time of modification: finds what was changed without touching it.",
+        ),
+        "accept_gone": Param(
+            False,
+            type="boolean",
+            title="Believe it when many rows are gone",
+            description="A source that misses more than a tenth of the rows known is refused otherwise.",
+        ),
+        "approval_hours": Param(
+            24,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=168,
+            title="Hours to wait for the approval",
+            description="After this the run fails, nothing has changed. At most the length of a maintenance window.",
+        ),
+        "on_drift": Param(
+            "carry",
+            type="string",
+            enum=["carry", "refuse"],
+            title="Writes to the unified database while the run was under way",
+            description="carry: apply them to the new tables, inside the swap. refuse: do not swap if there are any.",
+        ),
+        "carry_limit": Param(
+            100_000,
+            type="integer",
+            minimum=0,
+            title="Most writes to carry",
+            description="More than this and the swap refuses: a new run is quicker than carrying them.",
+        ),
+        "maintenance_window": Param(
+            False,
+            type="boolean",
+            title="Maintenance window",
+            description="Fence the sources read-only before the last copy; released again if anything fails.",
+        ),
+        "window_opens": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="When the window opens",
+            description="The sources are copied before it. Empty: as soon as they are.",
+        ),
+        "window_minutes": Param(60, type="integer", minimum=1, maximum=1440, title="Length of the window, in minutes"),
+        "drain_minutes": Param(
+            5,
+            type="number",
+            minimum=0,
+            maximum=120,
+            title="Minutes to wait for writers of a source to finish",
+            description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
+        ),
+        "minimum_users": Param(1, type="integer", minimum=0, title="Fewest people to accept"),
+        "minimum_birth_charts": Param(1, type="integer", minimum=0, title="Fewest birth charts to accept"),
+    },
+) as dag:
+    with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:
+        PreflightOperator(task_id="check", migration=MIGRATION) >> WindowCheckOperator(
+            task_id="window", migration=MIGRATION
+        )
+
+    extract = extract_group(MIGRATION)
+    window = window_group(MIGRATION)
+    freeze = freeze_group(MIGRATION)
+    transform = transform_group(MIGRATION)
+
+    with TaskGroup("validate", tooltip="Suites and cross-table checks over the staged tables") as validate:
+        ValidateOperator(task_id="suites", migration=MIGRATION)
+
+    with TaskGroup("review", tooltip="What the approver reads") as review:
+        LateWritesOperator(task_id="sources", migration=MIGRATION, moment="review") >> ReviewOperator(
+            task_id="build", migration=MIGRATION
+        )
+
+    approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="swap")
+
+    # A killed swap may be run again at any time: its ledger row is in its transaction, it cannot happen twice.
+    swap = SwapOperator(task_id="swap", migration=MIGRATION, retries=3, outlets=production_assets(load(MIGRATION)))
+
+    with TaskGroup("verify", tooltip="What the swap promised, looked up again") as verify:
+        CertificateOperator(task_id="certificate", migration=MIGRATION)
+        ValidateOperator(task_id="suites", migration=MIGRATION, phase="production")
+        LateWritesOperator(task_id="sources", migration=MIGRATION, moment="verify")
+
+    # A teardown: it comes last, and it comes whatever has failed between it and the fence.
+    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(
+        setups=dag.get_task("window.fence"), on_failure_fail_dagrun=True
+    )
+
+    # The long copy is made while the applications are in use; the window only sees what they wrote meanwhile.
+    preflight >> extract >> window >> freeze >> transform >> validate >> review >> approve >> swap >> verify >> release
