@@ -156,7 +156,7 @@ class Demonstration:
             [(b.source, b.read, b.staged, b.merged, b.left_out, b.rejected, b.remainder) for b in balances],
         )
         say()
-        say(bold("Production"))
+        say(bold("Production" + (", with the same numbers as before" if after.counts == before.counts else "")))
         self.console.table(
             ("table", "before", "after", "change"), [_change(before, after, name) for name in after.counts]
         )

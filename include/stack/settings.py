@@ -169,10 +169,8 @@ class Settings:
             # it reports each of 200 functions that its documentation will not list
             "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
             "AIRFLOW_VAR_CUTOVER_APPROVERS": APPROVER,
-            "CUTOVER_DATA_DOCS": str(self.home / "data-docs"),
-            "GX_ANALYTICS_ENABLED": "false",
-            "AIRFLOW_VAR_CUTOVER_APPROVERS": '["reviewer"]',
             "CUTOVER_DATA_DOCS": str(self.home / "data_docs"),
+            "GX_ANALYTICS_ENABLED": "false",
             "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Airflow's own, in every task log
         }
         required = {
