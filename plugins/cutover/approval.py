@@ -48,7 +48,7 @@ def require_second_person(answer: Answer, approvers: list[str]) -> None:
             f"{answer.person} triggered it, and so cannot approve it.",
             "have another person clear and answer the task approve, or trigger a new run.",
         )
-    if approvers and answer.person not in approvers:
+    if answer.person not in approvers:
         raise CutoverError(
             "approve.not-an-approver",
             answer.person,

@@ -261,9 +261,27 @@ def markdown(review: dict[str, Any]) -> str:
         "",
         *([f"* {w['title']}: **{w['total']:,}**" for w in review["warnings"] if w["total"]] or ["* none"]),
         "",
-        f"{len(review['dependents'])} dependent objects follow the new tables; "
-        f"{review['captured']:,} production writes captured so far will be carried.",
+        f"{_validated(review)}; {len(review['dependents'])} dependent objects follow the new tables; "
+        f"{review['captured']:,} production writes captured so far will be carried; {_expected(review)}.",
         "",
         f"Fingerprint `{review['fingerprint']}`",
     ]
     return "\n".join(lines)
+
+
+def _validated(review: dict[str, Any]) -> str:
+    """The validation in half a sentence."""
+    validation = review["validation"] or {}
+    suites, checks = validation.get("suites", []), validation.get("checks", [])
+    held = sum(suite["evaluated"] - len(suite["failed"]) - len(suite["warned"]) for suite in suites)
+    total = sum(suite["evaluated"] for suite in suites)
+    passed = sum(check["success"] for check in checks)
+    return f"{held} of {total} expectations and {passed} of {len(checks)} checks hold"
+
+
+def _expected(review: dict[str, Any]) -> str:
+    """How long clients will wait, by what was measured before."""
+    times = sorted(entry["waited_ms"] for entry in review["lock_times"])
+    if not times:
+        return "how long clients will wait has not been measured yet"
+    return f"clients waited {times[len(times) // 2]:,.0f} ms in the middle of the last {len(times)}"

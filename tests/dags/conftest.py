@@ -72,6 +72,7 @@ def world(
     }
     for connection_id, uri in connections.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{connection_id}", uri)
+    monkeypatch.setenv("AIRFLOW_VAR_CUTOVER_APPROVERS", '["reviewer"]')
     monkeypatch.setenv("CUTOVER_DATA_DOCS", str(Path(server.home) / f"docs-{name}"))
     return World(database)
 

@@ -8,6 +8,7 @@ answered by the REST API. What it adds, because of how that operator behaves in 
 * Marking the task successful, or writing its XCom by hand, lets downstream tasks run. The swap therefore does
   not look at either, but at the row that this gate records in ``cutover.approvals``.
 * An answer nobody gave (a default after a time-out) is no answer here.
+* Airflow's notifiers swallow their errors. Ours are written down, and shown on the review.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import BaseHook, Param
+from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 from cutover.connect import opened
 from cutover.errors import CutoverError
 from cutover.ledger import run_key
 from cutover.migration import load
+from cutover.operators import notify
+from cutover.operators.approvers import approvers
 from cutover.operators.base import connect_to, fail
+from cutover.operators.links import ReviewLink, answer_address, review_address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,6 +41,8 @@ class ApprovalSensor(ApprovalOperator):
     retry would ask again behind the back of whoever answered.
     """
 
+    operator_extra_links = (ReviewLink(),)
+
     def __init__(self, *, migration: str, action: str, **kwargs: Any) -> None:
         kwargs["retries"] = 0
         super().__init__(subject=f"{migration}: approve the {action}?", fail_on_reject=True, **kwargs)
@@ -45,6 +51,8 @@ class ApprovalSensor(ApprovalOperator):
 
     def execute(self, context: Context) -> None:
         """Ask. Raises unless what is staged is what was reviewed and what the form shows."""
+        if context["params"].get("dry_run"):
+            raise AirflowSkipException("dry run: the review is made, nobody is asked and nothing is swapped")
         try:
             self._ask(context)
         except CutoverError as error:
@@ -63,6 +71,7 @@ class ApprovalSensor(ApprovalOperator):
     def _ask(self, context: Context) -> None:
         from cutover import approval
 
+        allowed = approvers(load(self.migration))
         shown = self._evidence(context)
         self.subject, self.body = shown["subject"], shown["body"]
         self.params = ParamsDict(
@@ -82,10 +91,24 @@ class ApprovalSensor(ApprovalOperator):
             approval.void_earlier(connection, self._run(context), self.action, f"asked again, try {ti.try_number}")
         self._put_form(ti.id)
         hours = context["params"]["approval_hours"]
-        self.log.info("waiting up to %s h for a person other than %s", hours, self._triggered_by(context))
-        for notifier in self.notifiers:
-            notifier(context)
+        # Airflow keeps a link when the task has ended; this one is needed while it waits.
+        ti.xcom_push(key=ReviewLink().xcom_key, value=self._review_address(context))
+        self._tell(context)
+        self.log.info(
+            "waiting up to %s h for %s, but not for %s", hours, " or ".join(allowed), self._triggered_by(context)
+        )
         raise TaskAwaitingInput(method_name="execute_complete", timeout=timedelta(hours=hours))
+
+    def _tell(self, context: Context) -> None:
+        from cutover import run
+
+        with opened(self._connect(context)) as connection:
+            review = run.get(connection, self._run(context)).review or {}
+        dag_run = context["dag_run"]
+        links = (self._review_address(context), answer_address(dag_run.dag_id, dag_run.run_id, self.task_id))
+        told = notify.tell(notify.message_for(self.subject, review, links, self._triggered_by(context)), self.log.info)
+        with opened(self._connect(context)) as connection:
+            notify.keep(connection, self._run(context), self.action, told)
 
     def _put_form(self, ti_id: Any) -> None:
         """Send the form. Airflow keeps that of an earlier try: what is on record must be what was just sent."""
@@ -150,7 +173,7 @@ class ApprovalSensor(ApprovalOperator):
         )
         connect = self._connect(context)
         if answer.decision == "approve":
-            approval.require_second_person(answer, self._approvers())
+            approval.require_second_person(answer, approvers(load(self.migration)))
             current = self._evidence(context)["fingerprint"]
             if answer.fingerprint != current:
                 raise CutoverError(
@@ -197,15 +220,15 @@ class ApprovalSensor(ApprovalOperator):
                 "what is staged is not what the review was made from.",
                 "find out who changed the staged data; then trigger a new run.",
             )
+        body += f"\n\n[The whole review]({self._review_address(context)})"
         return {
             "subject": f"{self.migration}: approve the {self.action} of run {row.run}?",
             "body": body,
             "fingerprint": current,
         }
 
-    def _approvers(self) -> list[str]:
-        extra = BaseHook.get_connection(load(self.migration).target).extra_dejson
-        return [str(name) for name in extra.get("approvers", [])]
+    def _review_address(self, context: Context) -> str:
+        return review_address(context["dag_run"].dag_id, context["dag_run"].run_id)
 
     def _run(self, context: Context) -> str:
         return run_key(context["dag_run"].dag_id, context["dag_run"].run_id)

@@ -9,14 +9,26 @@ from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 
 if TYPE_CHECKING:
-    from airflow.models.taskinstancekey import TaskInstanceKey
     from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
 
 
 def review_address(dag_id: str, dag_run_id: str) -> str:
     """The absolute address of a run's review, below Airflow's ``[api] base_url``."""
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base}/cutover/dags/{quote(dag_id, safe='')}/runs/{quote(dag_run_id, safe='')}/review"
+    return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/review"
+
+
+def answer_address(dag_id: str, dag_run_id: str, task_id: str) -> str:
+    """The absolute address of the form in which a task is answered."""
+    return f"{_base()}{_run(dag_id, dag_run_id)}/tasks/{quote(task_id, safe='')}/required_actions"
+
+
+def _base() -> str:
+    return str(conf.get("api", "base_url", fallback=None) or "").rstrip("/")
+
+
+def _run(dag_id: str, dag_run_id: str) -> str:
+    return f"/dags/{quote(dag_id, safe='')}/runs/{quote(dag_run_id, safe='')}"
 
 
 class ReviewLink(BaseOperatorLink):

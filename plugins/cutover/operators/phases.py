@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Asset
 
 from cutover.connect import opened
+from cutover.operators.approvers import approvers
 from cutover.operators.base import CutoverOperator
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class PreflightOperator(CutoverOperator):
         """Returns what was found: server version, dependents, sizes."""
         from cutover import freeze, preflight, run
 
+        approvers(self.declaration)  # raises if nobody could answer in the end
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         dag_run = context["dag_run"]
@@ -164,6 +166,7 @@ class PreviewOperator(CutoverOperator):
         """Returns the preview; raises if the rollback would be refused."""
         from cutover import freeze, rollback, run
 
+        approvers(self.declaration)  # raises if nobody could answer in the end
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)

@@ -122,7 +122,7 @@ def review(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
         entry = store.entry_of_run(connection, key)
         rolls_back = "undoes" in (row.review or {})
         waiting = row.review is not None and row.snapshot is not None and entry is None and not rolls_back
-        values = {
+        values: dict[str, Any] = {
             "run": row,
             "review": row.review,
             "entry": entry,

@@ -115,7 +115,9 @@ def approvals(connection: psycopg.Connection, run: str) -> list[Row]:
 
 def notices(connection: psycopg.Connection, run: str) -> list[Row]:
     """Who was told that a run waits for an answer, and where that failed."""
-    return _rows(connection, "approve/notices.sql", run=run)
+    return [
+        {**row, "recipient": masked_text(row["recipient"])} for row in _rows(connection, "approve/notices.sql", run=run)
+    ]
 
 
 def quarantine(connection: psycopg.Connection, run: str) -> list[Row]:

@@ -1,11 +1,10 @@
--- Revenue by product and month (Asia/Manila), what went back taken off, before and after.
+-- Revenue by product, refunds and chargebacks taken off, before and after.
 with
 counted as (
     select
         'before' as moment,
         product_type,
         currency,
-        coalesce(paid_at, created_at) as at,
         amount - refunded_amount as amount
     from input.transactions
     where status in ('paid', 'settled', 'partially_refunded', 'refunded', 'charged_back')
@@ -14,13 +13,11 @@ counted as (
         'after' as moment,
         product_type,
         currency,
-        coalesce(paid_at, created_at) as at,
         amount - refunded_amount as amount
     from staging.transactions
 )
 
 select
-    to_char(at at time zone 'Asia/Manila', 'YYYY-MM') as month,
     coalesce(product_type, 'none') as product,
     currency,
     coalesce(sum(amount) filter (where moment = 'before'), 0) as before,
@@ -28,5 +25,5 @@ select
     coalesce(sum(amount) filter (where moment = 'after'), 0)
     - coalesce(sum(amount) filter (where moment = 'before'), 0) as change
 from counted
-group by 1, 2, 3
-order by 1, 2, 3
+group by 1, 2
+order by 1, 2
