@@ -5,7 +5,12 @@ select
     format(
         'insert into cutover.released_key values (%%L, %%L, %%L, %%L) on conflict do nothing; '
         'alter table %%s drop constraint %%I',
-        n.nspname, c.relname, k.conname, replace(pg_get_constraintdef(k.oid), ' NOT VALID', ''), k.conrelid::regclass, k.conname
+        n.nspname,
+        c.relname,
+        k.conname,
+        replace(pg_get_constraintdef(k.oid), ' NOT VALID', ''),
+        k.conrelid::regclass,
+        k.conname
     ) as statement
 from pg_catalog.pg_constraint as k
 join pg_catalog.pg_class as c on c.oid = k.conrelid

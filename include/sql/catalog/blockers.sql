@@ -9,7 +9,8 @@ select
     left(regexp_replace(a.query, '\s+', ' ', 'g'), 160) as query
 from pg_catalog.pg_locks as l
 join pg_catalog.pg_stat_activity as a on a.pid = l.pid
-where l.locktype = 'relation' and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
-    and l.relation = any(%(relations)s::oid []) and l.pid <> pg_backend_pid() and l.granted
+where l.locktype = 'relation'
+    and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+    and l.relation = any(%(relations)s::oid[]) and l.pid <> pg_backend_pid() and l.granted
 group by a.pid, a.usename, a.application_name, a.state, a.xact_start, a.query
 order by a.xact_start

@@ -9,7 +9,7 @@ with recursive target as (
         y.typarray
     from pg_catalog.pg_class as t
     join pg_catalog.pg_type as y on y.oid = t.reltype
-    where t.oid = any(%(tables)s::oid [])
+    where t.oid = any(%(tables)s::oid[])
 ),
 
 -- functions whose arguments, result or parsed body (BEGIN ATOMIC) name a table or its row type
@@ -17,19 +17,21 @@ bound_function as (
     select
         p.oid,
         case
-            when exists (select from target as t where t.reltype = any(p.proargtypes) or t.typarray = any(p.proargtypes)) then 'argument'
+            when
+                exists (select from target as t where t.reltype = any(p.proargtypes) or t.typarray = any(p.proargtypes))
+                then 'argument'
             when exists (select from target as t where p.prorettype in (t.reltype, t.typarray)) then 'result'
             else 'body'
         end as binding
     from pg_catalog.pg_proc as p
     where p.prokind in ('f', 'p') and p.oid in (
-        select d.objid
-        from pg_catalog.pg_depend as d
-        join target as t
-            on (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = t.oid)
-            or (d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (t.reltype, t.typarray))
-        where d.classid = 'pg_catalog.pg_proc'::regclass
-    )
+            select d.objid
+            from pg_catalog.pg_depend as d
+            join target as t
+                on (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = t.oid)
+                    or (d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (t.reltype, t.typarray))
+            where d.classid = 'pg_catalog.pg_proc'::regclass
+        )
 ),
 
 direct_view as (
@@ -72,7 +74,7 @@ bound_view as (
     from bound_view as v
     join pg_catalog.pg_depend as d
         on d.refobjid = v.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
-        and d.classid = 'pg_catalog.pg_rewrite'::regclass
+            and d.classid = 'pg_catalog.pg_rewrite'::regclass
     join pg_catalog.pg_rewrite as w on w.oid = d.objid and w.rulename = '_RETURN' and w.ev_class <> v.oid
     join pg_catalog.pg_class as c on c.oid = w.ev_class
     where v.depth < 64
@@ -99,7 +101,17 @@ select
     'outside foreign key',
     k.oid,
     k.conrelid::regclass::text || ':' || quote_ident(k.conname),
-    case when c.relkind = 'p' then 'partitioned' else 'table' end,
+    -- a partitioned table's key is given to its partitions first where it cannot be added unvalidated, or where a
+    -- partition's own part has a name of its own
+    case
+        when c.relkind = 'p' and k.convalidated and (
+                current_setting('server_version_num')::integer < 180000
+                or exists (
+                    select from pg_catalog.pg_constraint as l where l.conparentid = k.oid and l.conname <> k.conname
+                )
+            ) then 'partition by partition'
+        else 'table'
+    end,
     1
 from pg_catalog.pg_constraint as k
 join pg_catalog.pg_class as c on c.oid = k.conrelid
@@ -114,11 +126,11 @@ select
     1
 from pg_catalog.pg_policy as p
 where p.polrelid not in (select t.oid from target as t) and p.oid in (
-    select d.objid
-    from pg_catalog.pg_depend as d
-    join target as t on t.oid = d.refobjid
-    where d.classid = 'pg_catalog.pg_policy'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
-)
+        select d.objid
+        from pg_catalog.pg_depend as d
+        join target as t on t.oid = d.refobjid
+        where d.classid = 'pg_catalog.pg_policy'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+    )
 union all
 select
     'outside rule',
@@ -129,9 +141,9 @@ select
 from pg_catalog.pg_rewrite as w
 join pg_catalog.pg_class as c on c.oid = w.ev_class
 where w.rulename <> '_RETURN' and w.ev_class not in (select t.oid from target as t) and w.oid in (
-    select d.objid
-    from pg_catalog.pg_depend as d
-    join target as t on t.oid = d.refobjid
-    where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
-)
+        select d.objid
+        from pg_catalog.pg_depend as d
+        join target as t on t.oid = d.refobjid
+        where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+    )
 order by 1, 5, 3

@@ -9,7 +9,7 @@ with relation as (
         format('%%I.%%I', n.nspname, c.relname) as name
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.oid = any(%(relations)s::oid [])
+    where c.oid = any(array(select to_regclass(w.name)::oid from unnest(%(relations)s::text[]) as w (name)))
 )
 
 select
@@ -17,14 +17,18 @@ select
     r.name as object,
     concat_ws(
         ' ', r.relkind::text, 'owner=' || pg_get_userbyid(r.relowner), 'persistence=' || r.relpersistence::text,
-        'row security=' || r.relrowsecurity || '/' || r.relforcerowsecurity, 'replica identity=' || r.relreplident::text,
-        'partition=' || r.relispartition, 'method=' || (select a.amname from pg_catalog.pg_am as a where a.oid = r.relam),
+        'row security=' || r.relrowsecurity || '/' || r.relforcerowsecurity,
+        'replica identity=' || r.relreplident::text,
+        'partition=' || r.relispartition,
+        'method=' || (select a.amname from pg_catalog.pg_am as a where a.oid = r.relam),
         'tablespace=' || nullif(r.reltablespace, 0),
         'options=' || (select string_agg(o, ',' order by o) from unnest(r.reloptions) as o),
         'comment=' || obj_description(r.oid, 'pg_class'),
         'grants=' || (
             select string_agg(a::text, ',' order by a::text)
-            from unnest(coalesce(r.relacl, acldefault((case r.relkind when 'S' then 's' else 'r' end)::"char", r.relowner))) as a
+            from unnest(
+                    coalesce(r.relacl, acldefault((case r.relkind when 'S' then 's' else 'r' end)::"char", r.relowner))
+                ) as a
         )
     ) as definition
 from relation as r
@@ -78,7 +82,12 @@ union all
 select
     'trigger',
     r.name || ':' || quote_ident(t.tgname),
-    concat_ws(' ', pg_get_triggerdef(t.oid), 'enabled=' || t.tgenabled::text, 'comment=' || obj_description(t.oid, 'pg_trigger'))
+    concat_ws(
+        ' ',
+        pg_get_triggerdef(t.oid),
+        'enabled=' || t.tgenabled::text,
+        'comment=' || obj_description(t.oid, 'pg_trigger')
+    )
 from relation as r
 join pg_catalog.pg_trigger as t on t.tgrelid = r.oid and not t.tgisinternal
 where t.tgfoid is distinct from to_regprocedure('cutover.capture()')
@@ -101,7 +110,9 @@ union all
 select
     case when w.rulename = '_RETURN' then 'view definition' else 'rule' end,
     r.name || ':' || quote_ident(w.rulename),
-    concat_ws(' ', pg_get_ruledef(w.oid), 'enabled=' || w.ev_enabled::text, 'comment=' || obj_description(w.oid, 'pg_rewrite'))
+    concat_ws(
+        ' ', pg_get_ruledef(w.oid), 'enabled=' || w.ev_enabled::text, 'comment=' || obj_description(w.oid, 'pg_rewrite')
+    )
 from relation as r
 join pg_catalog.pg_rewrite as w on w.ev_class = r.oid
 union all
@@ -113,7 +124,7 @@ select
         'columns=' || (
             select string_agg(a.attname, ',' order by a.attname)
             from pg_catalog.pg_attribute as a
-            where a.attrelid = m.prrelid and a.attnum = any(m.prattrs::int2 [])
+            where a.attrelid = m.prrelid and a.attnum = any(m.prattrs::int2[])
         )
     )
 from relation as r
@@ -136,7 +147,15 @@ select
     r.name || '.' || quote_ident(a.attname),
     concat_ws(
         ' ', format('%%I.%%I', n.nspname, s.relname), d.deptype, 'owner=' || pg_get_userbyid(s.relowner),
-        format('start %%s by %%s from %%s to %%s cache %%s cycle %%s', q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, q.seqcycle),
+        format(
+            'start %%s by %%s from %%s to %%s cache %%s cycle %%s',
+            q.seqstart,
+            q.seqincrement,
+            q.seqmin,
+            q.seqmax,
+            q.seqcache,
+            q.seqcycle
+        ),
         'comment=' || obj_description(s.oid, 'pg_class'),
         'grants=' || (
             select string_agg(g::text, ',' order by g::text)
@@ -146,7 +165,7 @@ select
 from relation as r
 join pg_catalog.pg_depend as d
     on d.refobjid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
-    and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i')
+        and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i')
 join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
 join pg_catalog.pg_namespace as n on n.oid = s.relnamespace
 join pg_catalog.pg_sequence as q on q.seqrelid = s.oid
@@ -164,5 +183,5 @@ select
         )
     )
 from pg_catalog.pg_proc as p
-where p.oid = any(%(functions)s::oid [])
+where p.oid = any(array(select to_regprocedure(w.name)::oid from unnest(%(functions)s::text[]) as w (name)))
 order by 1, 2

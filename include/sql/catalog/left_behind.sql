@@ -21,13 +21,15 @@ reference as (
     from old as o
     join pg_catalog.pg_depend as d
         on (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = o.oid)
-        or (d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (o.reltype, o.typarray))
+            or (d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (o.reltype, o.typarray))
     left join pg_catalog.pg_constraint as k on d.classid = 'pg_catalog.pg_constraint'::regclass and k.oid = d.objid
     left join pg_catalog.pg_rewrite as w on d.classid = 'pg_catalog.pg_rewrite'::regclass and w.oid = d.objid
     left join pg_catalog.pg_policy as p on d.classid = 'pg_catalog.pg_policy'::regclass and p.oid = d.objid
     left join pg_catalog.pg_trigger as t on d.classid = 'pg_catalog.pg_trigger'::regclass and t.oid = d.objid
     left join pg_catalog.pg_attrdef as a on d.classid = 'pg_catalog.pg_attrdef'::regclass and a.oid = d.objid
-    left join pg_catalog.pg_statistic_ext as s on d.classid = 'pg_catalog.pg_statistic_ext'::regclass and s.oid = d.objid
+    left join
+        pg_catalog.pg_statistic_ext as s
+        on d.classid = 'pg_catalog.pg_statistic_ext'::regclass and s.oid = d.objid
     left join pg_catalog.pg_class as c on d.classid = 'pg_catalog.pg_class'::regclass and c.oid = d.objid
 )
 

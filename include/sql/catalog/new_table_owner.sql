@@ -5,9 +5,9 @@
         'row security' as object,
         format('alter table %%s enable row level security', to_regclass(%(name)s)) as statement
     where exists (
-        select from pg_catalog.pg_class as c
-        where c.oid = any(%(outgoing)s::oid []) and c.relrowsecurity
-    )
+            select from pg_catalog.pg_class as c
+            where c.oid = any(%(outgoing)s::oid[]) and c.relrowsecurity
+        )
 )
 union all
 (
@@ -15,7 +15,7 @@ union all
         'owner',
         format('alter table %%s owner to %%I', to_regclass(%(name)s), pg_get_userbyid(c.relowner))
     from pg_catalog.pg_class as c
-    where c.oid = any(%(outgoing)s::oid [])
+    where c.oid = any(%(outgoing)s::oid[])
     order by c.oid
     limit 1
 )

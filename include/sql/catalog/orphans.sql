@@ -21,5 +21,5 @@ select
     ) as statement
 from pg_catalog.pg_constraint as k
 join pg_catalog.pg_class as t on t.oid = k.confrelid
-where k.oid = any(%(outside_keys)s::oid []) and k.convalidated
+where k.oid = any(%(outside_keys)s::oid[]) and k.convalidated
 order by 1

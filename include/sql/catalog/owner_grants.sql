@@ -3,5 +3,5 @@ select distinct
     s.name as object,
     format('grant usage, create on schema %%I to %%I', s.name, pg_get_userbyid(c.relowner)) as statement
 from pg_catalog.pg_class as c
-cross join unnest(%(schemas)s::text []) as s (name)
-where c.oid = any(%(outgoing)s::oid [])
+cross join unnest(%(schemas)s::text[]) as s (name)
+where c.oid = any(%(outgoing)s::oid[])

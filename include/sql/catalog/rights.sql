@@ -27,7 +27,9 @@ union all
 select
     'cannot-see-sessions',
     'pg_stat_activity',
-    format('%%I cannot see other sessions'' snapshots, and so not whether one is older than the staged rows', me.rolname),
+    format(
+        '%%I cannot see other sessions'' snapshots, and so not whether one is older than the staged rows', me.rolname
+    ),
     format('grant pg_read_all_stats to %%I;', me.rolname)
 from me
 where not pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER')
@@ -37,7 +39,7 @@ select
     m.name,
     'the migration merges rows into it, and it does not exist',
     'check the name under merge in migration.yaml, and the database of the connection.'
-from unnest(%(merged)s::text []) as m (name)
+from unnest(%(merged)s::text[]) as m (name)
 where to_regclass(m.name) is null
 union all
 select
@@ -46,7 +48,7 @@ select
     format('%%I lacks one of select, insert, references on it', me.rolname),
     format('grant select, insert, update, references on %%s to %%I;', m.name, me.rolname)
 from me
-cross join unnest(%(merged)s::text []) as m (name)
+cross join unnest(%(merged)s::text[]) as m (name)
 where to_regclass(m.name) is not null
     and not (
         has_table_privilege(to_regclass(m.name), 'SELECT') and has_table_privilege(to_regclass(m.name), 'INSERT')
@@ -60,7 +62,7 @@ select
     format('row-level security hides its rows from %%I', me.rolname),
     format('alter role %%I bypassrls;', me.rolname)
 from me
-cross join unnest(%(merged)s::text []) as m (name)
+cross join unnest(%(merged)s::text[]) as m (name)
 join pg_catalog.pg_class as c on c.oid = to_regclass(m.name)
 where c.relrowsecurity and not me.rolsuper and not me.rolbypassrls
     and (c.relforcerowsecurity or not pg_has_role(current_user, c.relowner, 'MEMBER'))

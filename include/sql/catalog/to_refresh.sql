@@ -6,12 +6,12 @@ select
         'refresh materialized view %%s%%s',
         case
             when exists (
-                select from pg_catalog.pg_index as x
-                where x.indrelid = c.oid and x.indisunique and x.indpred is null and x.indexprs is null
-            ) then 'concurrently '
+                    select from pg_catalog.pg_index as x
+                    where x.indrelid = c.oid and x.indisunique and x.indpred is null and x.indexprs is null
+                ) then 'concurrently '
         end,
         c.oid::regclass
     ) as statement
-from unnest(%(views)s::text []) with ordinality as v (name, position)
+from unnest(%(views)s::text[]) with ordinality as v (name, position)
 join pg_catalog.pg_class as c on c.oid = to_regclass(v.name) and c.relispopulated
 order by v.position

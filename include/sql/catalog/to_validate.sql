@@ -4,5 +4,5 @@ select
     format('alter table %%s validate constraint %%I', k.conrelid::regclass, k.conname) as statement
 from pg_catalog.pg_constraint as k
 where k.contype = 'f' and not k.convalidated and k.conparentid = 0
-    and (k.conrelid::regclass::text || ':' || quote_ident(k.conname)) = any(%(constraints)s::text [])
+    and (k.conrelid::regclass::text || ':' || quote_ident(k.conname)) = any(%(constraints)s::text[])
 order by 1

@@ -9,7 +9,7 @@ create table if not exists cutover.changelog (
     new_row jsonb,
     changed_at timestamptz not null default clock_timestamp()
 );
-create index if not exists changelog_relid on cutover.changelog (relid, change_id);
+create index if not exists changelog_relid_xid on cutover.changelog (relid, xid);
 
 -- Runs as its owner, so that every writer of the table is recorded, whatever it may see itself.
 create or replace function cutover.capture() returns trigger
@@ -55,60 +55,54 @@ create table if not exists cutover.certificate (
 -- `until`. An insert carries the row, an update only the columns that it changed, a delete the key. What cannot be
 -- applied goes whole to the quarantine with its SQLSTATE; a delete of a row that is not there has nothing to do.
 create or replace function cutover.carry(
-    this_run text, outgoing oid [], incoming oid [], since pg_snapshot, until pg_snapshot, except_xid xid8
+    this_run text, outgoing oid[], incoming oid[], since pg_snapshot, until pg_snapshot, except_xid xid8
 ) returns table (table_name text, operation text, carried bigint, already_gone bigint, quarantined bigint)
 language plpgsql set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' as $$
 declare
     change record;
-    target text;
     assignments text;
-    condition text;
     state text;
     message text;
     affected bigint;
+    -- counts by "relid operation outcome". No temporary table: making one inside the lock costs clients milliseconds.
+    tally jsonb := '{}';
+    outcome text;
 begin
-    create temp table if not exists carry_table (
-        outgoing oid primary key, target text, schema_name text, table_name text, columns text, key_condition text
-    ) on commit drop;
-    create temp table if not exists carry_count (
-        table_name text, operation text, carried bigint, already_gone bigint, quarantined bigint,
-        primary key (table_name, operation)
-    ) on commit drop;
-    truncate pg_temp.carry_table, pg_temp.carry_count;
-
-    insert into pg_temp.carry_table
-    select
-        t.outgoing,
-        format('%I.%I', n.nspname, c.relname),
-        n.nspname,
-        c.relname,
-        (
-            select string_agg(format('%I', a.attname), ', ' order by a.attnum)
-            from pg_catalog.pg_attribute as a
-            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-        ),
-        (
-            select string_agg(format('t.%1$I = k.%1$I', a.attname), ' and ' order by a.attnum)
-            from pg_catalog.pg_constraint as p
-            join pg_catalog.pg_attribute as a on a.attrelid = p.conrelid and a.attnum = any(p.conkey)
-            where p.conrelid = c.oid and p.contype = 'p'
-        )
-    from unnest(carry.outgoing, carry.incoming) as t (outgoing, incoming)
-    join pg_catalog.pg_class as c on c.oid = t.incoming
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace;
-
     set constraints all deferred;
     for change in
+        with pair as materialized (
+            select
+                p.outgoing,
+                format('%I.%I', n.nspname, c.relname) as target,
+                n.nspname as schema_name,
+                c.relname as table_name,
+                (
+                    select string_agg(format('%I', a.attname), ', ' order by a.attnum)
+                    from pg_catalog.pg_attribute as a
+                    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+                ) as columns,
+                (
+                    select string_agg(format('t.%1$I = k.%1$I', a.attname), ' and ' order by a.attnum)
+                    from pg_catalog.pg_constraint as k
+                    join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
+                    where k.conrelid = c.oid and k.contype = 'p'
+                ) as key_condition
+            from unnest(carry.outgoing, carry.incoming) as p (outgoing, incoming)
+            join pg_catalog.pg_class as c on c.oid = p.incoming
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        )
+
         select
             l.*,
-            c.target,
-            c.schema_name,
-            c.table_name,
-            c.columns,
-            c.key_condition
+            p.target,
+            p.schema_name,
+            p.table_name,
+            p.columns,
+            p.key_condition
         from cutover.changelog as l
-        join pg_temp.carry_table as c on c.outgoing = l.relid
-        where not pg_catalog.pg_visible_in_snapshot(l.xid, since) and pg_catalog.pg_visible_in_snapshot(l.xid, until)
+        join pair as p on p.outgoing = l.relid
+        where l.relid = any(carry.outgoing) and l.xid >= pg_catalog.pg_snapshot_xmin(since)
+            and not pg_catalog.pg_visible_in_snapshot(l.xid, since) and pg_catalog.pg_visible_in_snapshot(l.xid, until)
             and l.xid is distinct from except_xid and l.xid <> pg_catalog.pg_current_xact_id()
         order by l.change_id
     loop
@@ -167,31 +161,40 @@ begin
                 change.old_row, change.new_row, state, message
             );
         end if;
-        insert into pg_temp.carry_count as n
-        values (
-            change.table_name, change.operation, (state is null and affected > 0)::integer,
-            (state is null and affected = 0)::integer, (state is not null)::integer
-        )
-        on conflict on constraint carry_count_pkey do update
-        set carried = n.carried + excluded.carried, already_gone = n.already_gone + excluded.already_gone,
-            quarantined = n.quarantined + excluded.quarantined;
+        outcome := concat_ws(
+            ' ', change.relid, change.operation,
+            case when state is not null then 'quarantined' when affected > 0 then 'carried' else 'already_gone' end
+        );
+        tally := tally || jsonb_build_object(outcome, coalesce((tally ->> outcome)::bigint, 0) + 1);
     end loop;
     set constraints all immediate;
-    return query select c.* from pg_temp.carry_count as c order by 1, 2;
+    return query
+    select
+        c.relname::text,
+        o.name,
+        coalesce((tally ->> concat_ws(' ', p.outgoing, o.name, 'carried'))::bigint, 0),
+        coalesce((tally ->> concat_ws(' ', p.outgoing, o.name, 'already_gone'))::bigint, 0),
+        coalesce((tally ->> concat_ws(' ', p.outgoing, o.name, 'quarantined'))::bigint, 0)
+    from unnest(carry.outgoing) as p (outgoing)
+    join pg_catalog.pg_class as c on c.oid = p.outgoing
+    cross join unnest(array['insert', 'update', 'delete', 'truncate']) as o (name)
+    where exists (select from jsonb_object_keys(tally) as t (key) where t.key like concat_ws(' ', p.outgoing, o.name, '%'))
+    order by 1, 2;
 end $$;
-revoke all on function cutover.carry(text, oid [], oid [], pg_snapshot, pg_snapshot, xid8) from public;
+revoke all on function cutover.carry(text, oid[], oid[], pg_snapshot, pg_snapshot, xid8) from public;
 
 -- How many captured writes of the given tables wait to be carried, by table and operation.
-create or replace function cutover.pending(tables oid [], since pg_snapshot, except_xid xid8)
+create or replace function cutover.pending(tables oid[], since pg_snapshot, except_xid xid8)
 returns table (relid oid, operation text, changes bigint)
 language sql stable set search_path = '' as $$
     select l.relid, l.operation, count(*)
     from cutover.changelog as l
-    where l.relid = any(tables) and not pg_catalog.pg_visible_in_snapshot(l.xid, since)
+    where l.relid = any(tables) and l.xid >= pg_catalog.pg_snapshot_xmin(since)
+        and not pg_catalog.pg_visible_in_snapshot(l.xid, since)
         and l.xid is distinct from except_xid
     group by l.relid, l.operation
 $$;
-revoke all on function cutover.pending(oid [], pg_snapshot, xid8) from public;
+revoke all on function cutover.pending(oid[], pg_snapshot, xid8) from public;
 
 -- The ledger is append-only and chained: an entry's hash covers all its columns and the hash of the entry before
 -- it, so that one changed or removed later shows.

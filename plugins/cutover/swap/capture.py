@@ -16,8 +16,17 @@ def install(connection: psycopg.Connection, tables: Iterable[tuple[str, str]]) -
     Doing so again changes nothing. Takes a SHARE ROW EXCLUSIVE lock on each table: it waits for the writers of
     the moment, and writers wait for it, as long as the caller's lock_timeout allows.
     """
+    _put(connection, tables, "enable always")
+
+
+def prepare(connection: psycopg.Connection, tables: Iterable[tuple[str, str]]) -> None:
+    """Give tables that are still to come the triggers of the capture, switched off until the swap."""
+    _put(connection, tables, "disable")
+
+
+def _put(connection: psycopg.Connection, tables: Iterable[tuple[str, str]], enabled: str) -> None:
     names = [sql.Identifier(schema, table).as_string() for schema, table in tables]
-    for row in catalog.rows(connection, "move/99_capture", names=names):
+    for row in catalog.rows(connection, "capture", names=names, enabled=enabled):
         connection.execute(row["statement"])
 
 

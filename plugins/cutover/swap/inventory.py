@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -69,14 +68,15 @@ def watched(connection: psycopg.Connection, scope: Scope) -> Watched:
 
 def take(connection: psycopg.Connection, names: Watched) -> Inventory:
     """Read the facts of the given names. A name that resolves to nothing contributes nothing."""
-    facts = catalog.rows(
-        connection,
-        "inventory",
-        relations=_oids(connection, "select to_regclass(n)::oid from unnest(%s::text[]) as n", names.relations),
-        functions=_oids(connection, "select to_regprocedure(n)::oid from unnest(%s::text[]) as n", names.functions),
-    )
+    facts = catalog.prepared_rows(connection, "inventory", **_parameters(names))
     return Inventory(tuple((row["kind"], row["object"], row["definition"]) for row in facts))
 
 
-def _oids(connection: psycopg.Connection, query: str, names: Sequence[str]) -> list[int]:
-    return [row[0] for row in connection.execute(query, (list(names),)).fetchall() if row[0] is not None]
+def version(connection: psycopg.Connection, names: Watched) -> str:
+    """A value that changes with any catalogue row behind the inventory; a tenth of the inventory's time."""
+    found = catalog.prepared_rows(connection, "versions", **_parameters(names))[0]
+    return f"{found['objects']} {found['version']}"
+
+
+def _parameters(names: Watched) -> dict[str, list[str]]:
+    return {"relations": list(names.relations), "functions": list(names.functions)}

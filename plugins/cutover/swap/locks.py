@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
 
 import psycopg
 from psycopg import sql
@@ -18,6 +21,9 @@ Log = Callable[[str], None]
 LOCK_TIMEOUT_MS = 200
 # lock_timeout counts per relation; this bounds the lock statement as a whole.
 LOCK_STATEMENT_MS = 300
+# A session that has held its lock for longer than this is not queued behind: clients would queue behind us.
+LONG_S = 0.1
+_LOOK_EVERY_S = 0.05
 
 GAVE_UP = (
     psycopg.errors.LockNotAvailable,
@@ -28,9 +34,14 @@ GAVE_UP = (
 
 @dataclass(frozen=True)
 class Patience:
-    """How often, and with what pauses in between, a swap tries to lock. The pauses grow and are jittered."""
+    """How often, and with what pauses in between, a swap tries to lock. The pauses grow and are jittered.
+
+    An attempt that finds a long transaction in the way does not queue behind it; but one in ``insist`` does, so that
+    a steady stream of long transactions does not keep a swap away for ever.
+    """
 
     attempts: int = 40
+    insist: int = 5
     first_pause_s: float = 0.2
     longest_pause_s: float = 5.0
     _random: random.Random = field(default_factory=random.Random, repr=False)
@@ -46,7 +57,13 @@ class LockOrder:
     """One statement that takes every production lock, in one fixed order, and the oids it is about."""
 
     statement: sql.Composed
-    relations: tuple[int, ...]
+    exclusive: tuple[int, ...]
+    merged: tuple[int, ...]
+
+    @property
+    def relations(self) -> list[int]:
+        """All of them."""
+        return [*self.merged, *self.exclusive]
 
 
 def order(connection: psycopg.Connection, scope: Scope) -> LockOrder:
@@ -69,20 +86,60 @@ def order(connection: psycopg.Connection, scope: Scope) -> LockOrder:
     exclusive = tables + [row["name"] for row in outside]
     if exclusive:
         body.append(f"lock table {', '.join(exclusive)} in access exclusive mode;")
-    relations = [*scope.merged, *[v.oid for v in views], *scope.outgoing, *[row["oid"] for row in outside]]
+    relations = [*[v.oid for v in views], *scope.outgoing, *[row["oid"] for row in outside]]
     # one statement, so that statement_timeout bounds all of it
     statement = sql.SQL("do {}").format(sql.Literal("begin\n" + "\n".join(body) + "\nend"))
-    return LockOrder(statement, tuple(relations))
+    return LockOrder(statement, tuple(relations), scope.merged)
 
 
-def take(connection: psycopg.Connection, locks: LockOrder) -> None:
-    """Take every lock within the bounds, or raise one of ``GAVE_UP``. Inside a transaction."""
+def take(connection: psycopg.Connection, locks: LockOrder) -> datetime:
+    """Take every lock within the bounds, or raise one of ``GAVE_UP``. In a transaction. Returns when it had them."""
     connection.execute(
         "select set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
         (f"{LOCK_TIMEOUT_MS}ms", f"{LOCK_STATEMENT_MS}ms"),
     )
-    connection.execute(locks.statement)
-    connection.execute("set local statement_timeout = 0")
+    # one message: a round trip that is saved here is saved for every client that waits
+    done = connection.execute(
+        sql.SQL("; ").join([locks.statement, sql.SQL("set local statement_timeout = 0; select clock_timestamp()")])
+    )
+    while done.nextset():
+        pass
+    row = done.fetchone()
+    assert row is not None
+    return cast(datetime, row[0])
+
+
+def await_gap(connection: psycopg.Connection, locks: LockOrder, seconds: float) -> bool:
+    """Wait, for at most so many seconds, until no session has held a lock for long. Returns whether that is so.
+
+    Only looks: as long as we are not in the queue, no client waits behind us.
+    """
+    deadline = time.monotonic() + seconds
+    while catalog.rows(
+        connection, "in_the_way", exclusive=list(locks.exclusive), merged=list(locks.merged), seconds=LONG_S
+    ):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True
+
+
+def patiently(connection: psycopg.Connection, statement: str, log: Log, patience: Patience | None = None) -> None:
+    """Run a statement that needs a lock on a live table, in autocommit, giving up its place in the queue early.
+
+    Raises one of ``GAVE_UP`` after the last attempt.
+    """
+    patience = patience or Patience()
+    connection.execute("select set_config('lock_timeout', %s, false)", (f"{LOCK_TIMEOUT_MS}ms",))
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            connection.execute(statement.encode())
+            return
+        except GAVE_UP as error:
+            if attempt == patience.attempts:
+                raise
+            log(f"{statement}: {str(error).splitlines()[0]}, trying again")
+            time.sleep(patience.pause(attempt))
 
 
 def describe_blockers(connection: psycopg.Connection, locks: LockOrder) -> list[str]:
@@ -90,7 +147,7 @@ def describe_blockers(connection: psycopg.Connection, locks: LockOrder) -> list[
     return [
         f"pid {b['pid']} user {b['user']} ({b['application'] or 'no application name'}, {b['state']}, "
         f"open for {b['age']}) holds {b['locks']}: {b['query']}"
-        for b in catalog.rows(connection, "blockers", relations=list(locks.relations))
+        for b in catalog.rows(connection, "blockers", relations=locks.relations)
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from cutover import catalog, ledger
 from cutover import sql as files
@@ -34,6 +35,8 @@ Connect = Callable[[], psycopg.Connection]
 
 # A client that hangs inside the transaction loses its session, and with it the locks.
 _IDLE_IN_TRANSACTION_MS = 10_000
+# How long a transaction that has everything ready waits for a gap between long ones.
+_LAST_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,14 @@ class Plan:
     scope: Scope
     names: inventory.Watched
     before: inventory.Inventory
+    # the catalogue's state that ``before`` was read from; if it is the same in the lock, so is the inventory
+    version: str
     locks: locks.LockOrder
     ahead: list[Statement]
     after: list[Statement]
     validate: list[str]
+    # foreign keys of partitioned tables that come back after the lock
+    attach: list[dict[str, Any]]
 
 
 def read_scope(connection: psycopg.Connection, order: Order) -> Scope:
@@ -114,6 +121,8 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
     found = read_scope(connection, order)
     refusals.require_none(connection, found)
     names = inventory.watched(connection, found)
+    version = inventory.version(connection, names)
+    before = inventory.take(connection, names)
     views = found.bound("materialized view", "direct")
     parameters = _parameters(connection, found, views)
     # Ahead of the carried writes: the tables stand still under their old names. After them: the move itself.
@@ -133,7 +142,6 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
             "80_trigger_states",
             "90_publications",
             "95_drop_old_functions",
-            "99_capture",
         ],
         parameters,
     )
@@ -142,11 +150,13 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
     return Plan(
         scope=found,
         names=names,
-        before=inventory.take(connection, names),
+        before=before,
+        version=version,
         locks=locks.order(connection, found),
         ahead=ahead,
         after=after,
         validate=[row["object"] for row in catalog.rows(connection, "validated_keys", **parameters)],
+        attach=catalog.rows(connection, "attached_keys", **parameters),
     )
 
 
@@ -160,7 +170,10 @@ def _parameters(connection: psycopg.Connection, found: Scope, views: list[int]) 
         ).fetchone()
         assert row is not None
         moved_in.append((row[0], row[1]))
+    attached = found.bound("outside foreign key", "partition by partition")
     return {
+        "attached_keys": attached,
+        "leaf_keys": [row["oid"] for row in catalog.rows(connection, "leaf_keys", keys=attached)],
         "outgoing": found.outgoing,
         "replaced": found.replaced,
         "merged": list(found.merged),
@@ -197,15 +210,17 @@ class Observer:
         """Before a statement of the move. If overridden, statements are sent one by one."""
 
     def at(self, moment: str) -> None:
-        """At a named moment: ``planned``, ``locked``, ``recorded``, ``committed``, ``finished``."""
+        """At a named moment: ``planned``, ``locking``, ``locked``, ``recorded``, ``committed``, ``finished``."""
 
 
 def _run(connection: psycopg.Connection, statements: list[Statement], observer: Observer | None) -> None:
     if not statements:
         return
-    if observer is None:
-        # one round trip for all of them: clients wait for every one saved
-        connection.execute(";\n".join(s.text for s in statements).encode())
+    if observer is None or type(observer).before_statement is Observer.before_statement:
+        # One round trip for all of them: clients wait for every one saved. As a DO statement, because psycopg takes an
+        # ALTER or DROP for a reason to forget prepared statements, and clients would wait for the proof to be planned.
+        body = sql.Literal(";\n".join(s.text for s in statements))
+        connection.execute(sql.SQL("do {}").format(sql.Literal(f"begin execute {body.as_string(connection)}; end")))
         return
     for statement in statements:
         observer.before_statement(connection, statement)
@@ -222,6 +237,8 @@ def swap(connect: Connect, order: Order, log: Log, observer: Observer | None = N
     watch = observer or Observer()
     with connect() as connection:
         connection.autocommit = True
+        _tune(connection)
+        _finish_earlier(connection, order, log)
         entry = ledger.find(connection, order.run)
         if entry is None:
             entry = _attempt_until_done(connection, order, log, observer)
@@ -235,6 +252,23 @@ def swap(connect: Connect, order: Order, log: Log, observer: Observer | None = N
         return entry
 
 
+def _tune(connection: psycopg.Connection) -> None:
+    """Catalogue queries are short and run again inside the lock: their plans are made before it, and not compiled."""
+    connection.execute("set plan_cache_mode = force_generic_plan")
+    connection.execute("set jit = off")
+
+
+def _finish_earlier(connection: psycopg.Connection, order: Order, log: Log) -> None:
+    """Finish the entry before this one, if it was killed after its commit: its keys are to be carried on as valid."""
+    entry = ledger.latest(connection, order.migration)
+    if entry is None or entry.run == order.run:
+        return
+    done = connection.execute("select 1 from cutover.certificate where run = %s", (entry.run,)).fetchone()
+    if done is None:
+        log(f"{entry.action} {entry.run} was not finished: finishing it first")
+        finish(connection, entry, log)
+
+
 def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None
 ) -> ledger.Entry:
@@ -244,7 +278,7 @@ def _attempt_until_done(
         if observer:
             observer.at("planned")
         try:
-            _probe(connection, planned, order)
+            _require_gap(connection, planned, order, attempt, order.patience.pause(attempt))
             return _transaction(connection, order, planned, attempt=attempt, log=log, observer=observer)
         except locks.GAVE_UP as error:
             pause = order.patience.pause(attempt)
@@ -269,7 +303,7 @@ def _prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
     refusals.require_none(connection, found)
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(order.backup_schema)))
     _open_to_owners(connection, found, order.backup_schema)
-    log(f"made the incoming tables equal to production's: {preparation.dress(connection, found)} statements")
+    log(f"made the incoming tables equal to production's: {preparation.dress(connection, found, log)} statements")
     preparation.build_materialized_views(connection, found)
 
 
@@ -285,12 +319,10 @@ def _open_to_owners(connection: psycopg.Connection, found: Scope, backup_schema:
         connection.execute(row["statement"])
 
 
-def _probe(connection: psycopg.Connection, planned: Plan, order: Order) -> None:
-    """Try the locks once for an instant, before doing work that a failed attempt would throw away."""
-    if not order.merge:
-        return
-    with connection.transaction(force_rollback=True):
-        locks.take(connection, planned.locks)
+def _require_gap(connection: psycopg.Connection, planned: Plan, order: Order, attempt: int, seconds: float) -> None:
+    """Give up, before queueing, while a long transaction is in the way: all the clients would queue behind us."""
+    if not locks.await_gap(connection, planned.locks, seconds) and attempt % order.patience.insist:
+        raise psycopg.errors.LockNotAvailable("a long transaction is in the way; did not queue behind it")
 
 
 def _transaction(
@@ -319,18 +351,22 @@ def _transaction(
         bulk, since = carry(connection, order.run, planned.scope, order.since, order.except_xid)
         orphans.require_none(connection, planned.scope)
         _require_checks(connection, order)
-        locks.take(connection, planned.locks)
-        locked_at = _now(connection)
+        # A snapshot older than the staged rows can end, but none can begin: it is enough to look before the lock.
+        _require_no_older_transaction(connection, order)
+        _require_gap(connection, planned, order, attempt, _LAST_LOOK_S)
+        _warm(connection, order, planned)
+        if observer:
+            observer.at("locking")
+        locked_at = locks.take(connection, planned.locks)
         if observer:
             observer.at("locked")
-        before = inventory.take(connection, planned.names)
-        if before != planned.before:
+        if inventory.version(connection, planned.names) != planned.version:
             raise _CatalogueChangedError
-        _require_no_older_transaction(connection, order)
         _run(connection, planned.ahead, observer)
         rest, _ = carry(connection, order.run, planned.scope, since, order.except_xid)
         _run(connection, planned.after, observer)
-        proof.require_parity(before, inventory.take(connection, planned.names))
+        later = [key["object"] for key in planned.attach]
+        proof.require_parity(planned.before, inventory.take(connection, planned.names), later)
         proof.require_nothing_left_behind(connection, order.backup_schema)
         ledger.write(
             connection,
@@ -381,6 +417,14 @@ def _now(connection: psycopg.Connection) -> Any:
     row = connection.execute("select clock_timestamp()").fetchone()
     assert row is not None
     return row[0]
+
+
+def _warm(connection: psycopg.Connection, order: Order, planned: Plan) -> None:
+    """Run what proves the swap once more before the lock, so that its plans and caches are there inside it."""
+    inventory.take(connection, planned.names)
+    proof.left_behind(connection, order.backup_schema)
+    if inventory.version(connection, planned.names) != planned.version:
+        raise _CatalogueChangedError
 
 
 def _require_alone(connection: psycopg.Connection) -> None:
@@ -449,6 +493,7 @@ def _report(planned: Plan) -> dict[str, Any]:
         "inventory": planned.before.hash,
         "facts": len(planned.before.facts),
         "validate": planned.validate,
+        "attach": planned.attach,
         "refresh": [d.name for d in planned.scope.dependents if d.kind == "materialized view"],
         "statements": [[s.step, s.object, s.text] for s in planned.ahead + planned.after],
         "watched": {"relations": list(planned.names.relations), "functions": list(planned.names.functions)},
@@ -462,15 +507,15 @@ def finish(connection: psycopg.Connection, entry: ledger.Entry, log: Log) -> Non
     views that read through other views, and stores the certificate. ``connection`` is in autocommit.
     """
     connection.execute("set search_path = ''")
-    connection.execute("set lock_timeout = '2s'")
     done: list[str] = []
     for query, parameters in (
         ("to_validate", {"constraints": entry.report["validate"]}),
+        ("to_attach", {"keys": Jsonb(entry.report.get("attach", []))}),
         ("backup_foreign_keys", {"backup_schema": entry.backup_schema}),
         ("to_refresh", {"views": entry.report["refresh"]}),
     ):
         for row in catalog.rows(connection, query, **parameters):
-            _with_patience(connection, row["statement"], log)
+            _finish_one(connection, row, log)
             done.append(row["statement"])
     names = inventory.Watched(tuple(entry.report["watched"]["relations"]), tuple(entry.report["watched"]["functions"]))
     found = inventory.take(connection, names)
@@ -486,14 +531,13 @@ def finish(connection: psycopg.Connection, entry: ledger.Entry, log: Log) -> Non
     log(f"certificate: nothing outside {entry.backup_schema} refers to an old table; {len(done)} steps after the lock")
 
 
-def _with_patience(connection: psycopg.Connection, statement: str, log: Log) -> None:
-    patience = Patience()
-    for attempt in range(1, patience.attempts + 1):
-        try:
-            connection.execute(statement.encode())
-            return
-        except locks.GAVE_UP as error:
-            if attempt == patience.attempts:
-                raise
-            log(f"{statement}: {str(error).splitlines()[0]}, trying again")
-            time.sleep(patience.pause(attempt))
+def _finish_one(connection: psycopg.Connection, step: catalog.Row, log: Log) -> None:
+    try:
+        locks.patiently(connection, step["statement"], log)
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise CutoverError(
+            "verify.orphans",
+            step["object"],
+            f"while the tables were swapped, a row was written that refers to nothing now: {error.diag.message_detail}",
+            "delete or re-point that row, then clear the task; or roll back.",
+        ) from error

@@ -14,10 +14,9 @@ from psycopg import sql
 
 from cutover import catalog
 from cutover import sql as files
+from cutover.swap import capture, locks
+from cutover.swap.locks import Log
 from cutover.swap.scope import Scope, SwappedTable
-
-# How long one statement of the preparation may wait for a lock on a live table (a foreign key to it takes one).
-_LOCK_TIMEOUT = "2s"
 
 
 def create_shell(connection: psycopg.Connection, schema: str, table: str, incoming_schema: str) -> None:
@@ -35,7 +34,7 @@ def create_shell(connection: psycopg.Connection, schema: str, table: str, incomi
         connection.execute(row["statement"])
 
 
-def dress(connection: psycopg.Connection, scope: Scope) -> int:
+def dress(connection: psycopg.Connection, scope: Scope, log: Log = lambda _: None) -> int:
     """Give every incoming table production's keys, indexes, policies, triggers, grants, and the rest.
 
     ``connection`` must be in autocommit: each statement is its own transaction, so that no lock on a live table
@@ -44,17 +43,17 @@ def dress(connection: psycopg.Connection, scope: Scope) -> int:
     """
     ran = 0
     pairs = [table for table in scope.tables if table.outgoing is not None and table.incoming is not None]
-    connection.execute("select set_config('lock_timeout', %s, false)", (_LOCK_TIMEOUT,))
     for path in files.files("catalog/dress"):
         aspect = path.removeprefix("catalog/").removesuffix(".sql")
         for table in pairs:
-            ran += _run(connection, scope, aspect, table)
+            ran += _run(connection, scope, aspect, table, log)
+    capture.prepare(connection, [(scope.incoming_schema, t.name) for t in scope.tables if t.incoming is not None])
     for table in pairs:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier(scope.incoming_schema, table.name)))
     return ran
 
 
-def _run(connection: psycopg.Connection, scope: Scope, aspect: str, table: SwappedTable) -> int:
+def _run(connection: psycopg.Connection, scope: Scope, aspect: str, table: SwappedTable, log: Log) -> int:
     # An expression may name another table of the set. Rendered with the production schemas in the search_path,
     # that name is bare; executed with the incoming schema in front, it means the incoming table.
     rebinds = aspect.endswith("policies")
@@ -70,7 +69,8 @@ def _run(connection: psycopg.Connection, scope: Scope, aspect: str, table: Swapp
         )
     with _search_path(connection, [scope.incoming_schema, *_production_schemas(scope)] if rebinds else []):
         for statement in statements:
-            connection.execute(statement["statement"])
+            # a foreign key to a live table takes a lock on it
+            locks.patiently(connection, statement["statement"], log)
     return len(statements)
 
 

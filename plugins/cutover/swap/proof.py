@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import psycopg
 from psycopg.types.json import Jsonb
 
@@ -26,16 +28,21 @@ class ParityError(CutoverError):
         )
 
 
-def require_parity(before: Inventory, after: Inventory) -> None:
-    """Raise ParityError unless both inventories hold the same facts by name."""
-    differences = before.compare(after)
+def require_parity(before: Inventory, after: Inventory, later: Collection[str] = ()) -> None:
+    """Raise ParityError unless both inventories hold the same facts by name.
+
+    ``later`` names constraints (``table:constraint``) that are to be missing until ``finish`` adds them.
+    """
+    differences = [
+        d for d in before.compare(after) if not (d.kind == "constraint" and d.object in later and d.after is None)
+    ]
     if differences:
         raise ParityError(differences)
 
 
 def left_behind(connection: psycopg.Connection, backup_schema: str) -> list[dict[str, str]]:
     """Objects outside the backup that still refer to a table in it."""
-    return [dict(row) for row in catalog.rows(connection, "left_behind", backup_schema=backup_schema)]
+    return [dict(row) for row in catalog.prepared_rows(connection, "left_behind", backup_schema=backup_schema)]
 
 
 def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: str) -> None:
@@ -53,8 +60,9 @@ def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: s
 def certify(connection: psycopg.Connection, entry: Entry, inventory: Inventory, done: list[str]) -> dict[str, object]:
     """Store the certificate of a run: what still refers to the backup (nothing), what is not validated (nothing)."""
     behind = left_behind(connection, entry.backup_schema)
-    validate = entry.report["validate"]
+    validate, attach = entry.report["validate"], entry.report.get("attach", [])
     waiting = [row["object"] for row in catalog.rows(connection, "to_validate", constraints=validate)]
+    waiting += [row["object"] for row in catalog.rows(connection, "to_attach", keys=Jsonb(attach))]
     connection.execute(
         "insert into cutover.certificate (run, left_behind, not_validated, inventory_hash, done) "
         "values (%s, %s, %s, %s, %s) on conflict (run) do update set issued_at = excluded.issued_at, "

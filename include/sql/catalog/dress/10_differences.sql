@@ -12,10 +12,10 @@ select
 from pair
 join pg_catalog.pg_constraint as i on i.conrelid = pair.incoming and i.contype in ('p', 'u', 'x', 'c', 'f')
 where not exists (
-    select from pg_catalog.pg_constraint as p
-    where p.conrelid = pair.production and p.conname = i.conname and p.contype = i.contype and p.contype <> 'f'
-        and pg_get_constraintdef(p.oid) = pg_get_constraintdef(i.oid)
-)
+        select from pg_catalog.pg_constraint as p
+        where p.conrelid = pair.production and p.conname = i.conname and p.contype = i.contype and p.contype <> 'f'
+            and pg_get_constraintdef(p.oid) = pg_get_constraintdef(i.oid)
+    )
 union all
 select
     x.indexrelid::regclass::text,
@@ -24,13 +24,16 @@ from pair
 join pg_catalog.pg_index as x on x.indrelid = pair.incoming
 join pg_catalog.pg_class as c on c.oid = x.indexrelid
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where not exists (select from pg_catalog.pg_constraint as k where k.conindid = x.indexrelid and k.conrelid = pair.incoming)
+where not exists (
+        select from pg_catalog.pg_constraint as k where k.conindid = x.indexrelid and k.conrelid = pair.incoming
+    )
     and not exists (
         select
         from pg_catalog.pg_index as y
         join pg_catalog.pg_class as d on d.oid = y.indexrelid and d.relname = c.relname
         where y.indrelid = pair.production
-            and split_part(pg_get_indexdef(y.indexrelid), ' USING ', 2) = split_part(pg_get_indexdef(x.indexrelid), ' USING ', 2)
+            and split_part(pg_get_indexdef(y.indexrelid), ' USING ', 2)
+            = split_part(pg_get_indexdef(x.indexrelid), ' USING ', 2)
             and y.indisunique = x.indisunique
     )
 union all
@@ -39,7 +42,7 @@ select
     format('drop trigger %%I on %%s', t.tgname, t.tgrelid::regclass)
 from pair
 join pg_catalog.pg_trigger as t on t.tgrelid = pair.incoming and not t.tgisinternal
-    -- a constraint trigger goes with its constraint, which is dropped here as a trigger
+-- a constraint trigger goes with its constraint, which is dropped here as a trigger
 union all
 select
     quote_ident(p.polname),

@@ -12,7 +12,7 @@ select
 from pg_catalog.pg_attribute as a
 join pg_catalog.pg_depend as d
     on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
-    and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i'
+        and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i'
 join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
 join pg_catalog.pg_sequence as q on q.seqrelid = s.oid
 join pg_catalog.pg_class as i on i.oid = %(incoming)s::oid

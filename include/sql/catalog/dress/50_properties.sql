@@ -18,14 +18,21 @@ with pair as (
 
 select
     'statistics target of ' || quote_ident(a.attname) as object,
-    format('alter table %%s alter column %%I set statistics %%s', pair.incoming_name, a.attname, a.attstattarget) as statement
+    format('alter table %%s alter column %%I set statistics %%s', pair.incoming_name, a.attname, a.attstattarget)
+        as statement
 from pair
 join pg_catalog.pg_attribute as a
     on a.attrelid = pair.production and a.attnum > 0 and not a.attisdropped and a.attstattarget >= 0
 union all
 select
     'statistics target of an expression of ' || c.relname,
-    format('alter index %%I.%%I alter column %%s set statistics %%s', pair.incoming_schema, c.relname, a.attnum, a.attstattarget)
+    format(
+        'alter index %%I.%%I alter column %%s set statistics %%s',
+        pair.incoming_schema,
+        c.relname,
+        a.attnum,
+        a.attstattarget
+    )
 from pair
 join pg_catalog.pg_index as x on x.indrelid = pair.production
 join pg_catalog.pg_class as c on c.oid = x.indexrelid
@@ -33,7 +40,9 @@ join pg_catalog.pg_attribute as a on a.attrelid = x.indexrelid and a.attstattarg
 union all
 select
     'options of ' || quote_ident(a.attname),
-    format('alter table %%s alter column %%I set (%%s)', pair.incoming_name, a.attname, array_to_string(a.attoptions, ', '))
+    format(
+        'alter table %%s alter column %%I set (%%s)', pair.incoming_name, a.attname, array_to_string(a.attoptions, ', ')
+    )
 from pair
 join pg_catalog.pg_attribute as a on a.attrelid = pair.production and a.attoptions is not null
 union all
@@ -71,11 +80,11 @@ select
             when 'f' then 'full'
             when 'n' then 'nothing'
             else format('using index %%I', (
-                select c.relname
-                from pg_catalog.pg_index as x
-                join pg_catalog.pg_class as c on c.oid = x.indexrelid
-                where x.indrelid = pair.production and x.indisreplident
-            ))
+                    select c.relname
+                    from pg_catalog.pg_index as x
+                    join pg_catalog.pg_class as c on c.oid = x.indexrelid
+                    where x.indrelid = pair.production and x.indisreplident
+                ))
         end
     )
 from pair
@@ -87,7 +96,9 @@ from pair
 union all
 select
     'comment on ' || quote_ident(a.attname),
-    format('comment on column %%s.%%I is %%L', pair.incoming_name, a.attname, col_description(pair.production, a.attnum))
+    format(
+        'comment on column %%s.%%I is %%L', pair.incoming_name, a.attname, col_description(pair.production, a.attnum)
+    )
 from pair
 join pg_catalog.pg_attribute as a on a.attrelid = pair.production and a.attnum > 0 and not a.attisdropped
 join pg_catalog.pg_attribute as b on b.attrelid = pair.incoming and b.attname = a.attname
@@ -95,7 +106,12 @@ where col_description(pair.production, a.attnum) is distinct from col_descriptio
 union all
 select
     'comment on ' || quote_ident(k.conname),
-    format('comment on constraint %%I on %%s is %%L', k.conname, pair.incoming_name, obj_description(k.oid, 'pg_constraint'))
+    format(
+        'comment on constraint %%I on %%s is %%L',
+        k.conname,
+        pair.incoming_name,
+        obj_description(k.oid, 'pg_constraint')
+    )
 from pair
 join pg_catalog.pg_constraint as k on k.conrelid = pair.production and k.contype in ('p', 'u', 'x', 'c', 'n')
 where obj_description(k.oid, 'pg_constraint') is not null

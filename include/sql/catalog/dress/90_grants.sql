@@ -44,7 +44,9 @@ union all
     select
         'grant to ' || pg_get_userbyid(nullif(a.grantee, 0)),
         format(
-            'grant %%s on table %%s to %%s%%s', string_agg(a.privilege_type, ', ' order by a.privilege_type), pair.incoming_name,
+            'grant %%s on table %%s to %%s%%s',
+            string_agg(a.privilege_type, ', ' order by a.privilege_type),
+            pair.incoming_name,
             case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
             case when a.is_grantable then ' with grant option' end
         )
@@ -71,7 +73,10 @@ union all
     select
         'sequence grant',
         format(
-            'grant %%s on sequence %%I.%%I to %%s%%s', string_agg(a.privilege_type, ', ' order by a.privilege_type), n.nspname, s.relname,
+            'grant %%s on sequence %%I.%%I to %%s%%s',
+            string_agg(a.privilege_type, ', ' order by a.privilege_type),
+            n.nspname,
+            s.relname,
             case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
             case when a.is_grantable then ' with grant option' end
         )

@@ -1,7 +1,13 @@
--- The new identity sequence goes on where the old one stands, read inside the lock.
+-- The new identity sequences go on where the old ones stand, read inside the lock.
 select
-    s.oid::regclass::text as object,
-    format('select setval(''%%I.%%I'', last_value, is_called) from %%s', %(incoming_schema)s::text, s.relname, s.oid::regclass) as statement
+    'identity sequences' as object,
+    'select ' || string_agg(
+        format(
+            '(select setval(''%%I.%%I'', last_value, is_called) from %%s)',
+            %(incoming_schema)s::text, s.relname, s.oid::regclass
+        ), ', ' order by s.relname
+    ) as statement
 from pg_catalog.pg_depend as d
 join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
-where d.refobjid = any(%(replaced)s::oid []) and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i'
+where d.refobjid = any(%(replaced)s::oid[]) and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i'
+having count(*) > 0

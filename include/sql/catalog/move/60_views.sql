@@ -9,6 +9,6 @@ select
         ),
         rtrim(pg_get_viewdef(v.oid), ';')
     ) as statement
-from unnest(%(views)s::oid []) with ordinality as v (oid, position)
+from unnest(%(views)s::oid[]) with ordinality as v (oid, position)
 join pg_catalog.pg_class as c on c.oid = v.oid
 order by v.position

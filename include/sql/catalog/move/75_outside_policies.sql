@@ -7,10 +7,10 @@ select
         ' with check (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'
     ) as statement
 from pg_catalog.pg_policy as p
-where p.oid = any(%(outside_policies)s::oid [])
+where p.oid = any(%(outside_policies)s::oid[])
 union all
 select
     quote_ident(w.rulename),
     rtrim(regexp_replace(pg_get_ruledef(w.oid), '^CREATE RULE', 'CREATE OR REPLACE RULE'), ';')
 from pg_catalog.pg_rewrite as w
-where w.oid = any(%(outside_rules)s::oid [])
+where w.oid = any(%(outside_rules)s::oid[])

@@ -1,15 +1,24 @@
--- Triggers come alive as production had them, one statement per table.
+-- Triggers come alive as production had them, and capture with them, so that a rollback can carry back what is
+-- written from here on. One statement per table.
 select
-    t.tgrelid::regclass::text as object,
+    n.name as object,
     format(
-        'alter table %%s %%s', t.tgrelid::regclass,
-        string_agg(
-            case t.tgenabled when 'O' then 'enable' when 'R' then 'enable replica' else 'enable always' end
-            || format(' trigger %%I', t.tgname),
-            ', ' order by t.tgname
+        'alter table %%s %%s', n.name,
+        concat_ws(
+            ', ',
+            (
+                select
+                    string_agg(
+                        case t.tgenabled when 'O' then 'enable' when 'R' then 'enable replica' else 'enable always' end
+                        || format(' trigger %%I', t.tgname),
+                        ', ' order by t.tgname
+                    )
+                from pg_catalog.pg_trigger as t
+                where t.tgrelid = any(%(replaced)s::oid[]) and t.tgrelid = to_regclass(n.name)
+                    and not t.tgisinternal and t.tgenabled <> 'D'
+                    and t.tgfoid is distinct from to_regprocedure('cutover.capture()')
+            ),
+            'enable always trigger cutover_capture, enable always trigger cutover_capture_truncate'
         )
     ) as statement
-from pg_catalog.pg_trigger as t
-where t.tgrelid = any(%(replaced)s::oid []) and not t.tgisinternal and t.tgenabled <> 'D'
-    and t.tgfoid is distinct from to_regprocedure('cutover.capture()')
-group by t.tgrelid
+from unnest(%(names)s::text[]) as n (name)

@@ -7,12 +7,17 @@ from pg_catalog.pg_depend as d
 left join pg_catalog.pg_constraint as k on d.classid = 'pg_catalog.pg_constraint'::regclass and k.oid = d.objid
 left join pg_catalog.pg_rewrite as w on d.classid = 'pg_catalog.pg_rewrite'::regclass and w.oid = d.objid
 left join pg_catalog.pg_policy as p on d.classid = 'pg_catalog.pg_policy'::regclass and p.oid = d.objid
-where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any(%(disappearing)s::oid [])
+where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any(%(disappearing)s::oid[])
     and (
-        (k.oid is not null and k.conrelid <> d.refobjid and k.conrelid <> all(%(disappearing)s::oid []) and k.conrelid <> all(%(tables)s::oid []))
+        (
+            k.oid is not null
+            and k.conrelid <> d.refobjid
+            and k.conrelid <> all(%(disappearing)s::oid[])
+            and k.conrelid <> all(%(tables)s::oid[])
+        )
         -- a view that came with the table leaves with it, and is not among the dependents
-        or (w.oid is not null and w.ev_class = any(%(dependents)s::oid []))
-        or (w.oid is not null and w.rulename <> '_RETURN' and w.ev_class <> all(%(disappearing)s::oid []))
-        or (p.oid is not null and p.polrelid <> all(%(disappearing)s::oid []))
+        or (w.oid is not null and w.ev_class = any(%(dependents)s::oid[]))
+        or (w.oid is not null and w.rulename <> '_RETURN' and w.ev_class <> all(%(disappearing)s::oid[]))
+        or (p.oid is not null and p.polrelid <> all(%(disappearing)s::oid[]))
         or d.classid = 'pg_catalog.pg_proc'::regclass
     )

@@ -12,7 +12,7 @@ select
     end as why,
     'leave it out of the set, or make it a plain table first.' as remedy
 from pg_catalog.pg_class as c
-where c.oid = any(%(tables)s::oid [])
+where c.oid = any(%(tables)s::oid[])
     and (
         c.relkind <> 'r' or c.relpersistence <> 'p' or c.reloftype <> 0
         or exists (select from pg_catalog.pg_inherits as i where c.oid in (i.inhrelid, i.inhparent))

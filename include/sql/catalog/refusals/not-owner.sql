@@ -4,20 +4,20 @@ with needed as (
         c.oid::regclass::text as object,
         c.relowner as owner
     from pg_catalog.pg_class as c
-    where c.oid = any(%(tables)s::oid [] || %(relations)s::oid [])
+    where c.oid = any(%(tables)s::oid[] || %(relations)s::oid[])
     union all
     select
         p.oid::regprocedure::text,
         p.proowner
     from pg_catalog.pg_proc as p
-    where p.oid = any(%(functions)s::oid [])
+    where p.oid = any(%(functions)s::oid[])
     union all
     select
         'publication ' || quote_ident(b.pubname),
         b.pubowner
     from pg_catalog.pg_publication_rel as m
     join pg_catalog.pg_publication as b on b.oid = m.prpubid
-    where m.prrelid = any(%(tables)s::oid [])
+    where m.prrelid = any(%(tables)s::oid[])
 )
 
 select

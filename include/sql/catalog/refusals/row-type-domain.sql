@@ -5,4 +5,4 @@ select
 from pg_catalog.pg_class as t
 join pg_catalog.pg_type as y on y.oid = t.reltype
 join pg_catalog.pg_type as d on d.typbasetype in (y.oid, y.typarray)
-where t.oid = any(%(tables)s::oid [])
+where t.oid = any(%(tables)s::oid[])

@@ -4,4 +4,4 @@ select
     format('security label for %%I on table %%s is null;', l.provider, c.oid::regclass) as remedy
 from pg_catalog.pg_class as c
 join pg_catalog.pg_seclabel as l on l.objoid = c.oid and l.classoid = 'pg_catalog.pg_class'::regclass
-where c.oid = any(%(tables)s::oid [])
+where c.oid = any(%(tables)s::oid[])

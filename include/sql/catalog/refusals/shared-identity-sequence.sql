@@ -6,6 +6,8 @@ select
 from pg_catalog.pg_depend as i
 join pg_catalog.pg_class as s on s.oid = i.objid and s.relkind = 'S'
 join pg_catalog.pg_depend as u
-    on u.refobjid = s.oid and u.refclassid = 'pg_catalog.pg_class'::regclass and u.classid = 'pg_catalog.pg_attrdef'::regclass
+    on u.refobjid = s.oid
+        and u.refclassid = 'pg_catalog.pg_class'::regclass
+        and u.classid = 'pg_catalog.pg_attrdef'::regclass
 join pg_catalog.pg_attrdef as d on d.oid = u.objid
-where i.refobjid = any(%(tables)s::oid []) and i.classid = 'pg_catalog.pg_class'::regclass and i.deptype = 'i'
+where i.refobjid = any(%(tables)s::oid[]) and i.classid = 'pg_catalog.pg_class'::regclass and i.deptype = 'i'

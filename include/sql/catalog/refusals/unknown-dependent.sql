@@ -6,7 +6,7 @@ with target as (
         y.typarray
     from pg_catalog.pg_class as t
     join pg_catalog.pg_type as y on y.oid = t.reltype
-    where t.oid = any(%(tables)s::oid [])
+    where t.oid = any(%(tables)s::oid[])
 ),
 
 dependent as (
@@ -16,7 +16,7 @@ dependent as (
     from target as t
     join pg_catalog.pg_depend as d
         on (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = t.oid)
-        or (d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (t.reltype, t.typarray))
+            or (d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid in (t.reltype, t.typarray))
 )
 
 select distinct
@@ -29,19 +29,24 @@ left join pg_catalog.pg_proc as p on d.classid = 'pg_catalog.pg_proc'::regclass 
 left join pg_catalog.pg_attrdef as f on d.classid = 'pg_catalog.pg_attrdef'::regclass and f.oid = d.objid
 -- a comparison with an absent row is null, which must count as unknown
 where not coalesce(
-    -- rows of these classes are found and handled one by one
-    d.classid in (
-        'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass,
-        'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_statistic_ext'::regclass, 'pg_catalog.pg_publication_rel'::regclass
+        -- rows of these classes are found and handled one by one
+        d.classid in (
+            'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass,
+            'pg_catalog.pg_trigger'::regclass,
+            'pg_catalog.pg_statistic_ext'::regclass,
+            'pg_catalog.pg_publication_rel'::regclass
+        )
+        or f.adrelid = any(%(tables)s::oid[])
+        -- indexes, toast tables and the table's own sequences travel with it; other row-type columns have their own refusal
+        or (c.oid is not null and (c.relkind in ('i', 't', 'S') or d.refclassid = 'pg_catalog.pg_type'::regclass))
+        or p.prokind in ('f', 'p')
+        -- the row type and its array type
+        or (d.classid = 'pg_catalog.pg_type'::regclass and d.deptype in ('i', 'a'))
+        -- domains have their own refusal
+        or (
+            d.classid = 'pg_catalog.pg_type'::regclass
+            and d.objid in (select y.oid from pg_catalog.pg_type as y where y.typtype = 'd')
+        )
+        or d.deptype = 'e',
+        false
     )
-    or f.adrelid = any(%(tables)s::oid [])
-    -- indexes, toast tables and the table's own sequences travel with it; other row-type columns have their own refusal
-    or (c.oid is not null and (c.relkind in ('i', 't', 'S') or d.refclassid = 'pg_catalog.pg_type'::regclass))
-    or p.prokind in ('f', 'p')
-    -- the row type and its array type
-    or (d.classid = 'pg_catalog.pg_type'::regclass and d.deptype in ('i', 'a'))
-    -- domains have their own refusal
-    or (d.classid = 'pg_catalog.pg_type'::regclass and d.objid in (select y.oid from pg_catalog.pg_type as y where y.typtype = 'd'))
-    or d.deptype = 'e',
-    false
-)

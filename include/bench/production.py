@@ -1,0 +1,185 @@
+"""A production in which every kind of dependent occurs, and the steps of a run on it: for tests and measurements.
+
+Its schema is ``include/sql/bench/production.sql``. The engine works as the role ``cutover``, which is no superuser;
+clients as the role ``app``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from cutover import ledger
+from cutover import sql as files
+from cutover.swap import capture, fingerprint, inventory, preparation
+from cutover.swap.move import Observer, Order, swap
+from stack.postgres import EmbeddedPostgres
+
+Table = tuple[str, str]
+
+TABLES: list[Table] = [("public", "profiles"), ("public", "affiliates"), ("public", "orders")]
+PASSWORD = "only-for-this-server"
+
+# Staging is a copy of production: what a run changes is not the point here.
+COPY = {
+    "profiles": "insert into staging.profiles (id, email, name, level_id, affiliate_id, settings, updated_at) "
+    "select id, email, name, level_id, affiliate_id, settings, updated_at from public.profiles",
+    "affiliates": "insert into staging.affiliates select * from public.affiliates",
+    "orders": "insert into staging.orders select * from public.orders",
+}
+
+
+def make_roles(server: EmbeddedPostgres) -> None:
+    """Cluster-wide roles, made once: the engine's own is no superuser."""
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        for role, attributes in {
+            "anon": "nologin",
+            "authenticated": "nologin",
+            "service_role": "nologin bypassrls",
+            "app_owner": "nologin",
+            "app": f"login bypassrls password '{PASSWORD}'",
+            "cutover": f"login bypassrls password '{PASSWORD}'",
+        }.items():
+            if not admin.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
+                admin.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
+            admin.execute(sql.SQL("alter role {} " + attributes).format(sql.Identifier(role)))
+        admin.execute("grant app_owner to cutover")
+        admin.execute("grant pg_read_all_stats to cutover")
+
+
+def lay(server: EmbeddedPostgres, database: str) -> Production:
+    """The schema, without rows, in an empty database of the server."""
+    make_roles(server)
+    production = Production(
+        server.dsn(database), server.dsn(database, "cutover", PASSWORD), server.dsn(database, "app", PASSWORD)
+    )
+    with production.admin() as admin:
+        admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(database)))
+        admin.execute(files.text("bench/production.sql").encode())
+    return production
+
+
+@dataclass
+class Production:
+    """One database, and the steps of a run on it."""
+
+    admin_dsn: str
+    dsn: str
+    app_dsn: str
+    messages: list[str] = field(default_factory=list)
+
+    def connect(self) -> psycopg.Connection:
+        """As the engine's role."""
+        return psycopg.connect(self.dsn)
+
+    def admin(self) -> psycopg.Connection:
+        """As superuser, for looking."""
+        return psycopg.connect(self.admin_dsn, autocommit=True)
+
+    def value(self, query: str, *parameters: Any) -> Any:
+        """The first value of a query run as superuser."""
+        with self.admin() as connection:
+            row = connection.execute(query.encode(), parameters or None).fetchone()
+            return None if row is None else row[0]
+
+    def fill(self, people: int) -> None:
+        """Rows: so many people, twice as many orders, and what hangs on them."""
+        with self.admin() as admin:
+            admin.execute(files.text("bench/rows.sql").format(people=people).encode())
+
+    def install(self, tables: Sequence[Table] = TABLES) -> None:
+        """Install the engine's tables and write capture."""
+        with self.connect() as connection:
+            ledger.install(connection)
+            connection.execute("create schema if not exists staging")
+            connection.execute("grant usage, create on schema staging to app_owner")
+        for table in tables:
+            with self.connect() as connection:
+                capture.install(connection, [table])
+
+    def freeze(self, tables: Sequence[Table] = TABLES) -> str:
+        """Install capture, then take a snapshot. Returns the snapshot."""
+        self.install(tables)
+        with self.connect() as connection:
+            row = connection.execute("select pg_current_snapshot()::text").fetchone()
+            assert row is not None
+            return str(row[0])
+
+    def stage(self, load: Mapping[str, str], tables: Sequence[Table] = TABLES) -> str:
+        """Create shells and load them with the given statements. Returns the xid of the load."""
+        with self.connect() as connection:
+            for schema, table in reversed(tables):
+                preparation.create_shell(connection, schema, table, "staging")
+            for statement in load.values():
+                connection.execute(statement.encode())
+            row = connection.execute("select pg_current_xact_id()::text").fetchone()
+            assert row is not None
+            return str(row[0])
+
+    def order(self, run: str, since: str, staged_xid: str, **changes: Any) -> Order:
+        """The order of a swap of the standard tables."""
+        order = Order(
+            run=run,
+            migration="test",
+            action="swap",
+            tables=TABLES,
+            incoming_schema="staging",
+            backup_schema=f"backup_{run}",
+            since=since,
+            staged_xid=staged_xid,
+            fingerprinted=[name for _, name in TABLES],
+            evidence={"validation": "passed"},
+            merged=[("auth", "users")],
+        )
+        return replace(order, **changes)
+
+    def approve(self, order: Order) -> str:
+        """Record an approval of exactly what is staged. Returns the fingerprint."""
+        with self.connect() as connection:
+            staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted)
+            seen = fingerprint.combine(staged, order.evidence)
+            connection.execute(
+                "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
+                "decided_at, expires_at) select %s, %s, 'approve', %s, 'approve', coalesce(max(try_number), 0) + 1, "
+                "'reviewer', now(), now() + interval '1 hour' from cutover.approvals",
+                (order.run, order.action, seen),
+            )
+            return seen
+
+    def prepare(self, run: str, load: Mapping[str, str] = COPY, **changes: Any) -> Order:
+        """Freeze, stage, approve: everything up to the swap. What is staged is production as one snapshot has it."""
+        self.install()
+        with self.connect() as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            row = connection.execute("select pg_current_snapshot()::text, pg_current_xact_id()::text").fetchone()
+            assert row is not None
+            since, staged_xid = row
+            for schema, table in reversed(TABLES):
+                preparation.create_shell(connection, schema, table, "staging")
+            for statement in load.values():
+                connection.execute(statement.encode())
+        order = self.order(run, since, staged_xid, **changes)
+        self.approve(order)
+        return order
+
+    def swap(self, order: Order, observer: Observer | None = None) -> ledger.Entry:
+        """Run the swap, keeping its messages."""
+        return swap(self.connect, order, self.messages.append, observer)
+
+    def inventory(self) -> inventory.Inventory:
+        """Every fact about every relation and function of the application's schemas."""
+        with self.connect() as connection:
+            connection.execute("set search_path = ''")
+            names = connection.execute(
+                "select c.oid::regclass::text from pg_class as c where relkind in ('r', 'p', 'v', 'm') "
+                "and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)"
+            ).fetchall()
+            functions = connection.execute(
+                "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
+            ).fetchall()
+            watched = inventory.Watched(tuple(row[0] for row in names), tuple(row[0] for row in functions))
+            return inventory.take(connection, watched)

@@ -1,0 +1,163 @@
+"""Nothing that a client was told is lost: counted increments and sign-ups through a swap and its rollback.
+
+``CUTOVER_LOAD`` says how many increments and sign-ups there must be at least (default: 20,000). The load goes on until
+there are as many.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from bench.clients import MARKED, Answer, at_work
+from bench.production import Production
+from cutover import rollback
+from cutover.migration import Migration
+from cutover.swap import preparation
+from cutover.swap.move import Order, read_scope, swap
+
+AT_LEAST = int(os.environ.get("CUTOVER_LOAD", "20000"))
+PEOPLE = 400
+MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
+
+
+@pytest.fixture
+def busy(empty_production: Production) -> Production:
+    """A production of 400 people that clients may count in."""
+    empty_production.fill(PEOPLE)
+    with empty_production.admin() as admin:
+        admin.execute("grant select on public.paid to app; grant execute on function public.display_name to app")
+    return empty_production
+
+
+def back(production: Production, run: str) -> Order:
+    """The approved rollback of the newest entry."""
+    with production.connect() as connection:
+        order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, run)
+    rollback.preview(production.connect, order)
+    production.approve(order)
+    return order
+
+
+def counted(production: Production) -> tuple[int, int, int]:
+    """Increments, people who signed up, and accounts without a profile, as the tables have them."""
+    return (
+        production.value("select coalesce(sum((settings ->> 'count')::integer), 0) from public.profiles"),
+        production.value("select count(*) from public.profiles where name like '%signed up'"),
+        production.value(
+            "select count(*) from auth.users as u where not exists (select from public.profiles as p where p.id = u.id)"
+        ),
+    )
+
+
+@pytest.mark.timeout(900)
+def test_no_increment_and_no_sign_up_is_lost_through_a_swap_and_its_rollback(busy: Production) -> None:
+    facts = busy.inventory()
+    began = time.monotonic()
+    with at_work(busy.app_dsn, PEOPLE, rate=10_000, counting=True) as answers:
+        # frozen, staged and swapped while the clients write; then rolled back, and the rollback rolled back
+        swapped = swap(busy.connect, busy.prepare("r1", MARKED), busy.messages.append)
+        rolled = swap(busy.connect, back(busy, "b1"), busy.messages.append)
+        again = swap(busy.connect, back(busy, "b2"), busy.messages.append)
+        pace = so_far(busy) / (time.monotonic() - began)
+        time.sleep(max(0.0, (AT_LEAST - so_far(busy)) / pace))
+    assert [a for a in answers if a.outcome != "ok"] == []
+    increments = sum(a.kind == "write_profile" for a in answers)
+    sign_ups = sum(a.kind == "sign_up" for a in answers)
+    assert increments + sign_ups >= AT_LEAST
+    assert counted(busy) == (increments, sign_ups, 0)
+    assert busy.value("select count(*) from cutover.quarantine") == 0
+    assert min(len(entry.carried) for entry in (swapped, rolled, again)) > 0
+    assert facts.compare(busy.inventory()) == []
+
+
+def so_far(production: Production) -> int:
+    """Increments and sign-ups at this moment."""
+    return sum(counted(production)[:2])
+
+
+def held(production: Production, seconds: float) -> threading.Thread:
+    """A reader that holds its lock on orders for so long."""
+    ready = threading.Event()
+
+    def read() -> None:
+        with production.admin() as reader, reader.transaction():
+            reader.execute("select 1 from public.orders limit 1")
+            ready.set()
+            reader.execute("select pg_sleep(%s)", (seconds,))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    ready.wait()
+    return thread
+
+
+def under_load(production: Production, work: Callable[[], object]) -> list[Answer]:
+    """What the clients saw while ``work`` ran."""
+    with at_work(production.app_dsn, PEOPLE) as answers:
+        time.sleep(0.5)
+        work()
+        time.sleep(0.5)
+    return answers
+
+
+def test_a_long_select_in_front_makes_nobody_else_wait(busy: Production) -> None:
+    """The swap looks for a gap instead of queueing; and at no time do clients see two batches."""
+    order = busy.prepare("r1", MARKED)
+
+    def behind_a_reader() -> None:
+        reader = held(busy, 4)
+        busy.swap(order)
+        reader.join()
+
+    answers = under_load(busy, behind_a_reader)
+    assert {a.outcome for a in answers} == {"ok"}
+    assert max(a.seconds for a in answers) < 0.3
+    assert any("did not queue behind it" in message for message in busy.messages)
+    assert any("pg_sleep" in message for message in busy.messages)  # who was in the way, and with what
+
+
+def test_torn_answers_would_be_seen(busy: Production) -> None:
+    """The check on the check: tables moved one by one do tear."""
+    order = busy.prepare("r1", MARKED)
+    with busy.connect() as connection:
+        connection.autocommit = True
+        preparation.dress(connection, read_scope(connection, order))
+
+    def one_by_one() -> None:
+        with busy.admin() as admin:
+            admin.execute("create schema aside; grant usage on schema aside to app, app_owner")
+            for name in ("profiles", "affiliates", "orders"):
+                admin.execute(
+                    f"alter table public.{name} set schema aside; alter table staging.{name} set schema public".encode()
+                )
+                time.sleep(0.2)
+
+    assert "torn" in {a.outcome for a in under_load(busy, one_by_one)}
+
+
+def test_a_steady_stream_of_long_readers_does_not_keep_the_swap_away(busy: Production) -> None:
+    order = busy.prepare("r1", MARKED)
+    stop = threading.Event()
+
+    def stream(offset: float) -> None:
+        time.sleep(offset)
+        with psycopg.connect(busy.admin_dsn) as reader:
+            while not stop.is_set():
+                reader.execute("select pg_sleep(0.15) from public.orders limit 1")
+                reader.commit()
+
+    threads = [threading.Thread(target=stream, args=(n * 0.07,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert busy.swap(order).attempts >= 1
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
