@@ -178,6 +178,13 @@ def test_every_contact_is_a_lead_and_a_customer_when_converted(world: World) -> 
     assert buyer["user_id"] in [row["id"] for row in world.staged("users")]
 
 
+def test_who_has_unsubscribed_with_one_contact_has_unsubscribed(world: World) -> None:
+    world.contact("ana@example.com", bounced=True)
+    world.contact("ANA@example.com", unsubscribed=True, registered_at=at("2024-08-01"))
+    world.transform()
+    assert (world.only("leads")["unsubscribed"], world.only("leads")["bounced"]) == (True, True)
+
+
 def test_a_second_run_over_the_same_sources_changes_no_row(world: World) -> None:
     fill_with_some_of_everything(world)
     world.transform()

@@ -71,6 +71,14 @@ def test_a_voided_attempt_is_not_the_payment_and_a_second_payment_gives_no_secon
     assert world.only("transactions")["xendit_transaction_id"] == first
 
 
+def test_a_voided_or_failed_attempt_alone_is_no_payment(world: World) -> None:
+    invoice = world.invoice("ana@example.com")
+    world.movement(payment_link_id=invoice, status="VOIDED")
+    world.movement(payment_link_id=invoice, status="FAILED")
+    world.transform()
+    assert world.only("transactions")["xendit_transaction_id"] is None
+
+
 def test_an_invoice_without_a_payment_is_kept_without_fee_and_net_amount(world: World) -> None:
     world.invoice("ana@example.com")
     world.transform()
@@ -236,6 +244,17 @@ def test_a_current_row_with_the_same_payment_continues_unless_another_has_the_in
     assert {row["contact_email"]: row["id"] for row in world.staged("transactions")} == {
         "ana@example.com": by_invoice, "ben@example.com": by_payment,
     }  # fmt: skip
+
+
+def test_a_current_row_that_fits_two_continues_the_one_whose_invoice_it_has(world: World) -> None:
+    first, second = world.invoice("ana@example.com"), world.invoice("ben@example.com")
+    payment = world.movement(payment_link_id=second)
+    current = world.current(
+        "transactions", xendit_invoice_id=first, xendit_transaction_id=payment, amount=1, status="x"
+    )
+    world.transform()
+    found = {row["contact_email"]: row["id"] for row in world.staged("transactions")}
+    assert found["ana@example.com"] == current != found["ben@example.com"]
 
 
 def test_a_manual_transaction_of_the_same_person_and_product_continues(world: World) -> None:
