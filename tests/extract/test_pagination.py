@@ -171,6 +171,19 @@ def test_a_page_full_of_new_rows_does_not_hide_an_ignored_cursor() -> None:
     assert learned.proven == "other"
 
 
+def test_nor_does_it_make_another_ignored_cursor_look_good() -> None:
+    def act(listed: List, params: dict[str, str]) -> None:
+        if "other" in params and len(listed.ids) == 95:
+            listed.ids = [*range(listed.ids[0] + 10, listed.ids[0], -1), *listed.ids]
+
+    listed = List(95, more=False, honoured=None, before_answer=act)
+    declared = source(more=False, cursors=("after", "other"), fallback=True)
+    window = Window("all", {"from": listed.created(1), "to": "2030-01-01T00:00:00.000Z"})
+    found, learned, _ = crawl(listed, declared, window)
+    assert set(range(1, 96)) <= set(found)
+    assert learned.proven is None
+
+
 @pytest.mark.parametrize("lost", ["refuse", "empty", "empty and more", "restart"])
 def test_the_whole_last_page_vanished(lost: str) -> None:
     def act(listed: List, params: dict[str, str]) -> None:
