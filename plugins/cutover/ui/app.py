@@ -39,7 +39,12 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters.update(
-    number=shown.number, signed=shown.signed, moment=shown.moment, ms=shown.milliseconds, cell=shown.cell
+    number=shown.number,
+    signed=shown.signed,
+    moment=shown.moment,
+    instant=shown.instant,
+    ms=shown.milliseconds,
+    cell=shown.cell,
 )
 _templates.globals["totals"] = shown.totals
 
@@ -216,7 +221,8 @@ def _read(migration: Migration, look: Any) -> tuple[list[dict[str, Any]], str | 
         with store.reading(migration) as connection:
             return look(connection), None
     except CutoverError as error:
-        return [], str(error)
+        # a migration that this deployment does not use is no problem of anybody's
+        return [], None if error.code == "connect.unknown" else str(error)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
         return [], None
     except psycopg.Error as error:

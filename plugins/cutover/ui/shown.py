@@ -45,6 +45,13 @@ def moment(value: Any) -> str:
     return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def instant(value: Any) -> str:
+    """A time in UTC, to the millisecond."""
+    if not isinstance(value, datetime):
+        return moment(value)
+    return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
 def milliseconds(value: Any) -> str:
     """A duration given in milliseconds, in the unit that suits it."""
     if value is None:

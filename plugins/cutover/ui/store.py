@@ -51,7 +51,18 @@ def of_dag(dag_id: str) -> Migration | None:
 @contextmanager
 def reading(migration: Migration) -> Iterator[psycopg.Connection]:
     """A read-only look at the target of ``migration`` at one moment. Raises ``connect.*`` CutoverErrors."""
-    with opened(connect_to(migration.target, "cutover pages")) as connection:
+    from airflow.exceptions import AirflowNotFoundException
+
+    try:
+        connect = connect_to(migration.target, "cutover pages")
+    except AirflowNotFoundException:
+        raise CutoverError(
+            "connect.unknown",
+            f"connection {migration.target}",
+            "Airflow has no connection of this name.",
+            f"add it, if {migration.migration} is to be run here.",
+        ) from None
+    with opened(connect) as connection:
         connection.read_only = True
         set_json_loads(partial(json.loads, parse_float=Decimal), connection)
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
