@@ -22,6 +22,7 @@ usage: ./run <command>
   test [PYTEST ARGUMENTS]              run the test suite, or a part: ./run test tests/swap -k carry
   lint [--fix]                         check style, types, SQL and that requirements.txt is up to date
   lock [--upgrade]                     compile requirements.in to requirements.txt, keeping pins unless told
+  verify-ledger [CONNECTION]           check that no ledger entry was changed since it was written (default production)
   bench [NAME]                         measure; without a name, list what can be measured
   help                                 this text
 
@@ -110,6 +111,24 @@ def _dsn(arguments: list[str]) -> int:
     return 0
 
 
+def _verify_ledger(arguments: list[str]) -> int:
+    from cutover import chain
+    from cutover.connect import connector, opened
+
+    parser = argparse.ArgumentParser(prog="./run verify-ledger")
+    parser.add_argument("connection", nargs="?", default="production")
+    name = parser.parse_args(arguments).connection
+    with opened(connector(Settings.read().dsn(name), name, "cutover verify-ledger")) as connection:
+        if connection.execute("select to_regclass('cutover.ledger') is null").fetchone() == (True,):
+            print(f"Nothing has been launched into {name} yet: there is no ledger.")
+            return 0
+        links = chain.links(connection)
+    chain.require_whole(links, name)
+    newest = f", the newest with hash {links[-1].hash}" if links else ""
+    print(f"The ledger of {name} is as it was written: {len(links)} entries{newest}.")
+    return 0
+
+
 def _test(arguments: list[str]) -> int:
     settings = Settings.read()
     environment = {
@@ -164,6 +183,7 @@ _COMMANDS = {
     "up": _up,
     "down": _down,
     "dsn": _dsn,
+    "verify-ledger": _verify_ledger,
     "test": _test,
     "bench": _bench,
     "lint": _lint,
