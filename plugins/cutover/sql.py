@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 from psycopg import sql
-
-if TYPE_CHECKING:
-    from typing_extensions import LiteralString
 
 
 def include_root() -> Path:
@@ -32,8 +28,8 @@ def statement(path: str, **identifiers: str | sql.Composable) -> sql.Composed:
     and any other ``Composable`` as it is. Literal braces are doubled in the file. Values never go in here:
     they are parameters of ``execute``.
     """
-    # The text is the repository's own file, not input, which is what LiteralString asks for.
-    template = sql.SQL(cast("LiteralString", text(path)))
+    # The text is the repository's own file, not input.
+    template = sql.SQL(text(path))
     return template.format(
         **{name: sql.Identifier(value) if isinstance(value, str) else value for name, value in identifiers.items()}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
@@ -45,7 +46,7 @@ def fail(error: CutoverError) -> AirflowException:
 class CutoverOperator(BaseOperator):
     """Base of the tasks of a migration. Subclasses write ``run_phase``."""
 
-    template_fields = ("migration",)
+    template_fields: Collection[str] = ("migration",)
 
     def __init__(self, *, migration: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

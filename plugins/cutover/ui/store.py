@@ -51,7 +51,7 @@ def of_dag(dag_id: str) -> Migration | None:
 @contextmanager
 def reading(migration: Migration) -> Iterator[psycopg.Connection]:
     """A read-only look at the target of ``migration`` at one moment. Raises ``connect.*`` CutoverErrors."""
-    from airflow.exceptions import AirflowNotFoundException
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         connect = connect_to(migration.target, "cutover pages")
