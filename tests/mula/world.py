@@ -17,6 +17,7 @@ from cutover.connect import Connect, connector, opened
 from cutover.extract.tables import TableReport, copy_database
 from cutover.swap import fingerprint, move
 from cutover.validate import checks
+from cutover.validate.result import ValidationResult
 
 MIGRATION = migration.load("mula_unification")
 APPROVER = "reviewer"
@@ -127,6 +128,14 @@ class World:
             results = checks.run(connection, MIGRATION.migration, this_run)
             run.note(connection, this_run, validation={"checks": [result.check for result in results]})
         return {result.check: result.offending for result in results if not result.success}
+
+    def validate(self, this_run: str, phase: str = "staging") -> ValidationResult:
+        """Suites and checks, as the DAG's task runs them."""
+        from cutover.validate import validation
+
+        return validation.validate(
+            self.connect("unified"), MIGRATION, this_run, phase=phase, given={}, log=self.messages.append
+        )
 
     def review(self, this_run: str) -> dict[str, Any]:
         """What the approver reads."""

@@ -124,8 +124,7 @@ def copy_database(
     connections raise.
     """
     with opened(source) as reader, opened(target) as writer:
-        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.read_only = True
+        _begin_reading(reader)
         require_shape(reader, tables)
         _prepare(writer, tables)
         api = f"{reader.info.host}:{reader.info.port}/{reader.info.dbname}"
@@ -144,8 +143,7 @@ def count_differences(
     """How many rows of each source table differ by content from ``schema.<name>``, and how many it has no more."""
     found = []
     with opened(source) as reader, opened(target) as writer:
-        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.read_only = True
+        _begin_reading(reader)
         for table in tables:
             copied = sql.Identifier(schema, table.name)
             compared = _Copy(reader, writer, table, full=True, accept_gone=False).compare(copied, None)
@@ -188,6 +186,13 @@ def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
                 f"bring tables.{table.name}.columns in migration.yaml, and the SQL that uses it, up to the source; "
                 "a column that may stay behind goes under `ignore`.",
             )
+
+
+def _begin_reading(reader: psycopg.Connection) -> None:
+    """One picture of the source, which cannot be written to; rows that row-level security hides are an error."""
+    reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    reader.read_only = True
+    reader.execute("set local row_security = off")
 
 
 def _prepare(writer: psycopg.Connection, tables: Sequence[Table]) -> None:
