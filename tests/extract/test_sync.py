@@ -20,6 +20,7 @@ class At(Hurried):
     """A clock that says it is another time of day."""
 
     def __init__(self, moment: datetime) -> None:
+        super().__init__()
         self.moment = moment
 
     def now(self) -> datetime:

@@ -1,0 +1,260 @@
+"""What the client retries, what it waits for, and what it says when it gives up."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from cutover.errors import CutoverError
+from cutover.extract.client import Access, Endpoint, RefusedError
+from cutover.extract.page import BodyError
+from cutover.extract.rates import Clock
+from cutover.extract.source import Service
+from demo.simulators.server import Request, Response
+from tests.extract.scripted import Scripted
+
+KEY = "xnd_development_not_to_be_seen"
+BASIC = Service(auth="basic", limit_window=60)
+OK = Response(200, b'{"fine":true}')
+
+
+class Recorded(Clock):
+    """Sleeps are written down and not slept."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead
+
+    def sleep(self, seconds: float, until: threading.Event) -> None:
+        self.slept.append(seconds)
+        self._ahead += seconds
+
+
+@contextmanager
+def endpoint(
+    answers: list[Response] | Callable[[Request], Response], service: Service = BASIC, **access: Any
+) -> Iterator[tuple[Endpoint, Recorded, Scripted]]:
+    """An endpoint whose server gives ``answers`` one after the other, the last one for ever."""
+    left = list(answers) if isinstance(answers, list) else []
+
+    def handler(request: Request) -> Response:
+        if callable(answers):
+            return answers(request)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    with Scripted(handler) as server:
+        clock = Recorded()
+        settings = {"base_url": server.url, "secret": KEY, "timeout": 2.0, **access}
+        found = Endpoint(Access("xendit", **settings), service, "/things", permission="Thing Read", clock=clock)
+        yield found, clock, server
+        found.close()
+
+
+def read(body: bytes) -> Any:
+    """JSON, or a body that is worth another try."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise BodyError(str(error)) from error
+
+
+def refusal(status: int, headers: dict[str, str] | None = None, **body: Any) -> Response:
+    """An error answer."""
+    return Response(status, json.dumps(body).encode(), headers or {})
+
+
+HTML = Response(503, b"<html>Service Unavailable</html>", content_type="text/html")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        refusal(429),
+        refusal(500),
+        refusal(502),
+        HTML,
+        refusal(504),
+        refusal(408),
+        Response(200, b'{"fine":tr'),
+        Response(200, b"<html>maintenance</html>", content_type="text/html"),
+        Response(200, b'{"fine":true}', broken="cut"),
+        Response(200, b'{"fine":true}', broken="reset"),
+    ],
+    ids=lambda response: f"{response.status} {response.broken or response.body[:12]!r}",
+)
+def test_a_passing_failure_is_tried_again(bad: Response) -> None:
+    with endpoint([bad, bad, OK]) as (things, clock, server):
+        answer = things.get({"limit": "10"}, read)
+        assert answer.content == {"fine": True}
+        assert answer.request == "/things?limit=10"
+        assert len(server.requests) == 3
+        assert things.retries == 2
+        assert 0 < sum(clock.slept) <= 0.5 + 1.0
+
+
+def test_a_slow_answer_is_given_up_and_asked_for_again() -> None:
+    with endpoint([Response(200, b"{}", delay=3.0), OK], timeout=0.3) as (things, _clock, server):
+        assert things.get({}, read).content == {"fine": True}
+        assert len(server.requests) == 2
+        assert "time-out" in things.waited
+
+
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({"Retry-After": "7"}, 7, 8),
+        ({"Retry-After": "date"}, 6, 9),
+        ({"Rate-Limit-Reset": "12.34"}, 12.34, 13.4),
+        ({"X-RateLimit-Refill": "9"}, 9, 10),
+        ({"X-RateLimit-Refill": "epoch"}, 6, 9),
+        ({"X-RateLimit-Refill": "iso"}, 6, 9),
+        # the server's own word on this refusal counts before what it says of the quota in general
+        ({"Retry-After": "3", "Rate-Limit-Reset": "50"}, 3, 4),
+        ({}, 0.25, 0.5),
+    ],
+)
+def test_a_429_is_waited_for_as_long_as_the_server_says(headers: dict[str, str], least: float, most: float) -> None:
+    def handler(_request: Request) -> Response:
+        if len(server.requests) > 1:
+            return OK
+        later = datetime.now(timezone.utc) + timedelta(seconds=8)
+        forms = {"date": format_datetime(later, usegmt=True), "epoch": str(int(later.timestamp())), "iso": str(later)}
+        return refusal(429, {name: forms.get(value, value) for name, value in headers.items()})
+
+    with endpoint(handler) as (things, clock, server):
+        things.get({}, read)
+        assert least <= sum(clock.slept) <= most
+        assert things.waited["429"] == sum(clock.slept)
+
+
+def test_a_time_that_the_server_gives_is_taken_by_the_servers_clock() -> None:
+    """Ours is two hours behind: by it, the quota would be refilled in two hours."""
+    server_now = datetime.now(timezone.utc) + timedelta(hours=2)
+    later = format_datetime(server_now + timedelta(seconds=5), usegmt=True)
+    first = refusal(429, {"Date": format_datetime(server_now, usegmt=True), "Retry-After": later})
+    with endpoint([first, OK]) as (things, clock, _server):
+        things.get({}, read)
+        assert 4 <= sum(clock.slept) <= 7
+
+
+def test_waits_grow_and_differ() -> None:
+    with endpoint([*[HTML] * 6, OK]) as (things, clock, _server):
+        things.get({}, read)
+        for number, seconds in enumerate(clock.slept):
+            assert 0.25 * 2**number <= seconds <= 0.5 * 2**number
+        assert len({round(seconds / 2**number, 3) for number, seconds in enumerate(clock.slept)}) > 2
+
+
+def test_giving_up_says_what_was_waited_for() -> None:
+    with endpoint([refusal(429, {"Retry-After": "20"}), HTML], patience=60.0) as (things, clock, _server):
+        with pytest.raises(CutoverError) as raised:
+            things.get({"limit": "10"}, read)
+        error = raised.value
+        assert error.code == "extract.gave-up"
+        assert "GET /things?limit=10 (connection xendit)" in str(error)
+        assert "429, waited 2" in error.why
+        assert "503, waited" in error.why
+        assert "60 s are the most" in error.why
+        assert sum(clock.slept) <= 60
+
+
+def test_a_server_that_is_not_there_is_given_up() -> None:
+    things = Endpoint(Access("xendit", "http://127.0.0.1:9", KEY, patience=5.0), BASIC, "/things", clock=Recorded())
+    with pytest.raises(CutoverError, match=r"\[extract.gave-up\].*broken connection"):
+        things.get({}, read)
+
+
+def test_a_wait_that_nobody_can_mean_is_an_error_at_once() -> None:
+    spent = Response(
+        200, b"{}", {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "0", "X-RateLimit-Refill": "86400"}
+    )
+    with endpoint([spent], Service(auth="header", header="X-API-Key")) as (things, clock, _server):
+        things.get({}, read)
+        with pytest.raises(CutoverError, match=r"\[extract.wait-too-long\].*86,400 s"):
+            things.get({}, read)
+        assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (
+            refusal(401, error_code="INVALID_API_KEY", message="The API key is invalid"),
+            "extract.unauthorized",
+            "401 INVALID",
+        ),
+        (
+            refusal(403, error="FORBIDDEN", message="no"),
+            "extract.forbidden",
+            "permission it lacks with the permission Thing Read",
+        ),
+        (
+            Response(302, b"", {"Location": "http://elsewhere.example/"}),
+            "extract.redirected",
+            "the key is not sent there",
+        ),
+    ],
+)
+def test_what_another_try_can_not_mend_ends_at_once(answer: Response, code: str, words: str) -> None:
+    with endpoint([answer]) as (things, clock, server):
+        with pytest.raises(CutoverError) as raised:
+            things.get({}, read)
+        assert raised.value.code == code
+        assert words in str(raised.value)
+        assert len(server.requests) == 1
+        assert clock.slept == []
+
+
+@pytest.mark.parametrize("member", ["error_code", "errorCode", "error"])
+def test_the_code_of_a_refusal_is_found_under_any_of_its_names(member: str) -> None:
+    answer = refusal(400, **{member: "API_VALIDATION_ERROR", "message": "limit is wrong"})
+    with endpoint([answer]) as (things, _, _server), pytest.raises(RefusedError) as raised:
+        things.get({}, read)
+    assert str(raised.value) == "400 API_VALIDATION_ERROR limit is wrong"
+
+
+def test_a_violation_is_told_by_its_path_since_its_text_may_be_in_any_language() -> None:
+    body = {"detail": "Valor incorrecto", "violations": [{"propertyPath": "pagination.limit", "message": "Valor"}]}
+    with endpoint([refusal(422, **body)]) as (things, _, _server), pytest.raises(RefusedError) as raised:
+        things.get({}, read)
+    assert str(raised.value) == "422 Valor incorrecto pagination.limit"
+
+
+def test_the_key_is_sent_as_declared_and_a_netrc_does_not_replace_it(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with endpoint([OK]) as (things, _, server):
+        things.get({}, read)
+        assert server.requests[0].headers["authorization"].startswith("Basic eG5k")
+    with endpoint([OK], Service(auth="header", header="X-API-Key")) as (things, _, server):
+        things.get({}, read)
+        assert server.requests[0].headers["x-api-key"] == KEY
+        assert "authorization" not in server.requests[0].headers
+
+
+def test_no_message_repeats_the_key_even_when_the_api_does() -> None:
+    with endpoint([refusal(401, error_code="INVALID_API_KEY", message=f"API key {KEY} is invalid")]) as (things, _, _s):
+        with pytest.raises(CutoverError) as raised:
+            things.get({}, read)
+        assert KEY not in str(raised.value)
+        assert "API key *** is invalid" in str(raised.value)
+        assert KEY not in repr(things._access)
+
+
+def test_cookies_are_not_kept() -> None:
+    with endpoint([Response(200, b"{}", {"Set-Cookie": "session=1"}), OK]) as (things, _, server):
+        things.get({}, read)
+        things.get({}, read)
+        assert "cookie" not in server.requests[1].headers
