@@ -20,8 +20,10 @@ from stack.rest import Api, run_path
 from stack.settings import APPROVER, ROOT, short
 
 APPROVAL = "approve"
-# An answer that arrives before the scheduler has finished parking the task makes the task fail.
+# Airflow fails a task that is answered before the scheduler has heard that its first part has ended. That is a
+# matter of seconds, on a busy machine of more, and shows nowhere but in the scheduler's log.
 SECONDS_BEFORE_ANSWER = 3.0
+SECONDS_FOR_SCHEDULER = 30.0
 _MARKS = {"success": ("✓", "green"), "failed": ("✗", "red"), "upstream_failed": ("·", "dim"), "skipped": ("·", "dim")}
 
 
@@ -129,9 +131,11 @@ class Demonstration:
         say_where(self.deployment)
 
     def _answer(self, run_id: str, watch: _Watch, password: str) -> None:
-        remaining = SECONDS_BEFORE_ANSWER - watch.seconds_waiting()
         self.console.status(f"approving as {APPROVER}")
-        time.sleep(max(0.0, remaining))
+        while watch.seconds_waiting() < SECONDS_FOR_SCHEDULER:
+            if watch.seconds_waiting() >= SECONDS_BEFORE_ANSWER and self._is_parked(run_id, watch.approval):
+                break
+            time.sleep(0.2)
         reviewer = Api(self.deployment.settings.url, APPROVER, password)
         path = f"{run_path(self.migration, run_id)}/taskInstances/{watch.approval}/-1/hitlDetails"
         form = reviewer.get(path)
@@ -141,6 +145,12 @@ class Demonstration:
         }
         reviewer.patch(path, answer)
         self.console.line(f"  {'':<11}{self.console.styled(f'approved by {APPROVER}', 'yellow')}")
+
+    def _is_parked(self, run_id: str, task_id: str) -> bool:
+        """Whether the scheduler has heard that the task has ended its first part and waits."""
+        log = self.deployment.processes.log("scheduler").read_text(errors="replace")
+        finished = f"TaskInstance Finished: dag_id={self.migration}, task_id={task_id}, run_id={run_id},"
+        return any(finished in line and "state=awaiting_input" in line for line in log.splitlines())
 
     def _conclude(self, run_id: str, before: checks.Measured, watch: _Watch) -> int:
         say, bold = self.console.line, self.console.bold
@@ -271,7 +281,7 @@ class _Watch:
         self._said_at = time.monotonic()
         oldest = min(running, key=lambda task: task["start_date"] or "")
         others = f" and {len(running) - 1} more" if len(running) > 1 else ""
-        lines = [entry["event"] for entry in self._log(oldest) if not entry["event"].startswith("::")]
+        lines = _own_lines(self._log(oldest))
         self._console.status(f"  {'':<11}… {oldest['task_id']}{others}   {lines[-1] if lines else ''}".splitlines()[0])
 
     def _log(self, task: dict[str, Any]) -> list[dict[str, Any]]:
@@ -297,6 +307,19 @@ class _Watch:
 
 def _key(task: dict[str, Any]) -> tuple[str, int]:
     return str(task["task_id"]), int(task["map_index"])
+
+
+def _own_lines(log: Sequence[dict[str, Any]]) -> list[str]:
+    """What the task itself has said: Airflow puts what it says before and after into groups."""
+    lines: list[str] = []
+    inside = False
+    for entry in log:
+        event = str(entry["event"])
+        if event.startswith(("::group::", "::endgroup::")):
+            inside = event.startswith("::group::")
+        elif not inside and event != "Pushing xcom":
+            lines.append(event)
+    return lines
 
 
 def _reason(log: Sequence[dict[str, Any]]) -> list[str]:
