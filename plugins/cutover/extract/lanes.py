@@ -15,7 +15,7 @@ from cutover.extract.client import StoppedError
 from cutover.extract.pagination import Crawl, Page
 
 # Pages that wait to be stored: enough to keep both sides busy, few enough to lose little when killed.
-MOST_PAGES = 8
+MOST_PAGES = 4
 MOST_BYTES = 48 * 1024 * 1024
 
 

@@ -45,6 +45,8 @@ class Position:
     # pages with rows, in this attempt
     pages: int = 0
     cursor: str | None = None
+    # the name of the cursor's parameter, once it was seen to work
+    parameter: str | None = None
     # Once every cursor was found to be ignored: the time that the crawl has come down to, "" for the window's top.
     bound: str | None = None
 
@@ -133,6 +135,8 @@ class Crawl:
         self._learned = learned
         self._position = position or Position()
         self._trail = trail or Trail()
+        if self._position.parameter is not None:
+            learned.prove(self._position.parameter)
 
     def pages(self) -> Iterator[Page]:
         """The pages of the window that are still to come; the one with ``last`` ends it and may be empty.
@@ -163,7 +167,7 @@ class Crawl:
         if keys:
             position, trail = self._position, self._trail
             bound = position.bound if position.bound is None else self._oldest(answer.content, position.bound)
-            self._position = Position(position.attempt, position.pages + 1, keys[-1], bound)
+            self._position = Position(position.attempt, position.pages + 1, keys[-1], self._learned.proven, bound)
             trail.first = trail.first or keys
             trail.last = keys
             trail.cursors[keys[-1]] = None
