@@ -1,4 +1,4 @@
-"""The whole DAGs on the demonstration: a maintenance window that holds, one that fails, and one that was not asked for."""
+"""The whole DAGs: a maintenance window that holds, one that is given up, and one that is refused."""
 
 from __future__ import annotations
 

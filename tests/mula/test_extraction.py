@@ -34,7 +34,8 @@ def test_a_second_copy_of_unchanged_sources_writes_nothing(world: World) -> None
     world.insert("dasha", "fcm_tokens", id=1, user_id=1, token="t1")
     world.copy()
     version = (
-        "select u.xmin::text, u.ctid::text, t.xmin::text, t.ctid::text from raw.dasha_users as u, raw.dasha_fcm_tokens as t"
+        "select u.xmin::text, u.ctid::text, t.xmin::text, t.ctid::text "
+        "from raw.dasha_users as u, raw.dasha_fcm_tokens as t"
     )
     before = world.rows(version)
     assert written(world) == {}
@@ -98,21 +99,19 @@ def test_a_chart_never_arrives_without_its_user(world: World, monkeypatch: pytes
     assert written(world) == {"dasha_users": 1, "dasha_birth_charts": 1}
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("alter table users drop column oauth_id", "oauth_id is missing"),
-        ("alter table users alter column username type text", "username is text and not character varying(100)"),
-        ("alter table users add column phone text", "phone is not known"),
-    ],
-)
-def test_another_version_of_the_schema_is_refused_by_the_column(world: World, change: str, said: str) -> None:
+def test_another_version_of_the_schema_is_refused_by_the_columns(world: World) -> None:
     world.user("dasha", 1, "ana@example.com")
-    world.execute("dasha", change)
+    for change in ("drop column oauth_id", "alter column username type text", "add column phone text"):
+        world.execute("dasha", f"alter table users {change}")
     with pytest.raises(CutoverError) as caught:
         world.copy()
     assert caught.value.code == "extract.schema-changed"
-    assert said in str(caught.value)
+    for said in (
+        "oauth_id is missing",
+        "username is text and not character varying(100)",
+        "phone is not known",
+    ):
+        assert said in str(caught.value)
     assert world.value("select to_regclass('raw.dasha_users')") is None
 
 

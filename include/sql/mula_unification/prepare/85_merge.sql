@@ -1,10 +1,5 @@
 -- Who was merged, by which rule, and whose value won for each field. A new try of the same run replaces its own rows.
 with
-replaced as (
-    delete from cutover.merge
-    where run = %(run)s
-),
-
 merged as (
     select
         member.user_id,
@@ -101,6 +96,13 @@ won as (
     from candidate
     where choice = 1
     group by user_id
+),
+
+stale as (
+    delete from cutover.merge
+    where
+        run = %(run)s
+        and user_id not in (select merged.user_id from merged)
 )
 
 insert into cutover.merge (run, user_id, rule, accounts, fields)
@@ -112,3 +114,8 @@ select
     coalesce(won.fields, '{}') as fields
 from merged
 left join won on merged.user_id = won.user_id
+on conflict (run, user_id) do update set
+    rule = excluded.rule,
+    accounts = excluded.accounts,
+    fields = excluded.fields,
+    recorded_at = clock_timestamp()

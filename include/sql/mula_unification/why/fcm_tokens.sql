@@ -4,7 +4,8 @@ select
     origin.id::text as raw_id,
     'token' as role
 from public.fcm_tokens as target
-inner join public.legacy_identities as identity on target.user_id = identity.user_id and identity.source = 'dasha'
+inner join public.legacy_identities as identity
+    on target.user_id = identity.user_id and identity.source = 'dasha'
 inner join raw.dasha_fcm_tokens as origin
     on identity.legacy_user_id = origin.user_id::text and origin.token = target.token
 where target.id = $1::uuid
@@ -14,7 +15,8 @@ select
     origin.id::text as raw_id,
     'token' as role
 from public.fcm_tokens as target
-inner join public.legacy_identities as identity on target.user_id = identity.user_id and identity.source = 'compatibility'
+inner join public.legacy_identities as identity
+    on target.user_id = identity.user_id and identity.source = 'compatibility'
 inner join raw.compatibility_fcm_tokens as origin
     on identity.legacy_user_id = origin.user_id::text and origin.token = target.token
 where target.id = $1::uuid
