@@ -46,7 +46,7 @@ _templates.filters.update(
     ms=shown.milliseconds,
     cell=shown.cell,
 )
-_templates.globals["totals"] = shown.totals
+_templates.globals.update(totals=shown.totals, filled=shown.filled)
 
 app = FastAPI(title="Cutover", docs_url=None, redoc_url=None, openapi_url=None)
 app.middleware("http")(access.add_headers)

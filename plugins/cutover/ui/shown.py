@@ -72,6 +72,11 @@ def cell(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
+def filled(lines: list[dict[str, Any]]) -> list[str]:
+    """The columns of which at least one of these rows has a value."""
+    return [column for column in (lines[0] if lines else {}) if any(line.get(column) is not None for line in lines)]
+
+
 def totals(section: dict[str, Any]) -> list[str] | None:
     """The last line of a figure that has ``before``, ``after`` and ``change``; None where adding up means nothing."""
     columns: list[str] = section["columns"]

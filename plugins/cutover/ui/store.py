@@ -67,7 +67,9 @@ def reading(migration: Migration) -> Iterator[psycopg.Connection]:
         set_json_loads(partial(json.loads, parse_float=Decimal), connection)
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute(
-            "select set_config('statement_timeout', %s, true), set_config('row_security', 'off', true)",
+            "select set_config('statement_timeout', %s, true), set_config('row_security', 'off', true), "
+            # every name is written in full, and none can be slipped in between; tables are shown with their schema
+            "set_config('search_path', '', true)",
             (f"{STATEMENT_TIMEOUT_MS}ms",),
         )
         yield connection

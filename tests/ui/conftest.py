@@ -1,0 +1,139 @@
+"""Airflow's own API server in this process, with the plugin as Airflow finds it, and a target database to show."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+from starlette.testclient import TestClient
+
+from cutover import ledger
+from cutover.extract.why import install_lineage
+from cutover.ledger import run_key
+from tests.clean_launch_world import World
+
+DAG = "clean_launch"
+RUN_ID = "manual__2025-11-02T08:15:00+00:00"
+RUN = run_key(DAG, RUN_ID)
+HERE = f"/cutover/dags/{DAG}/runs/manual__2025-11-02T08%3A15%3A00%2B00%3A00"
+Pages = Callable[..., Any]
+
+
+@dataclass
+class Deployment:
+    """The target database, as superuser, and where its Data Docs are."""
+
+    dsn: str
+    docs: Path
+
+    def execute(self, query: str, *values: Any) -> None:
+        """One statement."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(query.encode(), values or None)
+
+    def run(self, review: dict[str, Any] | None, dag_id: str = DAG, run_id: str = RUN_ID) -> str:
+        """A run that has been reviewed; its key."""
+        key = run_key(dag_id, run_id)
+        self.execute(
+            "insert into cutover.run (run, migration, dag_id, dag_run_id, triggered_by, review, frozen_at, snapshot) "
+            "values (%s, %s, %s, %s, 'operator', %s, now(), pg_current_snapshot())",
+            key, DAG, dag_id, run_id, Jsonb(review),
+        )  # fmt: skip
+        return key
+
+    def entry(self, run: str, action: str = "swap", **values: Any) -> None:
+        """A ledger entry of a run."""
+        row: dict[str, Any] = {
+            "run": run, "migration": DAG, "action": action, "backup_schema": f"backup_{run}", "fingerprint": "f" * 64,
+            "approved_by": "reviewer", "attempts": 1, "tables": Jsonb([]), "carried": Jsonb([]),
+        } | values  # fmt: skip
+        names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
+        self.execute(
+            f"insert into cutover.ledger ({names}, snapshot, xid, started_at, locked_at) "
+            f"values ({marks}, pg_current_snapshot(), pg_current_xact_id(), now(), now())",
+            *row.values(),
+        )
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[TestClient]:
+    """The API server's application, as ``airflow api-server`` makes it."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, timeout=180)
+    from airflow.api_fastapi.app import create_app
+
+    with TestClient(create_app(), follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def target(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """An empty target with the engine's tables and clean_launch's production, known to Airflow as ``production``."""
+    with psycopg.connect(database) as connection:
+        World(connection).create()
+        ledger.install(connection)
+        install_lineage(connection, DAG)
+    monkeypatch.setenv("AIRFLOW_CONN_PRODUCTION", database.replace("postgresql://", "postgres://"))
+    monkeypatch.delenv("AIRFLOW_CONN_UNIFIED", raising=False)
+    monkeypatch.setenv("CUTOVER_DATA_DOCS", str(tmp_path / "docs"))
+    (tmp_path / "docs").mkdir()
+    return Deployment(database, tmp_path / "docs")
+
+
+@pytest.fixture
+def get(api_server: TestClient) -> Pages:
+    """GET as a signed-in viewer, or as ``role``; None for nobody."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    def ask(path: str, role: str | None = "viewer", **headers: str) -> Any:
+        if role is not None:
+            token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role, role=role))
+            headers["Authorization"] = f"Bearer {token}"
+        return api_server.get(path, headers=headers)
+
+    return ask
+
+
+def review(**values: Any) -> dict[str, Any]:
+    """A stored review, as ``review.build`` makes one."""
+    table = {"name": "unified_profiles", "before": 3636, "after": 6133, "added": 2827, "removed": 330, "changed": 5}
+    return {
+        "migration": DAG, "run": RUN, "triggered_by": "operator", "frozen_at": "2025-11-02T08:20:00+00:00",
+        "tables": [table], "samples": {}, "figures": [], "warnings": [], "dependents": [], "captured": 0,
+        "lock_times": [], "fingerprint": "f" * 64,
+        "reconciliation": [{
+            "source": "xendit_invoices", "read": 9025, "staged": 6136, "merged": 0, "left_out": 2889, "rejected": 0,
+            "difference": 0, "reasons": {"left_out": {"status EXPIRED": 2818, "status PENDING": 71}},
+        }],
+        "validation": {"success": True, "suites": [
+            {"suite": "unified_profiles", "source": "", "success": True, "evaluated": 25, "failed": [], "warned": []}
+        ], "checks": []},
+    } | values  # fmt: skip
+
+
+def site(target: Deployment, number: int = 1, phase: str = "staging", run: str = RUN) -> Path:
+    """Data Docs as the validation writes them, with one page."""
+    import hashlib
+
+    folder = target.docs / DAG / run / f"{number}-{phase}"
+    page = folder / "validations" / "unified_profiles" / run / "t" / "unified_profiles.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<h1>unified_profiles</h1><script>inline()</script>")
+    (folder / "index.html").write_text("<h1>index</h1>")
+    result = {"run": run, "phase": phase, "digest": "d" * 64, "checks": [], **review()["validation"]}
+    (folder / "result.json").write_text(json.dumps(result))
+    files = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    return folder

@@ -1,0 +1,116 @@
+"""What the review keeps of rows: what changes, and nothing about the person."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from cutover import catalog, review, samples
+from cutover.migration import load
+from cutover.run import Run
+from cutover.stage import SCHEMA
+from cutover.swap import scope
+from tests.clean_launch_world import RUN, World, at
+
+MIGRATION = load("clean_launch")
+
+
+@pytest.fixture
+def world(connection: psycopg.Connection) -> World:
+    """Maria is a customer with a profile whose phone is known; Juan has a profile, and is none; Ana is new."""
+    world = World(connection).create()
+    maria = world.profile(world.account("maria@example.com"), "maria@example.com", first_name="Mary", phone="0917 111")
+    juan = world.profile(world.account("juan@example.com"), "juan@example.com", first_name="Juan")
+    world.current("affiliates", user_id=juan, total_earned=500)
+    world.current("affiliates", user_id=maria, total_earned=250)
+    world.contact("maria@example.com", ["PaidP2P"], first_name="Maria", surname="Santos", phone_number="0917 222")
+    world.contact("ana@example.com", [], first_name="Ana", surname="Reyes")
+    world.invoice("maria@example.com", amount=1000, paid_at=at("2024-06-02"))
+    world.invoice("ana@example.com", amount=499, description="a tip")
+    return world.transform()
+
+
+def _scope(world: World) -> scope.Scope:
+    return scope.read(
+        world.connection,
+        MIGRATION.swapped_tables(),
+        incoming_schema=SCHEMA,
+        backup_schema="backup_r1",
+        merged=MIGRATION.merged_tables(),
+    )
+
+
+def test_samples_show_what_changes_and_mask_who(world: World) -> None:
+    found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
+    profiles = found["unified_profiles"]
+    (changed,) = profiles["changed"]
+    assert changed["columns"]["first_name"] == {"before": "M•••", "after": "M•••"}
+    assert changed["columns"]["acquisition_source"]["after"] == "systemeio"
+    assert [row["email"] for row in profiles["added"]] == ["a•••@e•••"]
+    assert [row["email"] for row in profiles["removed"]] == ["j•••@e•••"]
+    assert {row["email"] for row in found["leads"]["added"]} == {"m•••@e•••", "a•••@e•••"}
+    assert [row["email"] for row in found["auth.users"]["added"]] == ["a•••@e•••"]
+    text = json.dumps(found, default=str).lower()
+    for personal in ("maria", "santos", "juan", "ana@", "reyes", "0917", "example.com"):
+        assert personal not in text, personal
+
+
+def test_a_changed_row_is_counted_though_some_of_its_columns_are_null(world: World) -> None:
+    (row,) = [
+        one
+        for one in catalog.rows(world.connection, "changes", replaced=_scope(world).replaced, incoming_schema=SCHEMA)
+        if one["object"] == "unified_profiles"
+    ]
+    counts = world.connection.execute(row["statement"].encode()).fetchone()
+    assert counts == (2, 2, 1, 1, 1)
+
+
+def test_a_table_that_no_suite_knows_is_masked_whole() -> None:
+    hide = samples.Masks({"known": ["email"]})
+    assert hide.row("unknown", {"id": "7", "note": "Maria Santos", "age": 41}) == {
+        "id": "7",
+        "note": "M•••",
+        "age": "•••",
+    }
+
+
+def test_values_are_cut_before_they_are_kept() -> None:
+    assert len(str(samples.cut("x" * 10_000_000))) == samples.LONGEST + 1
+    assert len(str(samples.cut({"a": "x" * 10_000_000}))) == samples.LONGEST + 1
+
+
+def _sections(world: World, folder: str) -> dict[str, dict[str, Any]]:
+    row = Run(**dict.fromkeys(Run.__dataclass_fields__) | {"run": RUN})  # type: ignore[arg-type]
+    world.connection.execute("reset search_path")
+    made = review._sections(world.connection, MIGRATION, row, folder, samples.masks("clean_launch"))
+    return {section.name: section.as_dict() for section in made}
+
+
+def test_figures_and_warnings_say_what_the_approver_has_to_know(world: World) -> None:
+    figures, warnings = _sections(world, "review"), _sections(world, "review/warnings")
+    revenue = {row[0]: row[2:] for row in figures["10_revenue"]["rows"]}
+    assert {product: str(after[1]) for product, after in revenue.items()} == {
+        "p2p_course": "1000.00",
+        "unattributed": "499.00",
+    }
+    assert [row[0] for row in figures["15_revenue_by_month"]["rows"]] == ["2024-06", "2024-06"]
+    assert warnings["10_unattributed_payments"]["total"] == 1
+    assert warnings["40_unknown_accounts"]["total"] == 1
+    assert [str(row[-1]) for row in warnings["60_money_carried"]["rows"]] == ["250.00"]
+    assert [str(row[-1]) for row in warnings["70_money_left"]["rows"]] == ["500.00"]
+    text = json.dumps([figures, warnings], default=str).lower()
+    for personal in ("maria@", "juan@", "ana@", "santos", "reyes", "0917"):
+        assert personal not in text, personal
+
+
+def test_a_warning_keeps_a_page_of_rows_and_the_whole_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        world.invoice(f"tip{number}@example.com", amount=50, description="another tip")
+    world.connection.commit()
+    world.transform()
+    monkeypatch.setattr(review, "WARNING_ROWS", 2)
+    warning = _sections(world, "review/warnings")["10_unattributed_payments"]
+    assert (warning["total"], len(warning["rows"])) == (6, 2)
