@@ -115,6 +115,14 @@ def test_accounts_found_by_profile_and_deleted_ones_are_listed(world: World) -> 
     assert [row["account_id"] for row in warning(world, "deleted_accounts")] == [deleted]
 
 
+def test_customers_who_signed_up_since_the_freeze_are_listed(world: World) -> None:
+    world.invoice("ana@example.com")
+    world.transform()
+    assert warning(world, "users_appeared") == []
+    account = world.account("Ana@example.com")
+    assert [row["actual_id"] for row in warning(world, "users_appeared")] == [account]
+
+
 def test_money_owed_is_listed_where_it_is_carried_and_where_it_is_left_behind(world: World) -> None:
     for email, earned in (("ana@example.com", 5), ("stranger@example.com", 7), ("poor@example.com", 0)):
         account = world.account(email)

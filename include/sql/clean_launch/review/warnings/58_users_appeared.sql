@@ -1,8 +1,7 @@
--- Customers for whom an account was to be made, and who have made one themselves since the freeze.
+-- Customers who have made an account themselves since the freeze: the swap gives their staged rows its id.
 select
     staged.id as staged_id,
-    appeared.id as actual_id,
-    staged.email as email_key
+    appeared.id as actual_id
 from staging.users as staged
 inner join lateral (
     select u.id
@@ -12,3 +11,4 @@ inner join lateral (
     limit 1
 ) as appeared on true
 where staged.is_new
+order by staged.id asc
