@@ -115,7 +115,8 @@ def crawl(listed: List, declared: Source, window: Window | None = None) -> tuple
         body = json.dumps(listed.answer(params)).encode()
         return Answer(read(body), str(params), datetime.now(timezone.utc), len(body))
 
-    pages = list(Crawl(declared, window or Window("everything"), ask, learned).pages())
+    crawled = Crawl(declared, window or Window("everything"), ask, learned)
+    pages = list(iter(crawled.next_page, None))
     return [int(row.key) for page in pages for row in page.rows if row.key], learned, pages
 
 

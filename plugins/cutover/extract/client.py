@@ -140,7 +140,9 @@ class Endpoint:
         """Give up the connections that are kept open."""
         self._session.close()
 
-    def get(self, params: Mapping[str, str] | Sequence[tuple[str, str]], read: Callable[[bytes], T]) -> Answer[T]:
+    def get(
+        self, params: Mapping[str, str] | Sequence[tuple[str, str]], read: Callable[[bytes | bytearray], T]
+    ) -> Answer[T]:
         """Ask for the page that ``params`` select, until it is there, and read it with ``read``.
 
         Retried are 408, 429, 5xx, time-outs, broken connections, and bodies that ``read`` refuses with BodyError.
@@ -214,7 +216,7 @@ class Endpoint:
         self._on_wait(seconds, reason)
         self.clock.sleep(seconds, self.stop)
 
-    def _send(self, request: str) -> bytes:
+    def _send(self, request: str) -> bytes | bytearray:
         """One request and its whole body. Raises _PassingError, RefusedError or CutoverError."""
         with self._lock:
             self.requests += 1
@@ -239,14 +241,18 @@ class Endpoint:
             self._refuse(request, response, body)
         return body
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response) -> bytes | bytearray:
         deadline = self.clock.monotonic() + self._access.timeout
-        chunks = []
-        for chunk in response.iter_content(_CHUNK):
-            chunks.append(chunk)
+        chunks = response.iter_content(_CHUNK)
+        body: bytes | bytearray = next(chunks, b"")
+        for chunk in chunks:
+            # Most bodies are one chunk. A large one grows in place: joined in the end, it would be there twice.
+            if not isinstance(body, bytearray):
+                body = bytearray(body)
+            body += chunk
             if self.clock.monotonic() > deadline:
                 raise requests.exceptions.ReadTimeout
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return body
 
     def _compare_clocks(self, headers: Mapping[str, str]) -> None:
         if self.clock_ahead is None:
@@ -256,7 +262,7 @@ class Endpoint:
                 behind = (self.clock.now() - server).total_seconds()
                 self.clock_ahead = behind if abs(behind) > 2 else 0.0
 
-    def _refuse(self, request: str, response: requests.Response, body: bytes) -> None:
+    def _refuse(self, request: str, response: requests.Response, body: bytes | bytearray) -> None:
         """Turn an answer other than 200 into the exception it stands for."""
         status, headers = response.status_code, response.headers
         why = self._redact(explanation(body))
@@ -302,7 +308,7 @@ class Endpoint:
         return text
 
 
-def explanation(body: bytes) -> str:
+def explanation(body: bytes | bytearray) -> str:
     """What an error body says, in one short line. Messages are localised, so nothing may depend on it."""
     try:
         said = json.loads(body)

@@ -70,10 +70,11 @@ class Lanes:
                 self._changed.notify_all()
             if not batch:
                 break
+            size = sum(page.size for _, page in batch)
             yield batch
+            batch.clear()
             with self._changed:
-                self._held -= sum(page.size for _, page in batch)
-                batch.clear()
+                self._held -= size
                 self._changed.notify_all()
         if self._failure is not None:
             raise self._failure
@@ -82,11 +83,8 @@ class Lanes:
         try:
             while self._waiting:
                 number, crawl = self._waiting.popleft()
-                pages = crawl.pages()
-                while (page := self._fetch(pages)) is not None:
-                    with self._changed:
-                        self._pages.append((number, page))
-                        self._changed.notify_all()
+                while self._deliver(number, crawl):
+                    pass
         except StoppedError:
             pass
         except IndexError:  # another thread has taken the last one
@@ -101,8 +99,11 @@ class Lanes:
                 self._running -= 1
                 self._changed.notify_all()
 
-    def _fetch(self, pages: Iterator[Page]) -> Page | None:
-        """The next page, once there is room for it; None at the end."""
+    def _deliver(self, number: int, crawl: Crawl) -> bool:
+        """Fetch the next page of a window once there is room for it; False behind the last one.
+
+        Nothing here keeps the page: while the next one is fetched, it is the storing side's alone.
+        """
         with self._changed:
             self._changed.wait_for(self._has_room)
             if self._stopped:
@@ -110,18 +111,19 @@ class Lanes:
             self._fetching += 1
         page = None
         try:
-            page = next(pages, None)
+            page = crawl.next_page()
         finally:
             with self._changed:
                 self._fetching -= 1
                 if page is not None:
+                    self._pages.append((number, page))
                     self._held += page.size
                     self._largest = max(self._largest, page.size)
                 self._changed.notify_all()
-        return page
+        return page is not None
 
     def _has_room(self) -> bool:
-        if self._stopped or not (self._pages or self._fetching):
+        if self._stopped or not (self._held or self._fetching):
             return True
         expected = self._held + self._largest * (self._fetching + 1)
         return len(self._pages) < MOST_PAGES and expected <= MOST_BYTES

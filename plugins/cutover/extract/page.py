@@ -47,15 +47,16 @@ class Body:
     more: bool | None
 
 
-def reader(source: Source) -> Callable[[bytes], Body]:
+def reader(source: Source) -> Callable[[bytes | bytearray], Body]:
     """A function that reads the bodies of ``source``'s responses. It raises BodyError."""
     read_envelope = msgspec.json.Decoder(_envelope(source))
     read_row = _row_reader(source)
 
-    def read(body: bytes) -> Body:
-        readable = body
+    def read(body: bytes | bytearray) -> Body:
+        readable: bytes | bytearray = body
         try:
-            body.decode()
+            if not body.isascii():
+                body.decode()
             if b"\\u0000" in body:
                 readable = storable(body)
             decoded = read_envelope.decode(readable)
@@ -119,7 +120,7 @@ def _row_reader(source: Source) -> Callable[[msgspec.Raw], Row]:
     return read_row
 
 
-def _decode_repaired(body: bytes, envelope: msgspec.json.Decoder[Any]) -> tuple[bytes, Any]:
+def _decode_repaired(body: bytes | bytearray, envelope: msgspec.json.Decoder[Any]) -> tuple[bytes, Any]:
     """Decode ``body`` with as little replaced as makes it JSON. Raises BodyError where that is not enough."""
     repaired = storable(body)
     try:
@@ -139,7 +140,7 @@ _REFUSED = re.compile(rb"0000|[dD][89a-fA-F]..")
 _CONTROL_TO_BLANK = bytes(0x20 if code < 0x20 else code for code in range(256))
 
 
-def storable(body: bytes) -> bytes:
+def storable(body: bytes | bytearray) -> bytes:
     """``body`` without what PostgreSQL's jsonb refuses in a string.
 
     Every replacement is as long as what it replaces, so that a row is found at the same place in both: ``\\u0000``
@@ -153,13 +154,13 @@ def storable(body: bytes) -> bytes:
     return _ESCAPES.sub(replace, body.decode(errors="surrogateescape").encode(errors="replace"))
 
 
-def _note_changes(rows: list[Row], body: bytes, readable: bytes) -> None:
+def _note_changes(rows: list[Row], body: bytes | bytearray, readable: bytes | bytearray) -> None:
     """Tell the rows in which something was replaced what it was, and give them back the bytes received."""
     place = 0
     for row in rows:
         start = readable.index(row.response, place)
         place = start + len(row.response)
-        received = body[start:place]
+        received = bytes(body[start:place])
         if received != row.response:
             row.change = f"{_refused_in(received)} replaced"
             row.received = received

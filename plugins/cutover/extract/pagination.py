@@ -14,7 +14,7 @@ Two rules cover it all:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import takewhile
@@ -135,22 +135,21 @@ class Crawl:
         self._learned = learned
         self._position = position or Position()
         self._trail = trail or Trail()
+        self._ended = False
         if self._position.parameter is not None:
             learned.prove(self._position.parameter)
 
-    def pages(self) -> Iterator[Page]:
-        """The pages of the window that are still to come; the one with ``last`` ends it and may be empty.
+    def next_page(self) -> Page | None:
+        """The next page of the window; None behind its end. The one with ``last`` ends it, and may be empty.
 
         Raises CutoverError ``extract.cannot-page`` and ``extract.refused``, and what the client raises.
         """
-        while True:
-            found = self._find()
-            if found is None:  # the window begins again, or goes on by time
-                continue
-            answer, last = found
-            yield self._step(answer, last)
-            if last:
-                return
+        if self._ended:
+            return None
+        while (found := self._find()) is None:  # the window begins again, or goes on by time
+            pass
+        self._ended = found[1]
+        return self._step(*found)
 
     def _find(self) -> tuple[Answer[Body], bool] | None:
         """The next page and whether it is the last; None when the position has changed instead."""

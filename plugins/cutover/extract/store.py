@@ -9,7 +9,7 @@ moment at which a kill could lose or repeat a row.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from cutover.extract.page import Row
 from cutover.extract.pagination import Page
 from cutover.extract.source import Source
 from cutover.extract.why import install_lineage
+
+LARGEST_LOT = 8 * 1024 * 1024
 
 # PostgreSQL refuses a row for what is in it; any other error is about the database and ends the sync.
 UNSTORABLE = (
@@ -177,18 +179,17 @@ class Store:
 
     def _write(self, sync_id: int, rows: Differing) -> Written:
         """Write rows at once: the ids that were stored and whether they are new."""
-        placed = [at for at, _ in rows.values()]
-        found = [row for _, row in rows.values()]
-        stored = self.connection.execute(
-            self._store,
-            {
+        stored: list[tuple[str, bool]] = []
+        for lot in _lots(rows):
+            found = [row for _, row in lot.values()]
+            values = {
                 "sync_id": sync_id,
-                "ids": TextArray(key.encode() for key in rows),
+                "ids": TextArray(key.encode() for key in lot),
                 "content_hashes": ByteaArray(row.digest for row in found),
-                "page_nos": [at.page_no for at in placed],
+                "page_nos": [placed.page_no for placed, _ in lot.values()],
                 "responses": JsonbArray(row.response for row in found),
-            },
-        ).fetchall()
+            }
+            stored += self.connection.execute(self._store, values).fetchall()
         return stored, []
 
     def _write_carefully(self, sync_id: int, rows: Differing) -> Written:
@@ -268,6 +269,20 @@ class Store:
                 "another process has stored pages of this sync meanwhile; this one stored nothing more.",
                 "let the other one finish; then clear this task if it is still wanted.",
             )
+
+
+def _lots(rows: Differing) -> Iterator[Differing]:
+    """``rows`` in lots of some megabytes: a statement's parameters are in memory several times while they are sent."""
+    lot: Differing = {}
+    size = 0
+    for key, (placed, row) in rows.items():
+        if lot and size + len(row.response) > LARGEST_LOT:
+            yield lot
+            lot, size = {}, 0
+        lot[key] = (placed, row)
+        size += len(row.response)
+    if lot:
+        yield lot
 
 
 def _is_bigint(key: str) -> bool:

@@ -136,6 +136,20 @@ def _flag(store: Store, path: str) -> bool:
     return bool(row and next(iter(row.values())))
 
 
+@dataclass
+class _Counts:
+    """Pages stored so far: of the sync, and of each window."""
+
+    sync: int
+    windows: dict[int, int]
+
+    def place(self, window_no: int, page: Page) -> Placed:
+        """Give the page the next number."""
+        self.sync += 1
+        self.windows[window_no] += 1
+        return Placed(page, self.sync, window_no, self.windows[window_no] - 1)
+
+
 class _Sync:
     """The steps of one sync, in order, over one connection."""
 
@@ -273,18 +287,12 @@ class _Sync:
         pages = expected["pages"] if expected else None
         self._progress = Progress(self._source.name, pages, self._log, self._clock)
         self._progress.start(counted["pages"])
-        page_no = counted["last_page_no"]
-        pages_before = {window["window_no"]: window["pages"] for window in opened}
+        counts = _Counts(counted["last_page_no"], {window["window_no"]: window["pages"] for window in opened})
         crawls = [(window["window_no"], self._crawl_of(window)) for window in opened]
         lanes = self._source.history.lanes if self._source.history else 1
         with Lanes(crawls, lanes, self._endpoint.stop.set) as running:
             for batch in running.batches():
-                placed = []
-                for window_no, page in batch:
-                    page_no += 1
-                    placed.append(Placed(page, page_no, window_no, pages_before[window_no]))
-                    pages_before[window_no] += 1
-                self._save(begun.sync_id, placed)
+                self._save(begun.sync_id, [counts.place(*item) for item in batch])
 
     def _crawl_of(self, window: dict[str, Any]) -> Crawl:
         read = reader(self._source)
