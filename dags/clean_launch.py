@@ -113,7 +113,7 @@ with DAG(
     # In a dry run this one, and so everything after it, is skipped.
     approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="swap")
 
-    # A killed swap may be run again at any time, so it is: its ledger row is in its transaction, it cannot happen twice.
+    # A killed swap may be run again at any time, so it is: with the ledger row inside, it cannot happen twice.
     swap = SwapOperator(task_id="swap", migration=MIGRATION, retries=3, outlets=production_assets(load(MIGRATION)))
 
     with TaskGroup("verify", tooltip="What the swap promised, looked up again") as verify:

@@ -89,7 +89,8 @@ def run_floor(job: Job) -> None:
 
     from demo.credentials import SYSTEMEIO_API_KEY, XENDIT_API_KEY
 
-    def pages(base: str, path: str, size: int, cursor: str, rows: str | None, more: str | None) -> Iterator[Any]:
+    def pages(base: str, paging: tuple[Any, ...]) -> Iterator[Any]:
+        path, size, cursor, rows, more = paging
         session = requests.Session()
         if base == job.xendit:
             session.auth = (XENDIT_API_KEY, "")
@@ -108,11 +109,11 @@ def run_floor(job: Job) -> None:
         base, *paging = _PLAIN[name]
         address = job.xendit if base == "xendit" else job.systemeio
         columns = ", ".join(column for column, _ in _COLUMNS[name])
-        with psycopg.connect(job.dsn) as connection, connection.cursor() as cursor:
-            with cursor.copy(f"copy plain.{name} ({columns}, api_response) from stdin") as copy:  # type: ignore[arg-type]
-                for page in pages(address, *paging):  # type: ignore[arg-type]
-                    for row in page:
-                        copy.write_row([value(row) for _, value in _COLUMNS[name]] + [json.dumps(row)])
+        copy_rows = f"copy plain.{name} ({columns}, api_response) from stdin".encode()
+        with psycopg.connect(job.dsn) as connection, connection.cursor() as cursor, cursor.copy(copy_rows) as copy:
+            for page in pages(address, tuple(paging)):
+                for row in page:
+                    copy.write_row([value(row) for _, value in _COLUMNS[name]] + [json.dumps(row)])
 
     with psycopg.connect(job.dsn) as connection:
         connection.execute("drop schema if exists plain cascade")
@@ -308,8 +309,7 @@ class Bench:
             Population(scale=scale), xendit=xendit, systemeio=systemeio, latency=latency_ms / 1000
         ) as simulator:
             rows = sum(
-                len(table)
-                for table in (simulator.invoices, simulator.transactions, simulator.contacts, simulator.tags)
+                len(table) for table in (simulator.invoices, simulator.transactions, simulator.contacts, simulator.tags)
             )
             for tool in tools:
                 database = self._fresh_database()
@@ -400,8 +400,8 @@ def _dlt_python() -> str | None:
 
 
 HEAD = (
-    f"{'tool':8} {'scale':>5} {'latency':>7} {'limit':>5} {'run':9} {'rows':>9} {'seconds':>8} {'rows/s':>8} {'CPU s':>7} "
-    f"{'MB':>5} {'requests':>8} {'429':>4} {'PG CPU':>7}  against the floor"
+    f"{'tool':8} {'scale':>5} {'latency':>7} {'limit':>5} {'run':9} {'rows':>9} {'seconds':>8} {'rows/s':>8} "
+    f"{'CPU s':>7} {'MB':>5} {'requests':>8} {'429':>4} {'PG CPU':>7}  against the floor"
 )
 
 
