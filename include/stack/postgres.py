@@ -172,10 +172,12 @@ class EmbeddedPostgres:
         """The superuser's password, made at first use and kept readable by the owner alone."""
         path = self.home / "password"
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(24))
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.touch(mode=0o600)
+            partial.write_text(secrets.token_urlsafe(24))
             if self._user:
-                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+                os.chown(partial, self._user.pw_uid, self._user.pw_gid)
+            partial.rename(path)
         return path.read_text().strip()
 
     def dsn(self, database: str = "postgres", user: str = SUPERUSER, password: str | None = None) -> str:
@@ -185,7 +187,7 @@ class EmbeddedPostgres:
 
     def is_running(self) -> bool:
         """Whether the server answers for this data directory; learns its port if so."""
-        if not (self.data / "PG_VERSION").exists() or self._postmaster() is None:
+        if self._postmaster() is None:
             return False
         if self._run("pg_ctl", "status", "-D", str(self.data), check=False).returncode != 0:
             return False
@@ -225,7 +227,7 @@ class EmbeddedPostgres:
         """
         if self.is_running():
             return self
-        if not (self.data / "PG_VERSION").exists():
+        if not self.data.exists():
             self._initialise()
         if self.port == 0:
             self.port = free_port()
@@ -260,8 +262,10 @@ class EmbeddedPostgres:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _initialise(self) -> None:
-        if self.data.exists():
-            shutil.rmtree(self.data)  # an initdb that was killed half-way: no PG_VERSION, so no cluster
+        """Make the cluster under another name and rename it when it is complete: initdb may be killed half-way."""
+        for partial in self.home.glob("data.*"):
+            shutil.rmtree(partial, ignore_errors=True)  # the kill may have left initdb itself alive, and writing
+        partial = self.home / f"data.{os.getpid()}"
         version = int(self._run("postgres", "--version").stdout.split()[-1].split(".")[0])
         # Lower-casing e-mail addresses must work beyond ASCII, which the bare C locale does not do.
         if version >= 17:
@@ -271,9 +275,10 @@ class EmbeddedPostgres:
         secret = self.home / "password"
         assert self.password
         self._run(
-            *("initdb", "-D", str(self.data), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={secret}"),
+            *("initdb", "-D", str(partial), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={secret}"),
             *("--encoding=UTF8", *locale, *([] if self.durable else ["--no-sync"])),
         )
+        partial.rename(self.data)
 
     def _require_free_port(self) -> None:
         with socket.socket() as probe:

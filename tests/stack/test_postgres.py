@@ -45,3 +45,21 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         port = holder.getsockname()[1]
         with pytest.raises(CutoverError, match=rf"\[stack.port-taken\] 127.0.0.1:{port}"):
             EmbeddedPostgres(tmp_path / "pg", port=port, durable=False).start()
+
+
+def test_an_initialisation_that_was_killed_starts_over(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "pg", durable=False)
+    partial = server.home / "data.12345"
+    partial.mkdir()
+    (partial / "PG_VERSION").write_text("18\n")
+    # what initdb's own backend writes: its process id, negative
+    (partial / "postmaster.pid").write_text("-12345\n")
+    assert not server.is_running()
+    try:
+        server.start()
+        assert not partial.exists()
+        with psycopg.connect(server.dsn()) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+    finally:
+        server.remove()
+    assert not server.home.exists()
