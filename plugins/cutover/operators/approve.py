@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 
 
 class ApprovalSensor(ApprovalOperator):
-    """Waits for a person to approve the run's ``action`` (``swap`` or ``rollback``), and records who did.
+    """Waits for a person to approve the run's ``action``, and records who did.
+
+    An action is ``swap``, ``rollback`` or ``drop_backups``.
 
     The DAG parameter ``approval_hours`` bounds both the wait and the life of the approval. Never retried: a
     retry would ask again behind the back of whoever answered.
     """
 
+    template_fields = (*ApprovalOperator.template_fields, "migration")
     operator_extra_links = (ReviewLink(),)
 
     def __init__(self, *, migration: str, action: str, **kwargs: Any) -> None:
@@ -195,7 +198,7 @@ class ApprovalSensor(ApprovalOperator):
 
     def _evidence(self, context: Context) -> dict[str, str]:
         """Subject, body and fingerprint of what is staged at this moment, read from the database and not from XCom."""
-        from cutover import review, rollback, run
+        from cutover import retention, review, rollback, run
 
         migration = load(self.migration)
         with opened(self._connect(context)) as connection:
@@ -210,6 +213,9 @@ class ApprovalSensor(ApprovalOperator):
             if self.action == "rollback":
                 current = rollback.fingerprint_of(connection, migration, row)
                 body = rollback.markdown(row.review)
+            elif self.action == retention.ACTION:
+                current = retention.fingerprint_of(connection, migration, row)
+                body = retention.markdown(row.review)
             else:
                 current = review.fingerprint_of(connection, migration, row)
                 body = review.markdown(row.review)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from cutover.connect import Connect, Log, connector
+from cutover.connect import Connect, Log, connector, opened
 from cutover.errors import CutoverError
 from cutover.ledger import run_key
 from cutover.migration import Migration, load
@@ -70,6 +70,22 @@ class CutoverOperator(BaseOperator):
     def connect(self, context: Context) -> Connect:
         """Opens the migration's target database, as seen in pg_stat_activity under this task's name."""
         return connect_to(self.declaration.target, f"cutover {self.this_run(context)} {self.task_id}"[:63])
+
+    def begin_run(self, context: Context, connect: Connect) -> None:
+        """Record this run in the ledger's tables; done again, it only brings its parameters up to date."""
+        from cutover import run
+
+        dag_run = context["dag_run"]
+        with opened(connect) as connection:
+            run.begin(
+                connection,
+                run=self.this_run(context),
+                migration=self.migration,
+                dag_id=dag_run.dag_id,
+                dag_run_id=dag_run.run_id,
+                triggered_by=getattr(dag_run, "triggering_user_name", None),
+                parameters=dict(context["params"]),
+            )
 
     def execute(self, context: Context) -> Any:
         """Run the phase; an error that a person can clear ends the task with its message."""

@@ -29,22 +29,12 @@ class PreflightOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns what was found: server version, dependents, sizes."""
-        from cutover import freeze, preflight, run
+        from cutover import freeze, preflight
 
         approvers(self.declaration)  # raises if nobody could answer in the end
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
-        dag_run = context["dag_run"]
-        with opened(connect) as connection:
-            run.begin(
-                connection,
-                run=self.this_run(context),
-                migration=self.migration,
-                dag_id=dag_run.dag_id,
-                dag_run_id=dag_run.run_id,
-                triggered_by=getattr(dag_run, "triggering_user_name", None),
-                parameters=dict(context["params"]),
-            )
+        self.begin_run(context, connect)
         return vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))
 
 
@@ -164,23 +154,13 @@ class PreviewOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the preview; raises if the rollback would be refused."""
-        from cutover import freeze, rollback, run
+        from cutover import freeze, rollback
 
         approvers(self.declaration)  # raises if nobody could answer in the end
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)
-        dag_run = context["dag_run"]
-        with opened(connect) as connection:
-            run.begin(
-                connection,
-                run=this_run,
-                migration=self.migration,
-                dag_id=dag_run.dag_id,
-                dag_run_id=dag_run.run_id,
-                triggered_by=getattr(dag_run, "triggering_user_name", None),
-                parameters=dict(context["params"]),
-            )
+        self.begin_run(context, connect)
         return rollback.review(connect, self.declaration, this_run, self.report)
 
 
@@ -199,3 +179,33 @@ class RollbackOperator(CutoverOperator):
             "clients_waited_ms": round((entry.recorded_at - entry.locked_at).total_seconds() * 1000, 1),
             "carried": entry.carried,
         }
+
+
+class ListBackupsOperator(CutoverOperator):
+    """Lists the backups that are older than the DAG parameter ``days``; skips the run when there are none."""
+
+    def run_phase(self, context: Context) -> list[str]:
+        """Returns the names of the schemas."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from cutover import freeze, retention
+
+        approvers(self.declaration)  # raises if nobody could answer in the end
+        connect = self.connect(context)
+        freeze.install(connect, self.declaration)
+        this_run = self.this_run(context)
+        self.begin_run(context, connect)
+        schemas = retention.review(connect, self.declaration, this_run, context["params"]["days"], self.report)
+        if not schemas:
+            raise AirflowSkipException("no backup is old enough to be dropped")
+        return schemas
+
+
+class DropBackupsOperator(CutoverOperator):
+    """Drops the approved backups, and the captured writes that only they needed."""
+
+    def run_phase(self, context: Context) -> list[str]:
+        """Returns the names of the schemas that are gone. Safe to repeat."""
+        from cutover import retention
+
+        return retention.drop(self.connect(context), self.declaration, self.this_run(context), self.report)
