@@ -32,6 +32,12 @@ COPY = {
     "orders": "insert into staging.orders select * from public.orders",
 }
 
+# the schemas that are neither PostgreSQL's nor the engine's
+_APPLICATION = (
+    "select oid from pg_namespace where nspname not like 'pg!_%' escape '!' and nspname not like 'backup!_%' escape '!' "
+    "and nspname not in ('information_schema', 'staging', 'cutover')"
+)
+
 
 def make_roles(server: EmbeddedPostgres) -> None:
     """Cluster-wide roles, made once: the engine's own is no superuser."""
@@ -150,19 +156,22 @@ class Production:
             )
             return seen
 
-    def prepare(self, run: str, load: Mapping[str, str] = COPY, **changes: Any) -> Order:
+    def prepare(
+        self, run: str, load: Mapping[str, str] = COPY, tables: Sequence[Table] = TABLES, **changes: Any
+    ) -> Order:
         """Freeze, stage, approve: everything up to the swap. What is staged is production as one snapshot has it."""
-        self.install()
+        self.install(tables)
         with self.connect() as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             row = connection.execute("select pg_current_snapshot()::text, pg_current_xact_id()::text").fetchone()
             assert row is not None
             since, staged_xid = row
-            for schema, table in reversed(TABLES):
+            for schema, table in reversed(tables):
                 preparation.create_shell(connection, schema, table, "staging")
             for statement in load.values():
                 connection.execute(statement.encode())
-        order = self.order(run, since, staged_xid, **changes)
+        named = {"tables": tables, "fingerprinted": [name for _, name in tables]}
+        order = self.order(run, since, staged_xid, **{**named, **changes})
         self.approve(order)
         return order
 
@@ -176,10 +185,10 @@ class Production:
             connection.execute("set search_path = ''")
             names = connection.execute(
                 "select c.oid::regclass::text from pg_class as c where relkind in ('r', 'p', 'v', 'm') "
-                "and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)"
+                f"and relnamespace in ({_APPLICATION})"
             ).fetchall()
             functions = connection.execute(
-                "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
+                f"select oid::regprocedure::text from pg_proc where prokind in ('f', 'p') and pronamespace in ({_APPLICATION})"
             ).fetchall()
             watched = inventory.Watched(tuple(row[0] for row in names), tuple(row[0] for row in functions))
             return inventory.take(connection, watched)

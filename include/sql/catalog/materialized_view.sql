@@ -22,10 +22,6 @@ cross join
     lateral (
         select
             1 as position,
-            format('drop materialized view if exists %%I.%%I', %(incoming_schema)s::text, v.relname) as statement
-        union all
-        select
-            2,
             format(
                 'create materialized view %%I.%%I using %%I%%s as %%s', %(incoming_schema)s::text, v.relname, v.method,
                 (
@@ -33,12 +29,13 @@ cross join
                     from pg_options_to_table(v.reloptions) as o
                 ),
                 rtrim(v.definition, ';')
-            )
+            ) as statement
         union all
         select
             3,
-            regexp_replace(
-                pg_get_indexdef(x.indexrelid), ' ON (ONLY )?\S+ USING ',
+            replace(
+                pg_get_indexdef(x.indexrelid),
+                format(' ON %%s USING ', v.name),
                 format(' ON %%I.%%I USING ', %(incoming_schema)s::text, v.relname)
             )
         from pg_catalog.pg_index as x

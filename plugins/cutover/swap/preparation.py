@@ -80,6 +80,8 @@ def build_materialized_views(connection: psycopg.Connection, scope: Scope) -> li
     Returns the oids of the live views, in the order built. ``connection`` must be in autocommit.
     """
     views = scope.bound("materialized view", "direct")
+    for row in catalog.rows(connection, "earlier_materialized_views", incoming_schema=scope.incoming_schema):
+        connection.execute(row["statement"])
     for oid in views:
         with _search_path(connection, _production_schemas(scope)):
             statements = catalog.rows(connection, "materialized_view", view=oid, incoming_schema=scope.incoming_schema)

@@ -1,0 +1,127 @@
+"""Whatever the schema: swap, roll back, swap again, and the inventory is what it was; or refused, and untouched.
+
+``CUTOVER_EXAMPLES`` says how many schemas (default: 20); more than that are drawn at random, different each time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from psycopg import sql
+
+from bench.production import PASSWORD, Production, make_roles
+from cutover import rollback
+from cutover.migration import Migration
+from cutover.swap.move import swap
+from cutover.swap.refusals import SwapRefusedError
+from stack.postgres import EmbeddedPostgres
+
+from .schemas import Schema, schemas
+
+EXAMPLES = int(os.environ.get("CUTOVER_EXAMPLES", "20"))
+MIGRATION = Migration(migration="test")
+_numbers = itertools.count(1)
+
+
+def make(server: EmbeddedPostgres, schema: Schema) -> Production:
+    """A database of its own with this schema."""
+    name = f"any_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(name)))
+    production = Production(
+        server.dsn(name), server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD)
+    )
+    with production.admin() as admin:
+        for statement in schema.statements:
+            admin.execute(statement.encode())
+    return production
+
+
+def drop(server: EmbeddedPostgres, production: Production) -> None:
+    """Remove the database again."""
+    name = production.admin_dsn.rsplit("/", 1)[1]
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def copies(production: Production, schema: Schema) -> dict[str, str]:
+    """Statements that fill each staging table with production's rows."""
+    made = {}
+    for owner, name in schema.swapped:
+        columns = production.value(
+            "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute "
+            "where attrelid = %s::regclass and attnum > 0 and not attisdropped and attgenerated = ''",
+            sql.Identifier(owner, name).as_string(),
+        )
+        made[name] = (
+            f"insert into {sql.Identifier('staging', name).as_string()} ({columns}) "
+            f"select {columns} from {sql.Identifier(owner, name).as_string()}"
+        )
+    return made
+
+
+def rows(production: Production, schema: Schema) -> list[str]:
+    """Every row of every table, as text."""
+    return [
+        production.value(f"select coalesce(string_agg(t::text, ' ' order by id), '') from {table.qualified} as t")
+        for table in schema.tables
+    ]
+
+
+def swapped(production: Production, schema: Schema, run: str) -> None:
+    """Freeze, stage, approve, swap."""
+    order = production.prepare(run, copies(production, schema), schema.swapped, merged=())
+    swap(production.connect, order, production.messages.append)
+
+
+def rolled_back(production: Production, run: str) -> None:
+    """Approve and run the rollback of the newest entry."""
+    with production.connect() as connection:
+        order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, run)
+    rollback.preview(production.connect, order)
+    production.approve(order)
+    swap(production.connect, order, production.messages.append)
+
+
+@pytest.mark.timeout(0)
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES <= 20,
+    database=None,
+    # what is drawn is small already, and a failing one is printed as SQL
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(schema=schemas())
+def test_any_schema_comes_through_a_swap_and_a_rollback_or_is_refused(server: EmbeddedPostgres, schema: Schema) -> None:
+    make_roles(server)
+    note(repr(schema))
+    production = make(server, schema)
+    try:
+        before, held = production.inventory(), rows(production, schema)
+        try:
+            swapped(production, schema, "r1")
+        except SwapRefusedError as refused:
+            note(str(refused))
+            assert before.compare(production.inventory()) == []
+            assert rows(production, schema) == held
+            return
+        for step in ("swap", "rollback", "second swap"):
+            if step == "rollback":
+                rolled_back(production, "b1")
+            elif step == "second swap":
+                swapped(production, schema, "r2")
+            assert before.compare(production.inventory()) == [], step
+            assert rows(production, schema) == held, step
+        # and life goes on: keys are drawn from where they stood
+        with production.admin() as admin:
+            for table in schema.tables:
+                admin.execute(f"select count(*) from {table.qualified}".encode())
+    finally:
+        drop(server, production)
