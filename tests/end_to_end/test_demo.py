@@ -15,7 +15,7 @@ import pytest
 
 from stack.postgres import free_port
 
-pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass

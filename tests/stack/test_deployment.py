@@ -25,8 +25,6 @@ from stack.progress import Console
 from stack.rest import Api, run_path
 from stack.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 ACCOUNTS = ("operator", "reviewer", "auditor", "admin")
 
 
