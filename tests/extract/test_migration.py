@@ -1,0 +1,98 @@
+"""A declaration that is wrong is refused, and the key that is wrong is named."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from cutover import sql
+from cutover.errors import CutoverError
+from cutover.migration import load, parse
+
+GOOD: dict[str, Any] = {
+    "migration": "m",
+    "connections": {"api": {"auth": "basic"}},
+    "sources": {"things": {"connection": "api", "path": "/things", "paging": {"cursor": ["after"]}}},
+}
+
+
+def test_the_declaration_of_clean_launch_is_read() -> None:
+    migration = load("clean_launch")
+    assert list(migration.sources) == [
+        "xendit_invoices",
+        "xendit_transactions",
+        "systemeio_contacts",
+        "systemeio_tags",
+    ]
+    for source in migration.sources.values():
+        for kind in ("create", "store"):
+            assert f"raw.{source.name}" in sql.text(f"clean_launch/extract/{source.name}.{kind}.sql")
+        created = sql.text(f"clean_launch/extract/{source.name}.create.sql")
+        assert all(f"    {column} " in created for column in source.personal)
+
+
+def _set(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(declared: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            declared = declared[key]
+        declared[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (_set("sources", "things", "pagging", value={}), "sources.things.pagging"),
+        (_set("sources", "things", "path", value="things"), "sources.things.path"),
+        (_set("sources", "things", "paging", value={"cursor": []}), "sources.things.paging.cursor"),
+        (_set("sources", "things", "connection", value="nowhere"), "sources.things.connection"),
+        (_set("sources", "things", "paging", "size", value="many"), "sources.things.paging.size"),
+        (
+            _set("sources", "things", "incremental", value=[{"name": "w", "start": "a", "end": "b"}]),
+            "sources.things",
+        ),
+        (
+            _set("sources", "things", "history", value={"column": "c", "start": "a", "end": "b", "first": "long"}),
+            "sources.things.history.first",
+        ),
+        (_set("connections", "api", "auth", value="trust"), "connections.api.auth"),
+        (_set("surprise", value=1), "surprise"),
+        (_set("migration", value="other"), "migration"),
+    ],
+)
+def test_a_wrong_key_is_named(change: Callable[[dict[str, Any]], None], key: str) -> None:
+    declared = copy.deepcopy(GOOD)
+    parse(yaml.safe_dump(declared), "m")
+    change(declared)
+    with pytest.raises(CutoverError) as raised:
+        parse(yaml.safe_dump(declared), "m")
+    assert raised.value.code == "migration.invalid"
+    assert raised.value.obj == f"include/sql/m/migration.yaml, {key}"
+
+
+@pytest.mark.parametrize("text", ["- a list", "just text", "", "a: [", "\ta: b"])
+def test_what_is_no_declaration_is_told_so(text: str) -> None:
+    with pytest.raises(CutoverError, match=r"\[migration.invalid\] include/sql/m/migration.yaml, the file"):
+        parse(text, "m")
+
+
+def test_a_migration_that_is_not_there_is_told_so() -> None:
+    with pytest.raises(CutoverError, match=r"\[migration.missing\] migration nothing"):
+        load("nothing")
+
+
+def test_a_source_that_is_not_there_is_told_so() -> None:
+    with pytest.raises(CutoverError, match=r"\[migration.no-such-source\].*xendit_invoices, xendit_transactions"):
+        load("clean_launch").source("orders")
+
+
+def test_what_is_read_and_how_is_in_the_fingerprint_and_nothing_else() -> None:
+    source = load("clean_launch").source("xendit_invoices")
+    assert source.model_copy(update={"personal": ()}).fingerprint == source.fingerprint
+    assert source.model_copy(update={"permission": "x"}).fingerprint == source.fingerprint
+    assert source.model_copy(update={"params": {"a": "b"}}).fingerprint != source.fingerprint

@@ -1,0 +1,142 @@
+"""Extraction as Airflow runs it: the group, the tasks, the connections, the XComs."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from cutover.errors import CutoverError
+from cutover.operators.extract import ExtractOperator, SyncSummaryOperator, access, extract_group
+from demo.credentials import SYSTEMEIO_API_KEY, XENDIT_API_KEY
+from tests.extract.conftest import SOURCES, World
+
+
+def connection(**parts: Any) -> str:
+    """An Airflow connection as an environment variable holds it."""
+    return json.dumps({"conn_type": "http", **parts})
+
+
+@pytest.fixture
+def airflow(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The simulated APIs and the database under the names that tasks know."""
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(host=world.simulator.xendit_url, login=XENDIT_API_KEY))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SYSTEMEIO", connection(host=world.simulator.systemeio_url, password=SYSTEMEIO_API_KEY)
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_PRODUCTION", world.dsn)
+    return world
+
+
+def context() -> Any:
+    """As much of a task's context as these tasks use."""
+    return {
+        "dag_run": SimpleNamespace(dag_id="raw_sync", run_id="scheduled__2025-11-02T08:00:00+00:00"),
+        "outlet_events": defaultdict(SimpleNamespace),
+    }
+
+
+def task(source: str, **kwargs: Any) -> ExtractOperator:
+    """The task of one source."""
+    return ExtractOperator(task_id=source, migration="clean_launch", source=source, **kwargs)
+
+
+def test_the_group_has_a_task_per_source_named_after_it_and_side_by_side() -> None:
+    with DAG("d", schedule=None) as dag:
+        group = extract_group("clean_launch")
+    assert group.group_id == "extract"
+    assert sorted(dag.task_ids) == sorted(f"extract.{name}" for name in SOURCES)
+    assert all(not found.upstream_task_ids and not found.downstream_task_ids for found in dag.tasks)
+    assert [asset.name for found in dag.tasks for asset in found.outlets] == [f"raw.{name}" for name in SOURCES]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_task_syncs_its_source_and_returns_a_small_report(airflow: World, name: str) -> None:
+    given = context()
+    found = task(name).execute(given)
+    assert airflow.content(name) == airflow.truth(name)
+    assert (found["source"], found["total"]) == (name, len(airflow.truth(name)))
+    text = json.dumps(found)
+    assert len(text) < 1500
+    assert XENDIT_API_KEY not in text
+    assert SYSTEMEIO_API_KEY not in text
+    [event] = given["outlet_events"].values()
+    assert event.extra == {"changed": found["total"], "total": found["total"]}
+
+
+def test_a_template_that_says_true_forces_a_full_read(airflow: World) -> None:
+    assert task("xendit_transactions").execute(context())["mode"] == "full"
+    assert task("xendit_transactions", full="False").execute(context())["mode"] == "incremental"
+    assert task("xendit_transactions", full="True").execute(context())["mode"] == "full"
+
+
+def test_the_summary_adds_up_what_the_tasks_found(airflow: World) -> None:
+    for _ in range(2):
+        reports = {name: task(name).execute(context()) for name in SOURCES}
+    with DAG("d", schedule=None):
+        summary = SyncSummaryOperator(task_id="summary", migration="clean_launch")
+        for name in SOURCES:
+            task(name) >> summary
+    ti = SimpleNamespace(xcom_pull=lambda task_ids: reports[task_ids])
+    total = sum(len(airflow.truth(name)) for name in SOURCES)
+    assert summary.execute({"ti": ti, **context()}) == f"0 changed of {total:,}"
+
+
+def test_a_wrong_key_fails_the_task_for_good_with_the_message(airflow: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(host=airflow.simulator.xendit_url, login="wrong-key-123"))
+    with pytest.raises(AirflowFailException, match=r"\[extract.unauthorized\].*GET /v2/invoices") as raised:
+        task("xendit_invoices").execute(context())
+    assert "put a valid key with the permission Invoice Read into connection xendit" in str(raised.value)
+    assert "wrong-key-123" not in str(raised.value)
+
+
+def test_an_api_that_is_down_is_worth_another_try(airflow: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_XENDIT", connection(host="http://127.0.0.1:9", login="key-of-xendit", extra={"patience": 0.5})
+    )
+    with pytest.raises(AirflowException, match=r"\[extract.gave-up\]") as raised:
+        task("xendit_invoices").execute(context())
+    assert not isinstance(raised.value, AirflowFailException)
+    assert task("xendit_invoices").retries == 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "address"),
+    [
+        ({"host": "https://api.example.com"}, "https://api.example.com"),
+        ({"host": "api.example.com"}, "https://api.example.com"),
+        ({"host": "api.example.com", "schema": "http"}, "http://api.example.com"),
+        ({"host": "https://api.example.com", "port": 8443}, "https://api.example.com:8443"),
+        ({"host": "127.0.0.1", "port": 8101}, "http://127.0.0.1:8101"),
+    ],
+)
+def test_the_address_of_an_api_is_read_from_its_connection(
+    monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], address: str
+) -> None:
+    extra = {"ceiling": 120, "patience": 60, "timeout": 30, "limit_window": 10}
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(login="the-key", extra=extra, **parts))
+    found = access("xendit")
+    assert (found.base_url, found.secret) == (address, "the-key")
+    assert (found.ceiling, found.patience, found.timeout, found.limit_window) == (120, 60.0, 30.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "code"),
+    [({"host": "https://api.example.com"}, "extract.no-key"), ({"login": "the-key"}, "extract.no-address")],
+)
+def test_a_connection_that_lacks_something_is_told_what(
+    monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], code: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(**parts))
+    with pytest.raises(CutoverError) as raised:
+        access("xendit")
+    assert raised.value.code == code
+
+
+def test_nothing_secret_can_be_rendered() -> None:
+    assert set(ExtractOperator.template_fields) == {"migration", "source", "full", "accept_gone"}
