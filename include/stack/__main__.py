@@ -14,7 +14,7 @@ from stack.settings import ROOT, Settings, short
 _HELP = """\
 usage: ./run <command>
 
-  demo [--approve] [--scale N] [DAG]   show a migration (default clean_launch) on simulated APIs and databases:
+  demo [--approve] [--scale N] [DAG]   show a migration (clean_launch, or mula) on simulated APIs and databases:
                                        stops at the approval; with --approve answers it and checks the end
   up                                   start PostgreSQL and Airflow on the connections in the environment
   down                                 stop everything that was started; the data stays in .local
@@ -69,7 +69,7 @@ def _demo(arguments: list[str]) -> int:
             "stack.no-dag", dag, "there is no such file in dags.", "name one of the DAGs in the folder dags."
         )
     deployment = Deployment(Settings.read(), Console())
-    deployment.up(chosen.scale, demonstration=True)
+    deployment.up(chosen.scale, demonstration=True, mula=dag == "mula_unification")
     deployment.console.line()
     return Demonstration(deployment, dag, chosen.scale).run(approve=chosen.approve)
 
@@ -175,6 +175,7 @@ def _lock(arguments: list[str]) -> int:
 
 _BENCHES = {
     "extract": "extraction beside doing it plainly and beside dlt",
+    "tables": "copying tables between databases beside psql, and how merging grows",
     "swap": "how long clients wait for a swap and its rollback, beside other ways to do it",
 }
 

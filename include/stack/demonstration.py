@@ -6,13 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 
 import psycopg
 
 from cutover.errors import CutoverError
 from cutover.ledger import run_key
-from demo import checks
+from cutover.migration import load
+from demo import checks, mula_checks
 from stack.accounts import ACCOUNTS
 from stack.deployment import Deployment
 from stack.progress import Console
@@ -37,6 +39,16 @@ class Demonstration:
     _operator: Api = field(init=False)
 
     @property
+    def _checks(self) -> ModuleType:
+        """What must be so in the end: a module with ``measure``, ``balances`` and ``check``."""
+        return mula_checks if self.migration.startswith("mula_unification") else checks
+
+    @property
+    def _target(self) -> str:
+        """The connection of the database that the migration changes."""
+        return load(self.migration.removesuffix("_rollback")).target
+
+    @property
     def console(self) -> Console:
         """Where to print."""
         return self.deployment.console
@@ -50,8 +62,8 @@ class Demonstration:
         passwords = self.deployment.airflow.passwords()
         self._operator = Api(self.deployment.settings.url, "operator", passwords["operator"])
         self._wait_for_dag()
-        with psycopg.connect(self.deployment.production_admin_dsn()) as production:
-            before = checks.measure(production)
+        with psycopg.connect(self.deployment.target_admin_dsn(self._target)) as production:
+            before = self._checks.measure(production)
         run_id = self._unfinished_run() or self._trigger()
         watch = _Watch(self._operator, self.console, self.migration, run_id)
         self.console.line(f"{self.migration}   {run_id}")
@@ -155,10 +167,10 @@ class Demonstration:
     def _conclude(self, run_id: str, before: checks.Measured, watch: _Watch) -> int:
         say, bold = self.console.line, self.console.bold
         run = run_key(self.migration, run_id)
-        with psycopg.connect(self.deployment.production_admin_dsn()) as production:
-            after = checks.measure(production)
-            balances = checks.balances(production, run)
-            results = checks.check(production, run, before, self.scale)
+        with psycopg.connect(self.deployment.target_admin_dsn(self._target)) as production:
+            after = self._checks.measure(production)
+            balances = self._checks.balances(production, run)
+            results = self._checks.check(production, run, before, self.scale)
         say()
         say(bold("Every source row is accounted for"))
         self.console.table(

@@ -16,7 +16,7 @@ from cutover.errors import CutoverError
 from stack.airflow import COMPONENTS, Airflow, require_free_ports
 from stack.processes import Processes
 from stack.progress import Console
-from stack.settings import PRODUCTION_DATABASE, Settings
+from stack.settings import MULA_CONNECTIONS, PRODUCTION_DATABASE, Settings
 
 SIMULATORS = "simulators"
 
@@ -42,11 +42,12 @@ class Deployment:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def up(self, scale: int = 1, *, demonstration: bool = False) -> None:
+    def up(self, scale: int = 1, *, demonstration: bool = False, mula: bool = False) -> None:
         """Start what does not run, on the connections of the environment; returns when all of it is healthy.
 
         The simulators and the production of the demonstration stand in for the connections that are not given.
-        With ``demonstration``, a production database that *is* given is filled too, if it is empty.
+        With ``demonstration``, a production database that *is* given is filled too, if it is empty. With ``mula``,
+        the two applications of mula_unification are made as well.
         Raises CutoverError ``stack.port-taken`` before anything is started.
         """
         settings = self.settings
@@ -60,7 +61,7 @@ class Deployment:
                 embedded.start()
                 told.append(f"127.0.0.1:{embedded.port}")
             # The world is made while Airflow starts; the demonstration's needs no Airflow, nor the reverse.
-            world = _Background(lambda: self._make_world(scale, demonstration))
+            world = _Background(lambda: self._make_world(scale, demonstration, mula))
             with self.console.timed("Airflow") as told:
                 self.console.status("preparing Airflow's database and accounts")
 
@@ -122,11 +123,33 @@ class Deployment:
             needed["CUTOVER_SYSTEMEIO_PORT"] = self.settings.systemeio_port
         require_free_ports(needed)
 
-    def _make_world(self, scale: int, demonstration: bool) -> None:
+    def target_admin_dsn(self, connection: str) -> str:
+        """A migration's target as a role that sees all of it: the superuser, or whoever the given connection names."""
+        if connection == "production":
+            return self.production_admin_dsn()
+        given = self.settings.is_given(connection)
+        return self.settings.dsn(connection) if given else self.settings.postgres.dsn(connection)
+
+    def _make_world(self, scale: int, demonstration: bool, mula: bool) -> None:
         if self._needs_simulators():
             self._start_simulators(scale)
         if demonstration or not self.settings.is_given("production"):
             self._load_production(scale)
+        if mula:
+            self._load_mula(scale)
+
+    def _load_mula(self, scale: int) -> None:
+        from demo import mula
+
+        with self.console.timed("Mula") as told:
+            if any(self.settings.is_given(name) for name in MULA_CONNECTIONS):
+                told.append("given, left as they are")
+                return
+            superuser = {name: self.settings.postgres.dsn(name) for name in mula.DATABASES}
+            for name in mula.DATABASES:
+                _ensure_database(self.settings.postgres.dsn(), name)
+            loaded = mula.load(superuser, self.settings.role_passwords, mula.Size().times(scale))
+            told.append("demonstration loaded" if loaded else "as the last run left them")
 
     def _start_simulators(self, scale: int) -> None:
         if self.processes.leader(SIMULATORS):

@@ -31,6 +31,14 @@ PORTS = {
 AIRFLOW_DATABASE = "airflow"
 PRODUCTION_DATABASE = "production"
 PRODUCTION_ROLE = "cutover"
+# Connections of mula_unification → database and role of the demonstration.
+MULA_CONNECTIONS = {
+    "dasha": ("dasha", "mula_reader"),
+    "compatibility": ("compatibility", "mula_reader"),
+    "dasha_owner": ("dasha", "dasha_owner"),
+    "compatibility_owner": ("compatibility", "compatibility_owner"),
+    "unified": ("unified", PRODUCTION_ROLE),
+}
 APPROVER = "reviewer"  # the account that may approve, unless the caller or the connection names others
 _LIBPQ_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "connect_timeout", "application_name")
 
@@ -110,6 +118,9 @@ class Settings:
                 "jwt_secret": lambda: secrets.token_urlsafe(64),
                 "airflow_database_password": lambda: secrets.token_urlsafe(24),
                 "production_password": lambda: secrets.token_urlsafe(24),
+                "mula_reader_password": lambda: secrets.token_urlsafe(24),
+                "dasha_owner_password": lambda: secrets.token_urlsafe(24),
+                "compatibility_owner_password": lambda: secrets.token_urlsafe(24),
             },
         )
 
@@ -123,8 +134,18 @@ class Settings:
             "xendit": f"http://:{quote(XENDIT_API_KEY)}@127.0.0.1:{self.xendit_port}",
             "systemeio": f"http://:{quote(SYSTEMEIO_API_KEY)}@127.0.0.1:{self.systemeio_port}",
             "production": self.postgres.dsn(PRODUCTION_DATABASE, PRODUCTION_ROLE, self.secrets["production_password"]),
+            **{
+                name: self.postgres.dsn(database, role, self.role_passwords[role])
+                for name, (database, role) in MULA_CONNECTIONS.items()
+            },
         }
         return {name: self.variables.get(f"AIRFLOW_CONN_{name.upper()}") or uri for name, uri in demonstration.items()}
+
+    @property
+    def role_passwords(self) -> dict[str, str]:
+        """The passwords of the demonstration's roles in mula_unification."""
+        own = {role: self.secrets[f"{role}_password"] for role in ("mula_reader", "dasha_owner", "compatibility_owner")}
+        return {PRODUCTION_ROLE: self.secrets["production_password"], **own}
 
     def dsn(self, connection: str) -> str:
         """A PostgreSQL connection as a URI that any client takes; ``airflow`` is Airflow's own database.

@@ -78,7 +78,7 @@ def require_fenceable(connect: Connect, tables: Sequence[Table], this_run: str) 
                 "window.cannot-fence",
                 f"database {connection.info.dbname}, role {connection.info.user}",
                 f"it may not put the fence on {', '.join(row[0] for row in lacking)}.",
-                " ".join(row[1] for row in lacking),
+                " ".join(dict.fromkeys(row[1] for row in lacking)),
             )
         if by is not None and this_run not in by:
             raise CutoverError(
