@@ -153,8 +153,8 @@ def test_script_in_data_stays_text(get: Pages, target: Deployment) -> None:
         RUN, SCRIPT, SCRIPT, SCRIPT,
     )  # fmt: skip
     pages = (f"{HERE}/review", "/cutover/", "/cutover/ledger", f"/cutover/dags/{DAG}/ledger/1",
-             f"/cutover/dags/{DAG}/why?table=transactions&value={SCRIPT}", f"/cutover/dags/{DAG}/why?table={SCRIPT}&value=1",
-             f"/cutover/dags/{SCRIPT}/rollback")  # fmt: skip
+             f"/cutover/dags/{DAG}/why?table=transactions&value={SCRIPT}",
+             f"/cutover/dags/{DAG}/why?table={SCRIPT}&value=1", f"/cutover/dags/{SCRIPT}/rollback")  # fmt: skip
     for page in pages:
         text = get(page).text
         assert "<script" not in text, page

@@ -1,0 +1,227 @@
+"""A whole deployment that runs: Airflow's processes over a small world, with a webhook that listens and a dead mail
+server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import requests
+
+from cutover.ledger import run_key
+from demo import credentials, production
+from demo.population import Population, Profile
+from demo.simulators import Simulator
+from stack.demonstration import SECONDS_BEFORE_ANSWER
+from stack.deployment import Deployment
+from stack.postgres import EmbeddedPostgres, free_port
+from stack.progress import Console
+from stack.rest import Api, run_path
+from stack.settings import ROOT, Settings
+
+PASSWORD = "only-for-this-test-server"
+SMALL = {"minimum_profiles": 100, "minimum_transactions": 100, "minimum_enrollments": 100}
+
+
+@dataclass
+class Running:
+    """The deployment, its target database, and what its webhook has been told."""
+
+    deployment: Deployment
+    dsn: str
+    told: list[dict[str, Any]]
+    conf: dict[str, Any]
+    apis: dict[str, Api] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where Airflow is."""
+        return self.deployment.settings.url
+
+    def password(self, account: str) -> str:
+        """An account's password."""
+        return self.deployment.airflow.passwords()[account]
+
+    def api(self, account: str) -> Api:
+        """The REST API as ``account``."""
+        if account not in self.apis:
+            self.apis[account] = Api(self.url, account, self.password(account))
+        return self.apis[account]
+
+    def ask(self, account: str, method: str, path: str, body: object = None) -> requests.Response:
+        """Any request as ``account``, whatever the answer; below /api/v2, or a whole path."""
+        path = path if path.startswith("/") else f"/api/v2/{path}"
+        return self.api(account)._session.request(method, self.url + path, json=body, timeout=30)
+
+    def value(self, query: str, *values: Any) -> Any:
+        """The first value of a query on the target, as superuser; None if there is no row."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), values or None)
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+
+    def trigger(self, dag_id: str, account: str = "operator", **conf: Any) -> Run:
+        """A new run."""
+        body = {"logical_date": None, "conf": conf}
+        return Run(self, dag_id, str(self.api(account).post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"]))
+
+
+@dataclass
+class Run:
+    """One DAG run, through the REST API."""
+
+    running: Running
+    dag_id: str
+    run_id: str
+
+    @property
+    def key(self) -> str:
+        """Its key in the target database."""
+        return run_key(self.dag_id, self.run_id)
+
+    @property
+    def path(self) -> str:
+        """Below /api/v2."""
+        return run_path(self.dag_id, self.run_id)
+
+    @property
+    def page(self) -> str:
+        """Of ``cutover.ui``."""
+        return f"/cutover/{self.path.replace('/dagRuns/', '/runs/')}"
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """A task instance."""
+        return dict(self.running.api("admin").get(f"{self.path}/taskInstances/{task_id}"))
+
+    def until(self, task_id: str, *states: str, seconds: float = 150) -> str:
+        """Wait for a task; fails the test when it ends otherwise."""
+        deadline = time.monotonic() + seconds
+        while (state := self.task(task_id)["state"]) not in states:
+            ended = state in ("failed", "success", "upstream_failed", "skipped")
+            assert not ended, f"{task_id} is {state}:\n{self.failures()}"
+            assert time.monotonic() < deadline, f"{task_id} is {state} after {seconds} s"
+            time.sleep(0.3)
+        return str(state)
+
+    def until_asked(self, task_id: str = "approve") -> None:
+        """Wait for the question, and until an answer cannot overtake Airflow's own bookkeeping."""
+        self.until(task_id, "awaiting_input")
+        time.sleep(SECONDS_BEFORE_ANSWER)
+
+    def form(self, account: str = "reviewer") -> dict[str, Any]:
+        """What the approval form holds."""
+        return dict(self.running.api(account).get(f"{self.path}/taskInstances/approve/-1/hitlDetails"))
+
+    def answer(self, account: str, option: str = "Approve", **values: Any) -> requests.Response:
+        """Answer as ``account``."""
+        given = {name: field["value"] for name, field in self.form().get("params", {}).items()}
+        body = {"chosen_options": [option], "params_input": {**given, **values}}
+        return self.running.ask(account, "PATCH", f"{self.path}/taskInstances/approve/-1/hitlDetails", body)
+
+    def mark_success(self, task_id: str, account: str = "operator") -> requests.Response:
+        """What the check mark in the UI does."""
+        return self.running.ask(account, "PATCH", f"{self.path}/taskInstances/{task_id}", {"new_state": "success"})
+
+    def clear(self, task_id: str, account: str = "operator", *, downstream: bool = True) -> None:
+        """Run a task again; with everything behind it, unless told otherwise."""
+        before = self.task(task_id)["try_number"]
+        body = {
+            "dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "include_downstream": downstream,
+            "only_failed": False, "reset_dag_runs": True,
+        }  # fmt: skip
+        answer = self.running.ask(account, "POST", f"dags/{self.dag_id}/clearTaskInstances", body)
+        assert answer.ok, answer.text
+        deadline = time.monotonic() + 60
+        # the states of the earlier try are still there until the new one has begun
+        while self.task(task_id)["try_number"] == before or self.task(task_id)["state"] in (None, "scheduled"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def log(self, task_id: str) -> str:
+        """The log of a task's last try."""
+        number = self.task(task_id)["try_number"]
+        content = self.running.api("admin").get(f"{self.path}/taskInstances/{task_id}/logs/{number}")["content"]
+        return json.dumps(content)
+
+    def failures(self) -> str:
+        """The logs' ends of all tasks that failed."""
+        tasks = self.running.api("admin").get(f"{self.path}/taskInstances", limit=200)["task_instances"]
+        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+        return "\n".join(f"{task}: {self.log(task)[-1500:]}" for task in failed)
+
+
+def pictures() -> Path | None:
+    """Where to keep screenshots: with ``CUTOVER_PICTURES`` set, the world has the real account's size."""
+    folder = os.environ.get("CUTOVER_PICTURES")
+    return Path(folder) if folder else None
+
+
+@contextmanager
+def deployment(server: EmbeddedPostgres, folder: Path) -> Iterator[Running]:
+    """Start everything, and stop it at the end."""
+    small = Population(profile=Profile().shrunk(40))
+    population = Population() if pictures() else small
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute("create database running")
+    dsn = server.dsn("running")
+    production.load(dsn, 1, PASSWORD, population=population)
+    told: list[dict[str, Any]] = []
+    with Simulator(population) as simulators, _webhook(told) as webhook:
+        settings = Settings.read(_variables(server, simulators, webhook, folder), ROOT / "dags")
+        stack = Deployment(settings, Console())
+        try:
+            stack.up()
+            yield Running(stack, dsn, told, {} if pictures() else dict(SMALL))
+        finally:
+            stack.down()
+            settings.postgres.remove()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _variables(server: EmbeddedPostgres, simulators: Simulator, webhook: str, folder: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CUTOVER"))}
+    mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": free_port(), "login": "", "password": "",
+            "extra": {"to": ["people@example.com"], "disable_ssl": True, "disable_tls": True, "retry_limit": 0,
+                      "from_email": "cutover@example.com"}}  # fmt: skip
+    ports = ("CUTOVER_AIRFLOW_PORT", "CUTOVER_PG_PORT", "CUTOVER_XENDIT_PORT", "CUTOVER_SYSTEMEIO_PORT")
+    xendit, systemeio = quote(credentials.XENDIT_API_KEY), quote(credentials.SYSTEMEIO_API_KEY)
+    return {
+        **inherited,
+        **{name: str(free_port()) for name in ports},
+        "CUTOVER_HOME": str(folder / "home"),
+        "AIRFLOW_CONN_PRODUCTION": server.dsn("running", "cutover", PASSWORD),
+        "AIRFLOW_CONN_XENDIT": f"http://:{xendit}@{simulators.xendit_url.removeprefix('http://')}",
+        "AIRFLOW_CONN_SYSTEMEIO": f"http://:{systemeio}@{simulators.systemeio_url.removeprefix('http://')}",
+        "AIRFLOW_CONN_CUTOVER_SMTP": json.dumps(mail),
+        "AIRFLOW_CONN_CUTOVER_WEBHOOK": json.dumps({"conn_type": "http", "host": webhook, "password": "s3cret-part"}),
+        "AIRFLOW__CORE__PARALLELISM": "2",
+    }
+
+
+@contextmanager
+def _webhook(told: list[dict[str, Any]]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            told.append({"path": self.path, **body})
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing on the tests' standard error."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/hooks"
+        listening.shutdown()

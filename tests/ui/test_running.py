@@ -1,0 +1,407 @@
+"""The gate against a running API server: every way around the approval, and then people with a browser.
+
+One deployment serves all tests of this file, in their order: each leaves the run where the next one takes it up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import psycopg
+import pytest
+
+from cutover import approval, review
+from cutover.errors import CutoverError
+from cutover.migration import load
+from cutover.run import get as get_run
+from cutover.swap import approval as consumed
+from stack.postgres import EmbeddedPostgres
+from tests.clean_launch_world import at
+
+from .running import Run, Running, deployment, pictures
+
+pytestmark = pytest.mark.timeout(420)
+
+MIGRATION = load("clean_launch")
+_tries = itertools.count(100)
+
+
+@pytest.fixture(scope="module")
+def running(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with deployment(server, tmp_path_factory.mktemp("running")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def launch(running: Running) -> Run:
+    """A launch, triggered by the administrator, that waits for its approval."""
+    run = running.trigger("clean_launch", "admin", **running.conf)
+    run.until_asked()
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _production_is_untouched_unless_approved(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test of a bypass did: no entry in the ledger has come of it."""
+    running: Running = request.getfixturevalue("running")
+    count = "select coalesce((select count(*) from cutover.ledger), 0) where to_regclass('cutover.ledger') is not null"
+    before = running.value(count) if running.value("select to_regclass('cutover.ledger')") else 0
+    yield
+    if "approved" not in request.node.name:
+        assert (running.value(count) or 0) == before
+
+
+def _approve_in_database(running: Running, launch: Run, /, **values: Any) -> None:
+    """An approval of what is staged now, recorded as the gate does it."""
+    with psycopg.connect(running.dsn) as connection:
+        given = {
+            "run": launch.key, "action": "swap", "decision": "approve", "task_id": "approve",
+            "fingerprint": review.fingerprint_of(connection, MIGRATION, get_run(connection, launch.key)),
+            "try_number": next(_tries), "person": "reviewer", "person_id": "2", "triggered_by": "admin",
+            "comment": None, "decided_at": datetime.now(timezone.utc), "valid_for": timedelta(hours=1),
+        } | values  # fmt: skip
+        approval.record(connection, approval.Answer(**given))
+
+
+def _refused(run: Run, why: str, task_id: str = "swap") -> None:
+    """The swap's task has failed, for want of an approval and for the reason expected."""
+    run.until(task_id, "failed")
+    log = run.log(task_id)
+    assert "[swap.not-approved]" in log, log[-3000:]
+    assert why in log, log[-3000:]
+
+
+def _swap_again(run: Run) -> None:
+    run.clear("swap", "admin")
+
+
+def test_the_form_shows_what_is_staged_and_where_to_read_all_of_it(running: Running, launch: Run) -> None:
+    form = launch.form()
+    fingerprint = running.value("select fingerprint from cutover.run where run = %s", launch.key)
+    assert form["params"]["fingerprint"]["value"] == fingerprint
+    assert "unified_profiles" in form["body"] and "expectations" in form["body"]
+    assert f"{running.url}{launch.page}/review" in form["body"]
+    assert len(form["body"]) < 6_000
+    page = running.ask("reviewer", "GET", f"{launch.page}/review")
+    assert page.status_code == 200 and fingerprint in page.text and len(page.content) <= 300_000
+
+
+def test_people_are_told_and_a_dead_mail_server_is_shown_and_stops_nothing(running: Running, launch: Run) -> None:
+    (told,) = running.told
+    assert told["path"] == "/hooks/s3cret-part"
+    assert told["review"] == f"{running.url}{launch.page}/review"
+    assert told["answer"].endswith("/tasks/approve/required_actions")
+    assert "approve the swap" in told["text"] and "@" not in told["text"]
+    log, page = launch.log("approve"), running.ask("auditor", "GET", f"{launch.page}/review").text
+    assert "nobody was told by email" in log and "Nobody was told by email" in page
+    assert "told by webhook" in page
+    assert "s3cret-part" not in log and "s3cret-part" not in page and "people@example.com" not in page
+
+
+def test_the_approval_has_a_link_to_the_review_while_it_waits(running: Running, launch: Run) -> None:
+    links = running.api("reviewer").get(f"{launch.path}/taskInstances/approve/links")["extra_links"]
+    assert links["Review"] == f"{running.url}{launch.page}/review"
+
+
+@pytest.mark.parametrize("account", ["auditor", "operator"])
+def test_who_may_not_answer_is_refused(launch: Run, account: str) -> None:
+    assert launch.answer(account).status_code == 403
+    assert launch.task("approve")["state"] == "awaiting_input"
+
+
+def test_marking_the_gate_successful_does_not_open_it(launch: Run) -> None:
+    assert launch.mark_success("approve").ok
+    _refused(launch, "nobody has approved it")
+
+
+def test_a_forged_result_and_a_swap_run_alone_do_not_open_it(running: Running, launch: Run) -> None:
+    forged = {
+        "chosen_options": ["Approve"],
+        "responded_by_user": {"id": "2", "name": "reviewer"},
+        "params_input": {"fingerprint": launch.form("admin")["params"]["fingerprint"]["value"]},
+    }
+    path = f"{launch.path}/taskInstances/approve/xcomEntries"
+    assert running.ask("operator", "POST", path, {"key": "return_value", "value": forged}).status_code == 403
+    assert running.ask("admin", "POST", path, {"key": "return_value", "value": forged}).ok
+    _swap_again(launch)
+    _refused(launch, "nobody has approved it")
+
+
+def test_the_approval_of_another_run_does_not_open_it(running: Running, launch: Run) -> None:
+    _approve_in_database(running, launch, run="r_another")
+    _swap_again(launch)
+    _refused(launch, "nobody has approved it")
+
+
+def test_the_approval_of_another_action_does_not_open_it(running: Running, launch: Run) -> None:
+    _approve_in_database(running, launch, action="rollback")
+    _swap_again(launch)
+    _refused(launch, "nobody has approved it")
+
+
+def test_an_expired_approval_does_not_open_it(running: Running, launch: Run) -> None:
+    _approve_in_database(running, launch, decided_at=at("2025-01-01"))
+    _swap_again(launch)
+    _refused(launch, "its approval expired")
+
+
+@pytest.mark.parametrize(
+    ("change", "back"),
+    [
+        (
+            "update staging.unified_profiles set first_name = first_name || '!' "
+            "where id = (select id from staging.unified_profiles where first_name is not null order by id limit 1)",
+            "update staging.unified_profiles set first_name = rtrim(first_name, '!') where first_name like '%!'",
+        ),
+        (
+            "alter table staging.leads alter column locale type varchar(99)",
+            "alter table staging.leads alter column locale type text",
+        ),
+        (
+            "update cutover.run set validation = jsonb_set(validation, '{suites,0,evaluated}', '99')",
+            None,
+        ),
+    ],
+    ids=["one row", "one column type", "one expectation result"],
+)
+def test_what_was_changed_after_the_approval_is_not_swapped(
+    running: Running, launch: Run, change: str, back: str | None
+) -> None:
+    validation = running.value("select validation::text from cutover.run where run = %s", launch.key)
+    _approve_in_database(running, launch)
+    running.value(change)
+    _swap_again(launch)
+    try:
+        _refused(launch, "it was changed after the approval")
+    finally:
+        running.value(back or "select 1")
+        running.value("update cutover.run set validation = %s::jsonb where run = %s", validation, launch.key)
+
+
+def test_an_approval_is_void_once_the_question_is_asked_again(running: Running, launch: Run) -> None:
+    _approve_in_database(running, launch)
+    launch.clear("approve")
+    launch.until_asked()
+    assert launch.mark_success("approve").ok
+    _refused(launch, "asked again")
+
+
+def test_the_person_who_triggered_it_cannot_approve_it(running: Running, launch: Run) -> None:
+    launch.clear("approve")
+    launch.until_asked()
+    assert launch.answer("admin").ok  # Airflow lets the administrator answer anything
+    launch.until("approve", "failed")
+    assert "[approve.same-person]" in launch.log("approve")
+    assert launch.task("swap")["state"] != "success"
+
+
+def test_an_approved_launch_swaps_once_and_its_answer_is_final(running: Running, launch: Run) -> None:
+    launch.clear("approve")
+    launch.until_asked()
+    assert launch.answer("reviewer", comment="I have read all of it").ok
+    assert launch.answer("reviewer", "Reject").status_code == 409
+    launch.until("verify.certificate", "success")
+    row = (
+        "select (approved_by, comment, consumed_at is not null)::text from cutover.approvals order by approval_id desc"
+    )
+    assert running.value(row) == '(reviewer,"I have read all of it",t)'
+    assert running.value("select count(*) from cutover.ledger") == 1
+    assert running.value("select approved_by from cutover.ledger") == "reviewer"
+
+
+def test_the_same_approval_is_not_used_a_second_time(running: Running, launch: Run) -> None:
+    _swap_again(launch)
+    launch.until("swap", "success")
+    assert "nothing to swap" in launch.log("swap")
+    fingerprint = running.value("select fingerprint from cutover.ledger")
+    with psycopg.connect(running.dsn) as connection, pytest.raises(CutoverError, match="its approval was used at"):
+        consumed.consume(connection, launch.key, "swap", fingerprint)
+
+
+def test_a_rollback_needs_an_approval_of_its_own(running: Running, launch: Run) -> None:
+    rollback = running.trigger("clean_launch_rollback")
+    rollback.until_asked()
+    assert "These tables come back" in rollback.form()["body"]
+    assert rollback.mark_success("approve").ok
+    _refused(rollback, "nobody has approved it", "rollback")
+    # who may answer in Airflow's eyes, but is no approver
+    rollback.clear("approve")
+    rollback.until_asked()
+    assert rollback.answer("admin").ok
+    rollback.until("approve", "failed")
+    assert "[approve.not-an-approver]" in rollback.log("approve")
+
+
+# With a browser
+
+browser_wanted = pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="there is no Chromium here: apt-get install chromium"
+)
+
+
+class Person:
+    """Somebody with a browser, signed in as one account. Keeps every address that was asked for."""
+
+    def __init__(self, browser: Any, running: Running, account: str) -> None:
+        self.running = running
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        context = browser.new_context(viewport={"width": 1400, "height": 880}, reduced_motion="reduce")
+        context.on("request", lambda request: self.asked.append(request.url))
+        self.page = context.new_page()
+        self.page.set_default_timeout(45_000)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.goto(f"{running.url}/auth/login/")
+        self.page.fill("#username", account)
+        self.page.fill("#password", running.password(account))
+        self.page.locator("[type=submit]").first.click()
+        self.page.wait_for_url(f"{running.url}/**")
+
+    def open(self, path: str) -> Any:
+        """Go to an address of the deployment."""
+        self.page.goto(self.running.url + path)
+        return self.page
+
+    def picture(self, name: str) -> None:
+        """Keep what is seen, where pictures are wanted."""
+        folder = pictures()
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.page.wait_for_load_state("networkidle")
+            self.page.screenshot(path=folder / f"{name}.png")
+
+
+@pytest.fixture
+def person(running: Running) -> Iterator[Any]:
+    """Makes a Person; at the end no request of theirs has left the machine."""
+    from playwright.sync_api import sync_playwright
+
+    people: list[Person] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+
+        def sign_in(account: str) -> Person:
+            people.append(Person(browser, running, account))
+            return people[-1]
+
+        yield sign_in
+        browser.close()
+    outside = [
+        url for one in people for url in one.asked if not url.startswith((running.url, "data:", "blob:", "about:"))
+    ]
+    assert not outside
+
+
+@pytest.fixture(scope="module")
+def second(running: Running) -> dict[str, Run]:
+    """The launch that people make with the browser."""
+    return {}
+
+
+@browser_wanted
+def test_an_operator_triggers_by_the_form_and_reads_the_review(
+    running: Running, person: Any, second: dict[str, Run]
+) -> None:
+    operator = person("operator")
+    page = operator.open("/dags/clean_launch")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.get_by_text("Fewest profiles to accept").wait_for()
+    for name, value in running.conf.items():
+        page.locator(f"[name=element_{name}]").fill(str(value))
+    page.get_by_role("button", name="Trigger").last.click()
+    page.wait_for_url("**/runs/**")
+    newest = running.api("operator").get("dags/clean_launch/dagRuns", order_by="-run_after", limit=1)["dag_runs"][0]
+    second["launch"] = Run(running, "clean_launch", newest["dag_run_id"])
+    second["launch"].until_asked()
+    page = operator.open(f"{second['launch'].path.replace('/dagRuns/', '/runs/').join(['/', ''])}")
+    page.get_by_role("link", name="Review").click()
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("heading", name="Every source row is accounted for").wait_for()
+    assert frame.get_by_text("Tasks and logs").count() == 0
+    operator.picture("review-tab")
+    page = operator.open(f"{second['launch'].page}/review")
+    page.get_by_role("heading", name="Warnings").wait_for()
+    operator.picture("review")
+    page.get_by_role("link", name="Launches").click()
+    page.get_by_text(second["launch"].key).wait_for()
+    operator.picture("launches")
+    assert not operator.errors
+
+
+@browser_wanted
+def test_a_launch_approved_by_a_reviewers_click_is_done(running: Running, person: Any, second: dict[str, Run]) -> None:
+    launch = second["launch"]
+    reviewer = person("reviewer")
+    page = reviewer.open(f"/{launch.path.replace('/dagRuns/', '/runs/')}/tasks/approve/required_actions")
+    page.get_by_role("link", name="The whole review").wait_for()
+    reviewer.picture("approval")
+    page.get_by_role("textbox").first.fill("All figures are as expected")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    launch.until("verify.certificate", "success")
+    launch.until("verify.suites", "success")
+    assert running.value("select comment from cutover.approvals order by approval_id desc") == (
+        "All figures are as expected"
+    )
+    page = reviewer.open(f"/{launch.path.replace('/dagRuns/', '/runs/')}")
+    page.get_by_text("verify").first.wait_for()
+    page.get_by_role("radio", name="Graph").or_(page.get_by_label("Show Graph")).first.click()
+    page.locator(".react-flow__node").first.wait_for()
+    page.wait_for_timeout(2_000)
+    reviewer.picture("graph")
+
+
+@browser_wanted
+def test_an_auditor_reads_data_docs_ledger_and_origin_and_can_change_nothing(
+    running: Running, person: Any, second: dict[str, Run]
+) -> None:
+    launch = second["launch"]
+    auditor = person("auditor")
+    page = auditor.open(f"/{launch.path.replace('/dagRuns/', '/runs/')}/plugin/cutover-data-docs")
+    frame = page.frame_locator("iframe")
+    frame.get_by_text("As it was written").first.wait_for()
+    frame.get_by_role("link", name="unified_profiles").last.click()
+    frame.get_by_text("expect", exact=False).first.wait_for()
+    page.wait_for_timeout(1_000)
+    auditor.picture("data-docs")
+    assert not auditor.errors, auditor.errors
+    page = auditor.open("/cutover/ledger")
+    page.get_by_text("The hash chain is whole").wait_for()
+    auditor.picture("ledger")
+    page.get_by_role("link", name=str(running.value("select max(entry) from cutover.ledger")), exact=True).click()
+    page.get_by_text("as written").wait_for()
+    assert page.get_by_text("All figures are as expected").count() == 1
+    auditor.picture("ledger-entry")
+    invoice = running.value("select xendit_invoice_id from public.transactions where xendit_invoice_id is not null")
+    page.get_by_role("link", name="Why is this row here?").click()
+    page.select_option("select", "transactions")
+    page.fill("[name=value]", invoice)
+    page.get_by_role("button", name="Why?").click()
+    page.get_by_text("behind it").wait_for()
+    auditor.picture("why")
+    assert launch.mark_success("swap", "auditor").status_code == 403
+    assert (
+        running.ask("auditor", "POST", "dags/clean_launch_rollback/dagRuns", {"logical_date": None}).status_code == 403
+    )
+
+
+@browser_wanted
+def test_an_operator_previews_a_rollback(running: Running, person: Any, second: dict[str, Run]) -> None:
+    person_id = running.value("select id from public.unified_profiles order by id limit 1")
+    running.value("update public.unified_profiles set phone = '+63 917 000 0000' where id = %s", person_id)
+    operator = person("operator")
+    page = operator.open("/cutover/dags/clean_launch/rollback")
+    page.get_by_text("public.unified_profiles").last.wait_for()
+    rollback = running.trigger("clean_launch_rollback")
+    rollback.until_asked()
+    page = operator.open(f"{rollback.page}/review")
+    page.get_by_text(f"It takes back run {second['launch'].key}").wait_for()
+    operator.picture("rollback-preview")
+    assert rollback.answer("reviewer", "Reject").ok
+    rollback.until("approve", "failed")
+    assert "[approve.rejected]" in rollback.log("approve")
+    assert not operator.errors
