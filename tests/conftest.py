@@ -56,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
     embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
     embedded.start()
     yield embedded
-    embedded.stop()
+    embedded.remove()
 
 
 @pytest.fixture
