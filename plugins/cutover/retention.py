@@ -36,20 +36,20 @@ class Backup:
     backup_schema: str
     recorded_at: datetime
     hash: str
-    newest: bool
-    old: bool
-    certified: bool
+    is_newest: bool
+    is_old: bool
+    is_certified: bool
     relations: list[str]
     bytes: int
 
     @property
     def droppable(self) -> bool:
         """Old enough, not the newest, and of a swap that was finished."""
-        return self.old and self.certified and not self.newest
+        return self.is_old and self.is_certified and not self.is_newest
 
 
 def backups(connection: psycopg.Connection, migration: str, days: int) -> list[Backup]:
-    """Every backup of the migration that is still there, oldest first; ``old`` means older than so many days."""
+    """Every backup of the migration that is still there, oldest first; ``is_old`` means older than so many days."""
     with connection.cursor(row_factory=class_row(Backup)) as cursor:
         return cursor.execute(
             files.statement("retention/backups.sql"), {"migration": migration, "days": days}
@@ -129,9 +129,9 @@ def markdown(review: dict[str, Any]) -> str:
 
 
 def _why_kept(backup: Backup, days: int) -> str:
-    if backup.newest:
+    if backup.is_newest:
         return "it is the newest, which a rollback needs"
-    return f"it is not older than {days} days" if not backup.old else "its run was never certified"
+    return f"it is not older than {days} days" if not backup.is_old else "its run was never certified"
 
 
 def _reviewed(connection: psycopg.Connection, migration: Migration, row: run.Run) -> list[Backup]:

@@ -11,7 +11,8 @@ from psycopg import sql
 
 NAMES = ["people", "Orders", "order", "weird name", 'quo"te', "ünïcode", "x" * 60, "t1", "user", "percent%s", "{brace}"]
 SCHEMAS = ["public", "App Data"]
-TYPES = ["text", "numeric(12, 2)", "jsonb", "timestamptz", "text[]", "boolean", "integer", "date", "varchar(20)", "bytea"]
+TYPES = ["text", "numeric(12, 2)", "jsonb", "timestamptz", "text[]", "boolean", "integer", "date", "tstzrange", "bytea"]
+EVERYBODY = "anon, authenticated, service_role, app_owner, cutover"
 DEFAULTS = {"text": "'none'", "integer": "7", "timestamptz": "now()", "boolean": "false", "jsonb": "'{}'"}
 KEYS = [
     "integer primary key",
@@ -89,7 +90,7 @@ class Builder:
     def build(self) -> Schema:
         """The whole schema."""
         self.out += [f"create schema {q(s)}" for s in SCHEMAS[1:]]
-        self.out += [f"grant usage on schema {q(s)} to anon, authenticated, service_role, app_owner, cutover" for s in SCHEMAS]
+        self.out += [f"grant usage on schema {q(s)} to {EVERYBODY}" for s in SCHEMAS]
         self.out += [f"grant create on schema {q(s)} to app_owner, cutover" for s in SCHEMAS]
         if self.chance():
             self.out.append("alter default privileges for role app_owner grant all on tables to anon")
@@ -102,6 +103,8 @@ class Builder:
         for table in self.tables:
             if table.in_set:
                 self.add_parts(table)
+        if self.chance():
+            self.add_partitioned()
         for _ in self.some(4):
             self.add_view()
         for _ in self.some(3):
@@ -155,7 +158,7 @@ class Builder:
             target = self.one([t for t in self.tables if t.in_set] if not table.in_set else self.tables)
             kind = "bigint" if "bigint" in self._definition(target) else "integer"
             self.out.append(f"alter table {table.qualified} add column ref{number} {kind}")
-            action = self.one(["", " on delete cascade", " on delete set null", " on update cascade on delete restrict"])
+            action = self.one(["", " on delete cascade", " on delete set null", " on update cascade"])
             later = self.one(["", "", " deferrable", " deferrable initially deferred", " not valid"])
             name = self.one(["", f"constraint {q(self.fresh('key'))} "])
             self.out.append(
@@ -164,26 +167,68 @@ class Builder:
             )
         if self.chance():
             later = self.one(["", " not valid"])
-            self.out.append(f"alter table {table.qualified} add constraint {q(self.fresh('check'))} check (id > -9){later}")
+            name = q(self.fresh("check"))
+            self.out.append(f"alter table {table.qualified} add constraint {name} check (id > -9){later}")
         if self.chance():
             later = self.one(["", " deferrable initially deferred"])
-            self.out.append(f"alter table {table.qualified} add unique (id, tableoid){later}".replace(", tableoid", ""))
+            self.out.append(f"alter table {table.qualified} add unique (id){later}")
+
+    def add_partitioned(self) -> None:
+        """An outside table in partitions, one level or two, that refers to the set."""
+        table, name = self.target(), self.fresh("parts")
+        kind = "bigint" if "bigint" in self._definition(table) else "integer"
+        parent = q("public", name)
+        self.out.append(f"create table {parent} (id integer, ref {kind}, made date not null) partition by range (made)")
+        first = q("public", name + " a")
+        self.out.append(f"create table {first} partition of {parent} for values from ('2025-01-01') to ('2026-01-01')")
+        if self.chance():
+            lower = q("public", name + " b")
+            self.out.append(
+                f"create table {lower} partition of {parent} for values from ('2026-01-01') to ('2027-01-01') "
+                "partition by list (id)"
+            )
+            self.out.append(f"create table {q('public', name + ' b1')} partition of {lower} default")
+        action = self.one(["", " on delete cascade", " on delete set null deferrable"])
+        self.out.append(
+            f"alter table {parent} add constraint {q(self.fresh('key'))} foreign key (ref) "
+            f"references {table.qualified} (id){action}"
+        )
+        if self.chance():
+            # a partition that came with a key of its own name
+            late = q("public", name + " late")
+            self.out.append(f"create table {late} (id integer, ref {kind}, made date not null)")
+            self.out.append(
+                f"alter table {late} add constraint {q(self.fresh('own'))} foreign key (ref) "
+                f"references {table.qualified} (id){action}"
+            )
+            self.out.append(
+                f"alter table {parent} attach partition {late} for values from ('2027-01-01') to ('2028-01-01')"
+            )
+        self.out.append(f"insert into {parent} values (1, null, '2025-06-01')")
 
     def _definition(self, table: Table) -> str:
         return next(line for line in self.out if line.startswith(f"create table {table.qualified} (id "))
 
-    def add_parts(self, table: Table) -> None:
+    def add_parts(self, table: Table) -> None:  # noqa: PLR0912
         """Indexes, statistics, storage, comments, replica identity of a table."""
         name = table.qualified
         for column, kind in table.columns:
             match self.one(["index", "expression", "partial", "storage", "comment", "statistics", "none"]):
                 case "index" if kind != "jsonb":
-                    method = self.one(["btree", "btree"])
+                    index = q(self.fresh("idx"))
+                    self.out.append(f"create index {index} on {name} ({q(column)} desc nulls last) include (id)")
+                case "index":
                     self.out.append(
-                        f"create index {q(self.fresh('idx'))} on {name} using {method} ({q(column)} desc nulls last) include (id)"
+                        f"create index {q(self.fresh('idx'))} on {name} using gin ({q(column)} jsonb_path_ops)"
                     )
                 case "expression" if kind == "text":
                     self.out.append(f"create index {q(self.fresh('idx'))} on {name} (lower({q(column)}))")
+                case "partial" if kind == "tstzrange":
+                    apart = q(self.fresh("apart"))
+                    self.out.append(
+                        f"alter table {name} add constraint {apart} exclude using gist ({q(column)} with &&) "
+                        "where (id > 2)"
+                    )
                 case "partial":
                     self.out.append(
                         f"create unique index {q(self.fresh('idx'))} on {name} (id) with (fillfactor = 60) "
@@ -221,7 +266,9 @@ class Builder:
         name = q(self.one(SCHEMAS), self.fresh("view"))
         source = self.one([t.qualified for t in self.tables if t.in_set] + self.views)
         if self.chance():
-            self.out.append(f"create materialized view {name} as select v.id, count(*) as n from {source} as v group by v.id")
+            self.out.append(
+                f"create materialized view {name} as select v.id, count(*) as n from {source} as v group by 1"
+            )
             if self.chance():
                 self.out.append(f"create unique index {q(self.fresh('idx'))} on {name} (id)")
         elif source in self.views or self.chance():
@@ -232,9 +279,8 @@ class Builder:
                 f"left join {other} as o on o.id = v.id where v.id <> 99"
             )
         else:
-            self.out.append(
-                f"create view {name} as select * from {source} where id > 0" + self.one(["", " with local check option"])
-            )
+            checked = self.one(["", " with local check option"])
+            self.out.append(f"create view {name} as select * from {source} where id > 0{checked}")
         if self.chance():
             self.out.append(f"grant select on {name} to {self.one(ROLES)}")
         self.views.append(name)
@@ -251,7 +297,7 @@ class Builder:
                 (f"r {table}[]", "returns integer language sql as 'select cardinality(r)'"),
                 ("n integer", f"returns setof {table} language plpgsql security definer set search_path = '' as "
                  f"$body$ begin return query select * from {table} where id = n; end $body$"),
-                ("n integer", f"returns {table} language plpgsql as $body$ declare r {table}; begin return r; end $body$"),
+                ("n integer", f"returns {table} language plpgsql as $$ declare r {table}; begin return r; end $$"),
                 (f"r {table}, n integer default 3", f"returns {table} language sql as 'select r'"),
             ]
         )  # fmt: skip
@@ -260,7 +306,8 @@ class Builder:
             self.out.append(f"comment on function {name} is 'greets; it''s fine'")
         if self.chance():
             self.out.append(f"revoke all on function {name} from public")
-            self.out.append(f"grant execute on function {name} to {self.one(ROLES)}{self.one(['', ' with grant option'])}")
+            option = self.one(["", " with grant option"])
+            self.out.append(f"grant execute on function {name} to {self.one(ROLES)}{option}")
         if arguments == f"r {table}" and self.chance():
             view = q(self.one(SCHEMAS), self.fresh("view"))
             self.out.append(f"create view {view} as select t.id, {name}(t) as said from {table} as t")
@@ -280,10 +327,13 @@ class Builder:
         match self.one(["row", "statement", "constraint", "when"]):
             case "row":
                 self.out.append(
-                    f"create trigger {name} before insert or update on {table} for each row execute function {function}()"
+                    f"create trigger {name} before insert or update on {table} for each row "
+                    f"execute function {function}()"
                 )
             case "statement":
-                self.out.append(f"create trigger {name} after delete on {table} for each statement execute function {function}()")
+                self.out.append(
+                    f"create trigger {name} after delete on {table} for each statement execute function {function}()"
+                )
             case "constraint":
                 self.out.append(
                     f"create constraint trigger {name} after insert on {table} deferrable initially deferred "
@@ -303,8 +353,9 @@ class Builder:
         self.out.append(f"alter table {owner} enable row level security")
         command = self.one(["select", "all", "delete"])
         check = " with check (id < 1000)" if command == "all" else ""
+        kind = self.one(["", "as restrictive "])
         self.out.append(
-            f"create policy {name} on {owner} {self.one(['', 'as restrictive '])}for {command} to {self.one(ROLES)}, app_owner "
+            f"create policy {name} on {owner} {kind}for {command} to {self.one(ROLES)}, app_owner "
             f"using (id in (select s.id from {read} as s)){check}"
         )
         if self.chance():
@@ -315,8 +366,8 @@ class Builder:
         """A rule of a table of the set or outside it."""
         owner, read = self.one(self.tables).qualified, self.target().qualified
         self.out.append(
-            f"create rule {q(self.fresh('rule'))} as on delete to {owner} where exists (select from {read} as s where s.id = -1) "
-            "do instead nothing"
+            f"create rule {q(self.fresh('rule'))} as on delete to {owner} "
+            f"where exists (select from {read} as s where s.id = -1) do instead nothing"
         )
 
     def add_grant(self) -> None:

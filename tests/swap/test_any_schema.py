@@ -33,9 +33,7 @@ def make(server: EmbeddedPostgres, schema: Schema) -> Production:
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(name)))
-    production = Production(
-        server.dsn(name), server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD)
-    )
+    production = Production(server.dsn(name), server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD))
     with production.admin() as admin:
         for statement in schema.statements:
             admin.execute(statement.encode())

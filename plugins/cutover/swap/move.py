@@ -100,8 +100,9 @@ class Plan:
     ahead: list[Statement]
     after: list[Statement]
     validate: list[str]
-    # foreign keys of partitioned tables that come back after the lock
+    # foreign keys of partitioned tables that come back after the lock, and what the inventory calls their parts
     attach: list[dict[str, Any]]
+    later: list[str]
 
 
 def read_scope(connection: psycopg.Connection, order: Order) -> Scope:
@@ -157,6 +158,7 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
         after=after,
         validate=[row["object"] for row in catalog.rows(connection, "validated_keys", **parameters)],
         attach=catalog.rows(connection, "attached_keys", **parameters),
+        later=parameters["later"],
     )
 
 
@@ -171,9 +173,11 @@ def _parameters(connection: psycopg.Connection, found: Scope, views: list[int]) 
         assert row is not None
         moved_in.append((row[0], row[1]))
     attached = found.bound("outside foreign key", "partition by partition")
+    parts = catalog.rows(connection, "key_parts", keys=attached)
     return {
         "attached_keys": attached,
-        "leaf_keys": [row["oid"] for row in catalog.rows(connection, "leaf_keys", keys=attached)],
+        "leaf_keys": [part["oid"] for part in parts if part["is_leaf"]],
+        "later": [part["object"] for part in parts if not part["is_leaf"]],
         "outgoing": found.outgoing,
         "replaced": found.replaced,
         "merged": list(found.merged),
@@ -365,8 +369,7 @@ def _transaction(
         _run(connection, planned.ahead, observer)
         rest, _ = carry(connection, order.run, planned.scope, since, order.except_xid)
         _run(connection, planned.after, observer)
-        later = [key["object"] for key in planned.attach]
-        proof.require_parity(planned.before, inventory.take(connection, planned.names), later)
+        proof.require_parity(planned.before, inventory.take(connection, planned.names), planned.later)
         proof.require_nothing_left_behind(connection, order.backup_schema)
         ledger.write(
             connection,
