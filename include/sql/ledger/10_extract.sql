@@ -124,13 +124,14 @@ create table if not exists cutover.sync_adjustment (
 create index if not exists sync_adjustment_by_row on cutover.sync_adjustment (source, source_id);
 
 -- A response whose lists `members` are sorted: what is compared when their order says nothing.
-create or replace function cutover.with_sorted(response jsonb, variadic members text []) returns jsonb
-    language sql immutable parallel safe
-    return response || coalesce((
-        select jsonb_object_agg(member, (
+create or replace function cutover.with_sorted(response jsonb, variadic members text[]) returns jsonb
+language sql immutable parallel safe
+return response || coalesce((
+    select
+        jsonb_object_agg(member, (
             select jsonb_agg(item order by item)
             from jsonb_array_elements(response -> member) as list (item)
         ))
-        from unnest(members) as wanted (member)
-        where jsonb_typeof(response -> member) = 'array'
-    ), '{}');
+    from unnest(members) as wanted (member)
+    where jsonb_typeof(response -> member) = 'array'
+), '{}');

@@ -6,7 +6,7 @@ create table if not exists raw.systemeio_contacts (
     surname text,
     phone_number text,
     -- names, sorted
-    tags text [],
+    tags text[],
     registered_at timestamptz,
     locale text,
     source_url text,

@@ -45,28 +45,29 @@ from
     unnest(
         %(ids)s,
         %(content_hashes)s,
-        %(page_nos)s::integer [],
+        %(page_nos)s::integer[],
         %(responses)s
     ) as fetched (id, content_hash, page_no, api_response)
-on conflict (id) do update set
-    email = excluded.email,
-    first_name = excluded.first_name,
-    surname = excluded.surname,
-    phone_number = excluded.phone_number,
-    tags = excluded.tags,
-    registered_at = excluded.registered_at,
-    locale = excluded.locale,
-    source_url = excluded.source_url,
-    unsubscribed = excluded.unsubscribed,
-    bounced = excluded.bounced,
-    needs_confirmation = excluded.needs_confirmation,
-    api_response = excluded.api_response,
-    content_hash = excluded.content_hash,
-    sync_id = excluded.sync_id,
-    page_no = excluded.page_no,
-    api_synced_at = excluded.api_synced_at,
-    gone_at = null
-where
+on conflict (id) do update
+    set
+        email = excluded.email,
+        first_name = excluded.first_name,
+        surname = excluded.surname,
+        phone_number = excluded.phone_number,
+        tags = excluded.tags,
+        registered_at = excluded.registered_at,
+        locale = excluded.locale,
+        source_url = excluded.source_url,
+        unsubscribed = excluded.unsubscribed,
+        bounced = excluded.bounced,
+        needs_confirmation = excluded.needs_confirmation,
+        api_response = excluded.api_response,
+        content_hash = excluded.content_hash,
+        sync_id = excluded.sync_id,
+        page_no = excluded.page_no,
+        api_synced_at = excluded.api_synced_at,
+        gone_at = null
+    where
     stored.gone_at is not null
     or cutover.with_sorted(excluded.api_response, 'fields', 'tags')
     is distinct from cutover.with_sorted(stored.api_response, 'fields', 'tags')

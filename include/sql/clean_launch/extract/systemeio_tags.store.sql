@@ -22,19 +22,20 @@ from
     unnest(
         %(ids)s,
         %(content_hashes)s,
-        %(page_nos)s::integer [],
+        %(page_nos)s::integer[],
         %(responses)s
     ) as fetched (id, content_hash, page_no, api_response)
-on conflict (id) do update set
-    name = excluded.name,
-    created_at = excluded.created_at,
-    api_response = excluded.api_response,
-    content_hash = excluded.content_hash,
-    sync_id = excluded.sync_id,
-    page_no = excluded.page_no,
-    api_synced_at = excluded.api_synced_at,
-    gone_at = null
-where
+on conflict (id) do update
+    set
+        name = excluded.name,
+        created_at = excluded.created_at,
+        api_response = excluded.api_response,
+        content_hash = excluded.content_hash,
+        sync_id = excluded.sync_id,
+        page_no = excluded.page_no,
+        api_synced_at = excluded.api_synced_at,
+        gone_at = null
+    where
     stored.gone_at is not null
     or excluded.api_response is distinct from stored.api_response
 returning id::text, xmax = 0 as new

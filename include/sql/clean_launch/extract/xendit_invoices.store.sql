@@ -46,31 +46,32 @@ from
     unnest(
         %(ids)s,
         %(content_hashes)s,
-        %(page_nos)s::integer [],
+        %(page_nos)s::integer[],
         %(responses)s
     ) as fetched (id, content_hash, page_no, api_response)
-on conflict (id) do update set
-    external_id = excluded.external_id,
-    status = excluded.status,
-    amount = excluded.amount,
-    paid_amount = excluded.paid_amount,
-    currency = excluded.currency,
-    description = excluded.description,
-    payer_email = excluded.payer_email,
-    customer = excluded.customer,
-    payment_method = excluded.payment_method,
-    payment_channel = excluded.payment_channel,
-    created = excluded.created,
-    updated = excluded.updated,
-    paid_at = excluded.paid_at,
-    expiry_date = excluded.expiry_date,
-    api_response = excluded.api_response,
-    content_hash = excluded.content_hash,
-    sync_id = excluded.sync_id,
-    page_no = excluded.page_no,
-    api_synced_at = excluded.api_synced_at,
-    gone_at = null
-where
+on conflict (id) do update
+    set
+        external_id = excluded.external_id,
+        status = excluded.status,
+        amount = excluded.amount,
+        paid_amount = excluded.paid_amount,
+        currency = excluded.currency,
+        description = excluded.description,
+        payer_email = excluded.payer_email,
+        customer = excluded.customer,
+        payment_method = excluded.payment_method,
+        payment_channel = excluded.payment_channel,
+        created = excluded.created,
+        updated = excluded.updated,
+        paid_at = excluded.paid_at,
+        expiry_date = excluded.expiry_date,
+        api_response = excluded.api_response,
+        content_hash = excluded.content_hash,
+        sync_id = excluded.sync_id,
+        page_no = excluded.page_no,
+        api_synced_at = excluded.api_synced_at,
+        gone_at = null
+    where
     stored.gone_at is not null
     or (
         -- an answer that was on its way for long must not undo a later one

@@ -56,33 +56,34 @@ from
     unnest(
         %(ids)s,
         %(content_hashes)s,
-        %(page_nos)s::integer [],
+        %(page_nos)s::integer[],
         %(responses)s
     ) as fetched (id, content_hash, page_no, api_response)
-on conflict (id) do update set
-    type = excluded.type,
-    status = excluded.status,
-    channel_category = excluded.channel_category,
-    channel_code = excluded.channel_code,
-    reference_id = excluded.reference_id,
-    product_id = excluded.product_id,
-    payment_link_id = excluded.payment_link_id,
-    currency = excluded.currency,
-    amount = excluded.amount,
-    net_amount = excluded.net_amount,
-    cashflow = excluded.cashflow,
-    settlement_status = excluded.settlement_status,
-    fee_amount = excluded.fee_amount,
-    estimated_settlement_time = excluded.estimated_settlement_time,
-    created = excluded.created,
-    updated = excluded.updated,
-    api_response = excluded.api_response,
-    content_hash = excluded.content_hash,
-    sync_id = excluded.sync_id,
-    page_no = excluded.page_no,
-    api_synced_at = excluded.api_synced_at,
-    gone_at = null
-where
+on conflict (id) do update
+    set
+        type = excluded.type,
+        status = excluded.status,
+        channel_category = excluded.channel_category,
+        channel_code = excluded.channel_code,
+        reference_id = excluded.reference_id,
+        product_id = excluded.product_id,
+        payment_link_id = excluded.payment_link_id,
+        currency = excluded.currency,
+        amount = excluded.amount,
+        net_amount = excluded.net_amount,
+        cashflow = excluded.cashflow,
+        settlement_status = excluded.settlement_status,
+        fee_amount = excluded.fee_amount,
+        estimated_settlement_time = excluded.estimated_settlement_time,
+        created = excluded.created,
+        updated = excluded.updated,
+        api_response = excluded.api_response,
+        content_hash = excluded.content_hash,
+        sync_id = excluded.sync_id,
+        page_no = excluded.page_no,
+        api_synced_at = excluded.api_synced_at,
+        gone_at = null
+    where
     stored.gone_at is not null
     or (
         -- an answer that was on its way for long must not undo a later one
