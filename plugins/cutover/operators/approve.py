@@ -96,20 +96,22 @@ class ApprovalSensor(ApprovalOperator):
         hours = context["params"]["approval_hours"]
         # Airflow keeps a link when the task has ended; this one is needed while it waits.
         ti.xcom_push(key=ReviewLink().xcom_key, value=self._review_address(context))
-        self._tell(context)
+        self._tell(context, shown["fingerprint"])
         self.log.info(
             "waiting up to %s h for %s, but not for %s", hours, " or ".join(allowed), self._triggered_by(context)
         )
         raise TaskAwaitingInput(method_name="execute_complete", timeout=timedelta(hours=hours))
 
-    def _tell(self, context: Context) -> None:
+    def _tell(self, context: Context, fingerprint: str) -> None:
         from cutover import run
 
         with opened(self._connect(context)) as connection:
             review = run.get(connection, self._run(context)).review or {}
         dag_run = context["dag_run"]
         links = (self._review_address(context), answer_address(dag_run.dag_id, dag_run.run_id, self.task_id))
-        told = notify.tell(notify.message_for(self.subject, review, links, self._triggered_by(context)), self.log.info)
+        told = notify.tell(
+            notify.message_for(self.subject, review, fingerprint, links, self._triggered_by(context)), self.log.info
+        )
         with opened(self._connect(context)) as connection:
             notify.keep(connection, self._run(context), self.action, told)
 
@@ -226,7 +228,8 @@ class ApprovalSensor(ApprovalOperator):
                 "what is staged is not what the review was made from.",
                 "find out who changed the staged data; then trigger a new run.",
             )
-        body += f"\n\n[The whole review]({self._review_address(context)})"
+        if self.action != retention.ACTION:
+            body += f"\n\n[The whole review]({self._review_address(context)})"
         return {
             "subject": f"{self.migration}: approve the {self.action} of run {row.run}?",
             "body": body,
@@ -234,7 +237,13 @@ class ApprovalSensor(ApprovalOperator):
         }
 
     def _review_address(self, context: Context) -> str:
-        return review_address(context["dag_run"].dag_id, context["dag_run"].run_id)
+        """Where to read all of it: of a list of backups that is the form itself."""
+        from cutover import retention
+
+        of = context["dag_run"]
+        if self.action == retention.ACTION:
+            return answer_address(of.dag_id, of.run_id, self.task_id)
+        return review_address(of.dag_id, of.run_id)
 
     def _run(self, context: Context) -> str:
         return run_key(context["dag_run"].dag_id, context["dag_run"].run_id)

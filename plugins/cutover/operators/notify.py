@@ -148,12 +148,14 @@ def _within(seconds: float, send: Callable[[], None]) -> str | None:
     return problems[-1] if problems else None
 
 
-def message_for(subject: str, review: dict[str, Any], links: tuple[str, str], asked_by: str | None) -> Message:
-    """The message for a run's review (of a launch or of a rollback)."""
+def message_for(
+    subject: str, review: dict[str, Any], fingerprint: str, links: tuple[str, str], asked_by: str | None
+) -> Message:
+    """The message for a run's review: of a launch, of a rollback, or of anything else that waits for an answer."""
     lines = [f"Triggered by {asked_by or 'nobody in person'}. Nothing has changed in production yet."]
     lines += [
         f"{table['name']}: {table['before']:,} → {table['after']:,} rows"
-        for table in review["tables"]
+        for table in review.get("tables", [])
         if "before" in table
     ]
     if "undoes" in review:
@@ -161,5 +163,5 @@ def message_for(subject: str, review: dict[str, Any], links: tuple[str, str], as
     warned = [warning for warning in review.get("warnings", []) if warning["total"]]
     if warned:
         lines.append("Warnings: " + "; ".join(f"{one['total']:,} {one['title']}" for one in warned))
-    lines.append(f"Fingerprint {review['fingerprint'][:12]}")
+    lines.append(f"Fingerprint {fingerprint[:12]}")
     return Message(subject, tuple(lines), *links)

@@ -1,0 +1,61 @@
+"""What is told to people, and what is not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cutover.operators import approvers, notify
+
+MESSAGE = notify.Message("approve?", ("figures",), "http://here/review", "http://here/answer")
+
+
+def test_the_message_holds_figures_and_links_for_every_kind_of_review() -> None:
+    launch = {
+        "tables": [{"name": "leads", "before": 0, "after": 15270}],
+        "warnings": [{"title": "Paid for nothing", "total": 19}, {"title": "Nothing", "total": 0}],
+    }
+    told = notify.message_for("approve?", launch, "f" * 64, ("r", "a"), "operator").lines
+    assert "leads: 0 → 15,270 rows" in told
+    assert "Warnings: 19 Paid for nothing" in told
+    rollback = {"undoes": "r1", "tables": [{"schema": "public", "name": "leads", "comes_back": False}]}
+    assert "Takes back run r1." in notify.message_for("approve?", rollback, "f" * 64, ("r", "a"), None).lines
+    assert notify.message_for("approve?", {"days": 30}, "f" * 64, ("r", "a"), None).lines
+
+
+def test_a_notifier_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    never = threading.Event()
+    assert notify._within(0.1, never.wait) == "no answer within 0 s"
+    never.set()
+
+
+def test_an_error_never_tells_the_webhooks_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    webhook: Any = SimpleNamespace(
+        host="http://127.0.0.1:1/hooks", port=None, schema=None, password="s3cret", extra_dejson={}
+    )
+    monkeypatch.setattr(notify, "_connection", lambda name: webhook if name == notify.WEBHOOK else None)
+    said: list[str] = []
+    (notice,) = notify.tell(MESSAGE, said.append)
+    assert notice.error == "ConnectionError: http://127.0.0.1:1/hooks does not answer (ConnectionError)"
+    assert "s3cret" not in " ".join(said)
+
+
+def test_a_mail_connection_without_recipients_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail: Any = SimpleNamespace(extra_dejson={})
+    monkeypatch.setattr(notify, "_connection", lambda name: mail if name == notify.SMTP else None)
+    (notice,) = notify.tell(MESSAGE, lambda _: None)
+    assert notice.recipient == "nobody" and "names no recipient" in str(notice.error)
+
+
+@pytest.mark.parametrize("given", ['["ana", "ben"]', "ana, ben", ["ana", "ben"]])
+def test_approvers_are_a_list_in_any_of_its_forms(given: Any) -> None:
+    assert approvers._names(given) == ["ana", "ben"]
+
+
+@pytest.mark.parametrize("given", [None, "", "[]", " , ", []])
+def test_nobody_named_is_nobody(given: Any) -> None:
+    assert approvers._names(given) == []
