@@ -30,6 +30,8 @@ DEFAULT_VERSION = "18"
 _BIN_FOLDERS = {"16": "pginstall/bin", "18": "pginstall18/bin"}
 _OS_USER = "cutover-postgres"
 _TWINS = Path("/var/lib/cutover-postgres")
+# In the twin of a server that is not durable: the path of the original, with which the twin may go.
+_EXPENDABLE = "expendable"
 
 # What a database of a few gigabytes on a small machine wants; logical, because publications are part of the job.
 _SETTINGS = {
@@ -94,6 +96,31 @@ def _open_twin(path: Path) -> Path:
     return _TWINS / digest
 
 
+def _sweep_twins() -> None:
+    """Remove what tests that were killed have left: expendable twins of folders that are gone, with no server."""
+    for note in _TWINS.glob(f"*/{_EXPENDABLE}"):
+        try:
+            gone = not Path(note.read_text()).parent.exists()
+        except FileNotFoundError:
+            continue  # another sweep was quicker
+        if gone and _live_postmaster(note.parent / "data") is None:
+            shutil.rmtree(note.parent, ignore_errors=True)
+
+
+def _live_postmaster(data: Path) -> psutil.Process | None:
+    """The live process that ``postmaster.pid`` names; None if there is none.
+
+    A killed server that nobody has reaped (a container without an init process) is still a process to
+    ``kill(pid, 0)``, which is all that pg_ctl and PostgreSQL itself look at.
+    """
+    try:
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+
+
 def _service_user() -> pwd.struct_passwd:
     """The OS user that runs the server when we are root, which PostgreSQL refuses. Made on first use."""
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -143,7 +170,12 @@ class EmbeddedPostgres:
         of root's, named after the original, so that it is found again.
         """
         if not _reachable_by_others(self.home):
-            self.home = _open_twin(self.home)
+            original = self.home.resolve()
+            self.home = _open_twin(original)
+            if not self.durable:
+                _sweep_twins()
+                self.home.mkdir(parents=True, exist_ok=True)
+                (self.home / _EXPENDABLE).write_text(str(original))
         if not _reachable_by_others(self._bin):
             original = self._bin.parent
             package = original.parent
@@ -187,30 +219,17 @@ class EmbeddedPostgres:
 
     def is_running(self) -> bool:
         """Whether the server answers for this data directory; learns its port if so."""
-        if self._postmaster() is None:
+        if _live_postmaster(self.data) is None:
             return False
         if self._run("pg_ctl", "status", "-D", str(self.data), check=False).returncode != 0:
             return False
         self.port = int((self.data / "postmaster.pid").read_text().splitlines()[3])
         return True
 
-    def _postmaster(self) -> psutil.Process | None:
-        """The live process that ``postmaster.pid`` names; None if there is none.
-
-        A killed server that nobody has reaped (a container without an init process) is still a process to
-        ``kill(pid, 0)``, which is all that pg_ctl and PostgreSQL itself look at.
-        """
-        try:
-            pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-            process = psutil.Process(pid)
-            return None if process.status() == psutil.STATUS_ZOMBIE else process
-        except (FileNotFoundError, psutil.NoSuchProcess):
-            return None
-
     def _clear_after_kill(self) -> None:
         """Remove the lock file of a server that was killed, once the last of its processes has gone."""
         lock = self.data / "postmaster.pid"
-        if not lock.exists() or self._postmaster() is not None:
+        if not lock.exists() or _live_postmaster(self.data) is not None:
             return
         data = str(self.data.resolve())
         deadline = time.monotonic() + 20

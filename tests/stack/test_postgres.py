@@ -63,3 +63,29 @@ def test_an_initialisation_that_was_killed_starts_over(tmp_path: Path) -> None:
     finally:
         server.remove()
     assert not server.home.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps servers outside their folder")
+def test_servers_of_folders_that_are_gone_are_cleared_away_unless_they_run(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    closed = tmp_path_factory.mktemp("closed")
+    closed.chmod(0o700)
+    for name in ("left", "running", "kept", "another"):
+        (closed / name).mkdir()
+    left, running, kept = (
+        EmbeddedPostgres(closed / name / "pg", durable=False) for name in ("left", "running", "kept")
+    )
+    if left.home.is_relative_to(closed):
+        pytest.skip("every folder on the way is open here")
+    running.start()
+    (closed / "left").rmdir()
+    (closed / "running").rmdir()
+    try:
+        another = EmbeddedPostgres(closed / "another" / "pg", durable=False)
+        assert not left.home.exists()
+        assert running.is_running()
+        assert kept.home.exists()
+    finally:
+        for server in (running, kept, another):
+            server.remove()
