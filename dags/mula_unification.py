@@ -11,8 +11,8 @@ the unified schema, by one swap that a second person approves and that can be ro
 | `window` | only with a maintenance window: sources fenced, last writes copied | **read-only** | untouched |
 | `freeze` | write capture installed, then one consistent copy | | writes are captured |
 | `transform` | the new tables, built in schema `staging` | | untouched |
-| `validate` | expectation suites and cross-table checks | | untouched |
-| `review` | figures before and after, who is billed twice, what was written since the copy | read | read |
+| `validate` | expectation suites and cross-table checks; what was written since the copy | read | untouched |
+| `review` | figures before and after, who is billed twice, who was merged | | read |
 | `approve` | waits for a person who did not trigger the run | | untouched |
 | `swap` | one transaction; or nothing | | **swapped** |
 | `verify` | suites and certificate, and the sources once more | read | read |
@@ -129,9 +129,8 @@ with DAG(
     },
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:
-        PreflightOperator(task_id="check", migration=MIGRATION) >> WindowCheckOperator(
-            task_id="window", migration=MIGRATION
-        )
+        PreflightOperator(task_id="check", migration=MIGRATION)
+        WindowCheckOperator(task_id="window", migration=MIGRATION)
 
     extract = extract_group(MIGRATION)
     window = window_group(MIGRATION)
@@ -140,11 +139,11 @@ with DAG(
 
     with TaskGroup("validate", tooltip="Suites and cross-table checks over the staged tables") as validate:
         ValidateOperator(task_id="suites", migration=MIGRATION)
+        # Does not fail: what was written since the copy is for the approver to judge.
+        LateWritesOperator(task_id="sources", migration=MIGRATION, moment="review")
 
     with TaskGroup("review", tooltip="What the approver reads") as review:
-        LateWritesOperator(task_id="sources", migration=MIGRATION, moment="review") >> ReviewOperator(
-            task_id="build", migration=MIGRATION
-        )
+        ReviewOperator(task_id="build", migration=MIGRATION)
 
     approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="swap")
 
@@ -156,10 +155,9 @@ with DAG(
         ValidateOperator(task_id="suites", migration=MIGRATION, phase="production")
         LateWritesOperator(task_id="sources", migration=MIGRATION, moment="verify")
 
-    # A teardown: it comes last, and it comes whatever has failed between it and the fence.
-    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(
-        setups=dag.get_task("window.fence"), on_failure_fail_dagrun=True
-    )
+    # A teardown: it comes last, and it comes whatever has failed between it and the fence. The run's own state is that
+    # of the tasks before it.
+    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(setups=dag.get_task("window.fence"))
 
     # The long copy is made while the applications are in use; the window only sees what they wrote meanwhile.
     preflight >> extract >> window >> freeze >> transform >> validate >> review >> approve >> swap >> verify >> release

@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator, TaskGroup
 from cutover.connect import Connect, opened
 from cutover.errors import CutoverError
 from cutover.migration import load
-from cutover.operators.base import CutoverOperator, connect_to
+from cutover.operators.base import CutoverOperator, connect_to, fail
 from cutover.operators.extract import CopyOperator
 
 if TYPE_CHECKING:
@@ -74,46 +74,52 @@ class WindowCheckOperator(WindowOperator):
             self.report(f"{database} can be fenced")
 
 
-class WindowOpensSensor(BaseSensorOperator):
-    """Waits for the window to open; the sources have been copied by then, so that little is left to do in it."""
+class FenceSensor(WindowOperator, BaseSensorOperator):
+    """Waits for the window to open and then fences the sources, which waits for everyone who is writing to them.
+
+    The sources have been copied by then, so that little is left to do in the window.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(mode="reschedule", poke_interval=10, timeout=7 * 86_400, **kwargs)
 
+    def execute(self, context: Context) -> Any:
+        """Poke until it is done, freeing the worker in between."""
+        return BaseSensorOperator.execute(self, context)
+
     def poke(self, context: Context) -> bool:
-        """Whether it is time."""
-        if not asked_for(context):
-            self.log.info(_NONE)
-            return True
-        opens = opening(context)
-        self.log.info("the window opens at %s", opens.isoformat(timespec="seconds"))
-        return datetime.now(timezone.utc) >= opens
-
-
-class FenceOperator(WindowOperator):
-    """Fences the sources, which waits for everyone who is writing to them."""
-
-    def run_phase(self, context: Context) -> None:
-        """Safe to repeat. Raises ``window.not-drained``."""
-        from cutover import window
-
+        """Whether the sources are fenced. Safe to repeat. Raises ``window.not-drained``."""
         if not asked_for(context):
             self.report(_NONE)
-            return
+            return True
+        opens = opening(context)
+        if datetime.now(timezone.utc) < opens:
+            self.report(f"the window opens at {opens.isoformat(timespec='seconds')}")
+            return False
+        try:
+            self._fence(context, opens)
+        except CutoverError as error:
+            self.log.error("%s", error)
+            raise fail(error) from None
+        return True
+
+    def _fence(self, context: Context, opens: datetime) -> None:
+        from cutover import window
+
         declared = self.declaration
+        connect, this_run = self.connect(context), self.this_run(context)
         began = datetime.now(timezone.utc)
         if declared.window:
-            planned_for = opening(context) if context["params"].get("window_opens") else began
-            window.plan(self.connect(context), self.this_run(context), planned_for, declared.window)
+            window.plan(connect, this_run, opens, declared.window)
         for database in declared.databases:
             window.fence(
                 self.as_owner(context, database),
                 declared.tables_of(database),
-                self.this_run(context),
+                this_run,
                 patience=timedelta(minutes=context["params"]["drain_minutes"]),
                 log=self.report,
             )
-        window.note(self.connect(context), self.this_run(context), "fence", began, "writers out, nobody ended")
+        window.note(connect, this_run, "fence", began, "writers out, nobody ended")
 
 
 class DeltaOperator(CopyOperator):
@@ -201,9 +207,7 @@ class ReleaseOperator(WindowOperator):
 def window_group(migration: str) -> TaskGroup:
     """``window``: wait for it, fence the sources, copy what was written since the first copy."""
     with TaskGroup("window", tooltip="Maintenance window: the sources fenced, the last writes copied") as group:
-        opens = WindowOpensSensor(task_id="opens")
-        fence = FenceOperator(task_id="fence", migration=migration).as_setup()  # type: ignore[no-untyped-call]
-        opens >> fence
+        fence = FenceSensor(task_id="fence", migration=migration).as_setup()  # type: ignore[no-untyped-call]
         for database in load(migration).databases:
             fence >> DeltaOperator(task_id=f"delta_{database}", migration=migration, database=database)
     return group
