@@ -48,13 +48,10 @@ def make_roles(server: EmbeddedPostgres) -> None:
             "service_role": "nologin bypassrls",
             "app_owner": "nologin",
             "app": f"login bypassrls password '{PASSWORD}'",
-            "cutover": f"login bypassrls password '{PASSWORD}'",
         }.items():
             if not admin.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
                 admin.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
             admin.execute(sql.SQL("alter role {} " + attributes).format(sql.Identifier(role)))
-        admin.execute("grant app_owner to cutover")
-        admin.execute("grant pg_read_all_stats to cutover")
 
 
 def lay(server: EmbeddedPostgres, database: str) -> Production:
@@ -63,10 +60,23 @@ def lay(server: EmbeddedPostgres, database: str) -> Production:
     production = Production(
         server.dsn(database), server.dsn(database, "cutover", PASSWORD), server.dsn(database, "app", PASSWORD)
     )
+    allow(production)
     with production.admin() as admin:
-        admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(database)))
         admin.execute(files.text("bench/production.sql").encode())
+    allow(production)
     return production
+
+
+def allow(production: Production, merged: str = "auth.users") -> None:
+    """Give the engine's roles what ``roles.sql`` says, and nothing else."""
+    with production.admin() as admin:
+        # roles are the cluster's: two databases at once would be in each other's way
+        with admin.transaction():
+            admin.execute("select pg_advisory_xact_lock(hashtext('roles'))")
+            admin.execute("select set_config('cutover.owner', 'app_owner', true)")
+            admin.execute("select set_config('cutover.merged', %s, true)", (merged,))
+            admin.execute(files.text("roles.sql").encode())
+            admin.execute(f"alter role cutover login password '{PASSWORD}'".encode())
 
 
 @dataclass

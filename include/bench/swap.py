@@ -35,7 +35,7 @@ import psycopg
 from psycopg import sql
 
 from bench.clients import MARKED, RATE, Answer, at_work
-from bench.production import PASSWORD, TABLES, Production, lay
+from bench.production import PASSWORD, TABLES, Production, allow, lay
 from cutover import ledger, rollback
 from cutover import sql as files
 from cutover.migration import Migration
@@ -138,12 +138,12 @@ class Bench:
         self._drop(name)
         with psycopg.connect(self.postgres.dsn(), autocommit=True) as admin:
             admin.execute(sql.SQL("create database {} template staged strategy file_copy").format(sql.Identifier(name)))
-            admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(name)))
         copy = Production(
             self.postgres.dsn(name),
             self.postgres.dsn(name, "cutover", PASSWORD),
             self.postgres.dsn(name, "app", PASSWORD),
         )
+        allow(copy)
         with copy.admin() as admin:
             admin.execute("analyze")
             admin.execute("checkpoint")

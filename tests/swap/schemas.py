@@ -12,7 +12,7 @@ from psycopg import sql
 NAMES = ["people", "Orders", "order", "weird name", 'quo"te', "ünïcode", "x" * 60, "t1", "user", "percent%s", "{brace}"]
 SCHEMAS = ["public", "App Data"]
 TYPES = ["text", "numeric(12, 2)", "jsonb", "timestamptz", "text[]", "boolean", "integer", "date", "tstzrange", "bytea"]
-EVERYBODY = "anon, authenticated, service_role, app_owner, cutover"
+EVERYBODY = "anon, authenticated, service_role, app_owner"
 DEFAULTS = {"text": "'none'", "integer": "7", "timestamptz": "now()", "boolean": "false", "jsonb": "'{}'"}
 KEYS = [
     "integer primary key",
@@ -91,7 +91,7 @@ class Builder:
         """The whole schema."""
         self.out += [f"create schema {q(s)}" for s in SCHEMAS[1:]]
         self.out += [f"grant usage on schema {q(s)} to {EVERYBODY}" for s in SCHEMAS]
-        self.out += [f"grant create on schema {q(s)} to app_owner, cutover" for s in SCHEMAS]
+        self.out += [f"grant create on schema {q(s)} to app_owner" for s in SCHEMAS]
         if self.chance():
             self.out.append("alter default privileges for role app_owner grant all on tables to anon")
             self.out.append("alter default privileges for role cutover grant select on tables to authenticated")

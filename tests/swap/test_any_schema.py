@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from psycopg import sql
 
-from bench.production import PASSWORD, Production, make_roles
+from bench.production import PASSWORD, Production, allow, make_roles
 from cutover import rollback
 from cutover.migration import Migration
 from cutover.swap.move import swap
@@ -32,11 +32,11 @@ def make(server: EmbeddedPostgres, schema: Schema) -> Production:
     name = f"any_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(name)))
     production = Production(server.dsn(name), server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD))
     with production.admin() as admin:
         for statement in schema.statements:
             admin.execute(statement.encode())
+    allow(production, merged="")
     return production
 
 

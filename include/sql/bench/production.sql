@@ -161,8 +161,7 @@ revoke all on function public.display_name from public;
 grant execute on function public.display_name to authenticated;
 revoke all on function public.orders_of from public;
 grant execute on function public.orders_of to authenticated with grant option;
-grant usage on schema auth to app, cutover, app_owner;
-grant select, insert, update, references, trigger on auth.users to cutover;
+grant usage on schema auth to app, app_owner;
 grant references, select, insert on auth.users to app_owner;
 grant select, insert, delete on auth.users to app;
 
