@@ -55,6 +55,8 @@ class Figure:
     requests: int
     refused: int
     server_cpu: float
+    # of the requests that the rate limit allows, the share that was made by the endpoint that had to wait longest
+    spent: float | None = None
 
 
 # The tools, each in a process of its own --------------------------------------------------------------------------
@@ -334,6 +336,7 @@ class Bench:
                             requests=simulator.count(),
                             refused=simulator.count(status=429),
                             server_cpu=self._server_cpu() - before,
+                            spent=_spent(simulator.requests, limit, window) if limit else None,
                         )
                     )
                     print(line(self.figures[-1], self.figures), flush=True)
@@ -353,6 +356,20 @@ class Bench:
         postmaster = psutil.Process(int((self.postgres.data / "postmaster.pid").read_text().splitlines()[0]))
         times = [postmaster.cpu_times(), *(child.cpu_times() for child in postmaster.children())]
         return sum(part.user + part.system for part in times) + times[0].children_user + times[0].children_system
+
+
+def _spent(requests: list[Any], limit: int, window: float) -> float | None:
+    """How near the requests came to the least time in which a sliding window lets them through; None if at once."""
+    times: dict[str, list[float]] = {}
+    for request in requests:
+        if request.status != 429:
+            times.setdefault(request.path, []).append(request.at)
+    shares = [
+        window * ((len(moments) - 1) // limit) / (moments[-1] - moments[0])
+        for moments in times.values()
+        if len(moments) > limit
+    ]
+    return min(shares) if shares else None
 
 
 def _run_tool(tool: str, job: Job) -> dict[str, float] | None:
@@ -416,7 +433,7 @@ def line(figure: Figure, others: list[Figure]) -> str:
         ),
         None,
     )
-    compared = ""
+    compared = "" if figure.spent is None else f"{figure.spent:.1%} of the quota spent"
     if floor and floor is not figure:
         compared = f"{figure.cpu / floor.cpu:.2f} x CPU, {figure.seconds / floor.seconds:.2f} x time"
     return (
@@ -436,7 +453,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scales", type=_numbers, default=[1], metavar="1,10,30")
     parser.add_argument("--latencies", type=_numbers, default=[0], metavar="0,100", help="milliseconds of each answer")
     parser.add_argument("--limits", type=_numbers, default=[], metavar="60,600", help="also with so many a window")
-    parser.add_argument("--window", type=float, default=6.0, help="seconds that the limits count over")
+    parser.add_argument("--window", type=float, default=6.0, help="seconds that the limits count over; 60 in real life")
+    parser.add_argument("--limit-scale", type=int, default=1, help="the scale at which limits are measured")
     parser.add_argument("--tools", default="floor,cutover,dlt")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--work", nargs=2, metavar=("TOOL", "JOB"), help=argparse.SUPPRESS)
@@ -454,7 +472,7 @@ def main(arguments: list[str] | None = None) -> int:
                 for latency in chosen.latencies:
                     bench.measure(tools, scale, latency, None, chosen.window)
             for limit in chosen.limits:
-                bench.measure(["cutover"], chosen.scales[0], 0, limit, chosen.window)
+                bench.measure(["cutover"], chosen.limit_scale, chosen.latencies[0], limit, chosen.window)
         finally:
             bench.postgres.stop()
         if chosen.json:

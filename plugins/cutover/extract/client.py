@@ -290,13 +290,13 @@ class Endpoint:
                 f"the API answered {status}, to another address; the key is not sent there.",
                 f"put the API's own address into connection {self._access.connection}.",
             )
+        now = server_time(headers) or self.clock.now()
         if status == 429:
-            now = server_time(headers) or self.clock.now()
             known = ("Retry-After", "Rate-Limit-Reset", "X-RateLimit-Refill")
             waits = (seconds_until(headers.get(name), now) for name in known)
             raise _PassingError("429", next((wait for wait in waits if wait is not None), None))
         if status >= 500 or status == 408:
-            raise _PassingError(str(status), seconds_until(headers.get("Retry-After"), self.clock.now()))
+            raise _PassingError(str(status), seconds_until(headers.get("Retry-After"), now))
         raise RefusedError(status, why)
 
     def _with_permission(self) -> str:

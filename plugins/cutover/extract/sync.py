@@ -305,7 +305,7 @@ class _Sync:
             Window(window["name"], window["params"]),
             ask,
             self._learned,
-            position=Position(**window["position"]),
+            position=Position.from_json(window["position"]),
             trail=Trail(window["first_ids"], window["last_ids"], dict.fromkeys(window["cursors"])),
         )
 
