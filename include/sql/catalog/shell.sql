@@ -1,7 +1,8 @@
 -- An empty table of production's shape, without keys and indexes, which come after the load.
 select
     format(
-        'create table %%I.%%I (like %%s including defaults including generated including storage including compression) using %%I%%s%%s',
+        'create table %%I.%%I (like %%s including defaults including generated including storage '
+        'including compression) using %%I%%s%%s',
         %(incoming_schema)s::text, c.relname, c.oid::regclass,
         (select a.amname from pg_catalog.pg_am as a where a.oid = c.relam),
         (

@@ -37,7 +37,7 @@ where not coalesce(
             'pg_catalog.pg_publication_rel'::regclass
         )
         or f.adrelid = any(%(tables)s::oid[])
-        -- indexes, toast tables and the table's own sequences travel with it; other row-type columns have their own refusal
+        -- indexes, toast tables and own sequences travel with the table; row-type columns have their own refusal
         or (c.oid is not null and (c.relkind in ('i', 't', 'S') or d.refclassid = 'pg_catalog.pg_type'::regclass))
         or p.prokind in ('f', 'p')
         -- the row type and its array type
