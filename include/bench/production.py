@@ -34,7 +34,7 @@ COPY = {
 
 # the schemas that are neither PostgreSQL's nor the engine's
 _APPLICATION = (
-    "select oid from pg_namespace where nspname not like 'pg!_%' escape '!' and nspname not like 'backup!_%' escape '!' "
+    "select oid from pg_namespace where nspname !~ '^(pg_|backup_)' "
     "and nspname not in ('information_schema', 'staging', 'cutover')"
 )
 
@@ -69,14 +69,13 @@ def lay(server: EmbeddedPostgres, database: str) -> Production:
 
 def allow(production: Production, merged: str = "auth.users") -> None:
     """Give the engine's roles what ``roles.sql`` says, and nothing else."""
-    with production.admin() as admin:
+    with production.admin() as admin, admin.transaction():
         # roles are the cluster's: two databases at once would be in each other's way
-        with admin.transaction():
-            admin.execute("select pg_advisory_xact_lock(hashtext('roles'))")
-            admin.execute("select set_config('cutover.owner', 'app_owner', true)")
-            admin.execute("select set_config('cutover.merged', %s, true)", (merged,))
-            admin.execute(files.text("roles.sql").encode())
-            admin.execute(f"alter role cutover login password '{PASSWORD}'".encode())
+        admin.execute("select pg_advisory_xact_lock(hashtext('roles'))")
+        admin.execute("select set_config('cutover.owner', 'app_owner', true)")
+        admin.execute("select set_config('cutover.merged', %s, true)", (merged,))
+        admin.execute(files.text("roles.sql").encode())
+        admin.execute(f"alter role cutover login password '{PASSWORD}'".encode())
 
 
 @dataclass
@@ -198,7 +197,8 @@ class Production:
                 f"and relnamespace in ({_APPLICATION})"
             ).fetchall()
             functions = connection.execute(
-                f"select oid::regprocedure::text from pg_proc where prokind in ('f', 'p') and pronamespace in ({_APPLICATION})"
+                "select oid::regprocedure::text from pg_proc "
+                f"where prokind in ('f', 'p') and pronamespace in ({_APPLICATION})"
             ).fetchall()
             watched = inventory.Watched(tuple(row[0] for row in names), tuple(row[0] for row in functions))
             return inventory.take(connection, watched)

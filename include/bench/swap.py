@@ -11,15 +11,17 @@ truncate+insert   production's own tables emptied and filled, outside foreign ke
 delete+insert     the same by DELETE, with foreign keys and triggers switched off (needs a superuser)
 12 s select       the engine again, with a reader in front of it that holds its lock for 12 seconds
 
-*hold* is the time from all locks taken to the end of the commit. *max wait* is the longest transaction of a client
-that ran while locks were asked for or held, or in the half second after; *elsewhere* the longest in the rest of the
-run (preparing, validating). A client whose query would see rows of two batches counts as torn.
+*hold* is the time from all locks taken to the end of the commit; *busy* the part of it that the server spent working
+(on a machine that does other things too, the rest is waiting for a CPU). *max wait* is the longest transaction of a
+client that ran while locks were asked for or held, or in the half second after; *elsewhere* the longest in the rest of
+the run (preparing, validating). A client whose query would see rows of two batches counts as torn.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -58,6 +60,7 @@ class Figure:
     rows: int
     variant: str
     hold_ms: float
+    busy_ms: float | None  # of the hold, the time that the server process was on a CPU; Linux only
     max_wait_ms: float
     elsewhere_ms: float
     usual_ms: float
@@ -73,12 +76,30 @@ class Figure:
 
 
 class Clock(Observer):
-    """Notes when a swap began to ask for its locks, had them, and had committed."""
+    """Notes when a swap began to ask for its locks, had them, and had committed, and the CPU time it took."""
 
     def __init__(self) -> None:
         self.asked: list[float] = []
         self.locked = 0.0
         self.released = 0.0
+        self.busy: float | None = None
+        self.server_process = 0
+
+    def connector(self, connect: Callable[[], psycopg.Connection]) -> Callable[[], psycopg.Connection]:
+        """The same connections; the newest is the one whose time is counted."""
+
+        def connected() -> psycopg.Connection:
+            connection = connect()
+            self.server_process = connection.info.backend_pid
+            return connection
+
+        return connected
+
+    def _on_cpu(self) -> float:
+        try:
+            return int(Path(f"/proc/{self.server_process}/schedstat").read_text().split()[0]) / 1e9
+        except OSError:
+            return float("nan")
 
     def at(self, moment: str) -> None:
         now = time.monotonic()
@@ -86,8 +107,10 @@ class Clock(Observer):
             self.asked.append(now)
         elif moment == "locked":
             self.locked = now
-        elif moment == "committed":
+            self.busy = -self._on_cpu()
+        elif moment == "committed" and self.busy is not None:
             self.released = now
+            self.busy += self._on_cpu()
 
 
 @dataclass
@@ -182,6 +205,7 @@ class Bench:
             rows=self.rows,
             variant=name,
             hold_ms=_ms(clock.released - clock.locked),
+            busy_ms=None if clock.busy is None or math.isnan(clock.busy) else _ms(clock.busy),
             max_wait_ms=_ms(worst),
             elsewhere_ms=_ms(max(rest, default=0.0)),
             usual_ms=_ms(before[int(len(before) * 0.99)]) if before else 0.0,
@@ -234,6 +258,7 @@ class Bench:
             admin.execute("create schema backup_bench; grant usage on schema backup_bench to app, app_owner")
 
             def work(clock: Clock) -> dict[str, int]:
+                clock.server_process = admin.info.backend_pid
                 clock.at("locking")
                 for number, statements in enumerate(transactions):
                     with admin.transaction():
@@ -253,7 +278,7 @@ class Bench:
         production = site.production
 
         def forwards(clock: Clock) -> dict[str, int]:
-            return _counts(swap(production.connect, site.order, _quiet, clock))
+            return _counts(swap(clock.connector(production.connect), site.order, _quiet, clock))
 
         self.measure("engine: swap", forwards, site)
         with production.connect() as connection:
@@ -263,7 +288,7 @@ class Bench:
         production.approve(order)
 
         def backwards(clock: Clock) -> dict[str, int]:
-            return _counts(swap(production.connect, order, _quiet, clock))
+            return _counts(swap(clock.connector(production.connect), order, _quiet, clock))
 
         self.measure("engine: rollback", backwards, site)
 
@@ -283,7 +308,7 @@ class Bench:
             reader = threading.Thread(target=read)
             reader.start()
             held.wait()
-            counts = _counts(swap(site.production.connect, site.order, _quiet, clock))
+            counts = _counts(swap(clock.connector(site.production.connect), site.order, _quiet, clock))
             reader.join()
             return counts
 
@@ -307,16 +332,17 @@ def _ms(seconds: float) -> float:
 
 
 HEAD = (
-    f"{'rows':>9} {'variant':<20} {'hold ms':>9} {'max wait':>9} {'x floor':>8} {'>200 ms':>8} {'failed':>7} "
-    f"{'torn':>6} {'elsewhere':>10} {'usual p99':>10} {'tx':>7} {'tries':>6} {'carried':>8} {'total s':>8}"
+    f"{'rows':>9} {'variant':<20} {'hold ms':>9} {'busy ms':>8} {'max wait':>9} {'x floor':>8} {'>200 ms':>8} "
+    f"{'failed':>7} {'torn':>6} {'elsewhere':>10} {'usual p99':>10} {'tx':>7} {'tries':>6} {'carried':>8} {'total s':>8}"
 )
 
 
 def _line(figure: Figure) -> str:
+    busy = "" if figure.busy_ms is None else f"{figure.busy_ms:.1f}"
     ratio = "" if figure.ratio is None else f"{figure.ratio:.1f}"
     return (
-        f"{figure.rows:>9,} {figure.variant:<20} {figure.hold_ms:>9.1f} {figure.max_wait_ms:>9.1f} {ratio:>8} "
-        f"{figure.waits_over_200_ms:>8} {figure.failed:>7} {figure.torn:>6} {figure.elsewhere_ms:>10.1f} "
+        f"{figure.rows:>9,} {figure.variant:<20} {figure.hold_ms:>9.1f} {busy:>8} {figure.max_wait_ms:>9.1f} "
+        f"{ratio:>8} {figure.waits_over_200_ms:>8} {figure.failed:>7} {figure.torn:>6} {figure.elsewhere_ms:>10.1f} "
         f"{figure.usual_ms:>10.1f} {figure.transactions:>7,} {figure.attempts:>6} {figure.carried:>8,} "
         f"{figure.total_s:>8.1f}  {' '.join(f'{n} x {what}' for what, n in figure.failures.items())}"
     )

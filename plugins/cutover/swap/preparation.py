@@ -82,10 +82,17 @@ def build_materialized_views(connection: psycopg.Connection, scope: Scope) -> li
     views = scope.bound("materialized view", "direct")
     for row in catalog.rows(connection, "earlier_materialized_views", incoming_schema=scope.incoming_schema):
         connection.execute(row["statement"])
+    # one materialized view may read another, which lies where it likes
+    lie_in = connection.execute(
+        "select distinct n.nspname from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n "
+        "on n.oid = c.relnamespace where c.oid = any(%s) order by 1",
+        (views,),
+    ).fetchall()
+    schemas = list(dict.fromkeys([*_production_schemas(scope), *(row[0] for row in lie_in)]))
     for oid in views:
-        with _search_path(connection, _production_schemas(scope)):
+        with _search_path(connection, schemas):
             statements = catalog.rows(connection, "materialized_view", view=oid, incoming_schema=scope.incoming_schema)
-        with _search_path(connection, [scope.incoming_schema, *_production_schemas(scope)]):
+        with _search_path(connection, [scope.incoming_schema, *schemas]):
             for statement in statements:
                 connection.execute(statement["statement"])
         name = connection.execute("select relname from pg_catalog.pg_class where oid = %s", (oid,)).fetchone()
