@@ -7,7 +7,6 @@ import uuid
 import psycopg
 import pytest
 
-from cutover import sql as files
 from cutover.errors import CutoverError
 from cutover.extract.why import why
 from tests.extract.conftest import SOURCES, World
@@ -32,8 +31,6 @@ def launched(world: World) -> World:
     for name in SOURCES:
         world.sync(name)
     world.execute(PRODUCTION)
-    for path in files.files("clean_launch/install", "*email_key.sql"):
-        world.execute(files.text(path))
     return world
 
 
