@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -31,6 +32,7 @@ from stack.rest import Api, run_path
 from stack.settings import ROOT, Settings
 
 PASSWORD = "only-for-this-test-server"
+_PATIENCE_S = 120
 SMALL = {"minimum_profiles": 100, "minimum_transactions": 100, "minimum_enrollments": 100}
 
 
@@ -104,7 +106,7 @@ class Run:
         """A task instance."""
         return dict(self.running.api("admin").get(f"{self.path}/taskInstances/{task_id}"))
 
-    def until(self, task_id: str, *states: str, seconds: float = 150) -> str:
+    def until(self, task_id: str, *states: str, seconds: float = 240) -> str:
         """Wait for a task; fails the test when it ends otherwise."""
         deadline = time.monotonic() + seconds
         while (state := self.task(task_id)["state"]) not in states:
@@ -142,10 +144,10 @@ class Run:
         }  # fmt: skip
         answer = self.running.ask(account, "POST", f"dags/{self.dag_id}/clearTaskInstances", body)
         assert answer.ok, answer.text
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + _PATIENCE_S
         # the states of the earlier try are still there until the new one has begun
         while self.task(task_id)["try_number"] == before or self.task(task_id)["state"] in (None, "scheduled"):
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, f"{task_id} has not begun again: {self.task(task_id)['state']}"
             time.sleep(0.2)
 
     def log(self, task_id: str) -> str:
@@ -158,7 +160,8 @@ class Run:
         """The logs' ends of all tasks that failed."""
         tasks = self.running.api("admin").get(f"{self.path}/taskInstances", limit=200)["task_instances"]
         failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
-        return "\n".join(f"{task}: {self.log(task)[-1500:]}" for task in failed)
+        said = {task: re.findall(r"\[[a-z]+\.[a-z-]+\][^\"]*", self.log(task)) for task in failed}
+        return "\n".join(f"{task}: {' '.join(found[-1:]) or self.log(task)[-1500:]}" for task, found in said.items())
 
 
 def pictures() -> Path | None:
