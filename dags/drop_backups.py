@@ -43,9 +43,7 @@ with DAG(
             title="Older than so many days",
             description="The newest backup always stays.",
         ),
-        "approval_hours": Param(
-            24, type="integer", minimum=1, maximum=168, title="Hours to wait for the approval"
-        ),
+        "approval_hours": Param(24, type="integer", minimum=1, maximum=168, title="Hours to wait for the approval"),
     },
 ) as dag:
     list_backups = ListBackupsOperator(task_id="list", migration=MIGRATION)

@@ -333,7 +333,8 @@ def _ms(seconds: float) -> float:
 
 HEAD = (
     f"{'rows':>9} {'variant':<20} {'hold ms':>9} {'busy ms':>8} {'max wait':>9} {'x floor':>8} {'>200 ms':>8} "
-    f"{'failed':>7} {'torn':>6} {'elsewhere':>10} {'usual p99':>10} {'tx':>7} {'tries':>6} {'carried':>8} {'total s':>8}"
+    f"{'failed':>7} {'torn':>6} {'elsewhere':>10} {'usual p99':>10} {'tx':>7} {'tries':>6} {'carried':>8} "
+    f"{'total s':>8}"
 )
 
 

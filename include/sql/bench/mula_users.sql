@@ -1,5 +1,7 @@
 -- Accounts of one application: every tenth address is the other application's, too.
-insert into public.users (id, email, username, password_hash, oauth_provider, oauth_id, created_at, last_login, updated_at)
+insert into public.users (
+    id, email, username, password_hash, oauth_provider, oauth_id, created_at, last_login, updated_at
+)
 select
     n as id,
     case when n %% 10 = 0 then 'both' else %(application)s end || '.person.' || n || '@example.com' as email,

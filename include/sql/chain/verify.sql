@@ -1,8 +1,7 @@
 -- Ledger entries whose hash is not that of their columns, or which do not follow the entry before them.
 -- An entry taken out of the middle shows as a break of the next; one taken off the end does not, which is why
 -- the newest hash is printed to be kept elsewhere.
-with
-linked as (
+with chained as (
     select
         l.entry,
         l.run,
@@ -20,7 +19,7 @@ select
     case
         when k.hash is null then 'has no hash'
         when k.hash <> k.computed then 'was changed after it was written'
-        when k.previous_hash is distinct from k.hash_before then 'does not follow the entry before it'
+        when (k.previous_hash is distinct from k.hash_before) then 'does not follow the entry before it'
     end as broken
-from linked as k
+from chained as k
 order by k.entry

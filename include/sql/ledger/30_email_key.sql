@@ -1,5 +1,5 @@
 -- The one spelling of an e-mail address that says who a person is; null when the address is not usable.
--- Business rules: lower(btrim(address)); unusable are null, empty, no single @, white space inside, over 320 characters.
+-- Business rules: lower(btrim(address)); unusable: null, empty, no single @, white space inside, over 320 characters.
 create or replace function cutover.email_key(address text) returns text
 language sql immutable parallel safe
 return case
