@@ -17,13 +17,14 @@ stored as (
         api_synced_at,
         gone_at
     from pg_temp.fetched
-    on conflict ({key}) do update set
-        {assignments},
-        content_hash = excluded.content_hash,
-        sync_id = excluded.sync_id,
-        api_synced_at = excluded.api_synced_at,
-        gone_at = null
-    where
+    on conflict ({key}) do update
+        set
+            {assignments},
+            content_hash = excluded.content_hash,
+            sync_id = excluded.sync_id,
+            api_synced_at = excluded.api_synced_at,
+            gone_at = null
+        where
         stored.content_hash <> excluded.content_hash
         or stored.gone_at is not null
     returning {key}
