@@ -127,11 +127,17 @@ def test_a_wrong_password_is_refused(stack: Deployment) -> None:
         Api(stack.settings.url, "operator", "wrong")
 
 
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, stack: Deployment) -> Demonstration:
+    """The tiny DAG as a migration of production; it has no declaration that would say so."""
+    monkeypatch.setattr(Demonstration, "_target", "production")
+    return Demonstration(stack, "tiny")
+
+
 def test_a_run_is_watched_up_to_the_approval_and_beyond(
-    stack: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    stack: Deployment, tiny: Demonstration, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = Demonstration(stack, "tiny")
-    assert shown.run(approve=False) == 0
+    assert tiny.run(approve=False) == 0
     printed = capsys.readouterr().out
     assert "extract    ✓ invoices" in printed
     assert "tiny waits for a person's approval" in printed
@@ -143,7 +149,7 @@ def test_a_run_is_watched_up_to_the_approval_and_beyond(
     concluded: list[str] = []
     monkeypatch.setattr(Demonstration, "_conclude", lambda self, run, *_: concluded.append(run) or 0)
     started = time.monotonic()
-    assert shown.run(approve=True) == 0
+    assert tiny.run(approve=True) == 0
     assert time.monotonic() - started >= SECONDS_BEFORE_ANSWER
     printed = capsys.readouterr().out
     assert "Going on with the run that has not finished yet." in printed
@@ -156,14 +162,14 @@ def test_a_run_is_watched_up_to_the_approval_and_beyond(
 
 
 def test_a_failed_run_is_explained_in_the_words_of_its_log(
-    stack: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny: Demonstration, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trigger(self: Demonstration) -> str:
         body = {"logical_date": None, "conf": {"fail": True}}
         return str(self._operator.post("dags/tiny/dagRuns", body)["dag_run_id"])
 
     monkeypatch.setattr(Demonstration, "_trigger", trigger)
-    assert Demonstration(stack, "tiny").run(approve=True) == 1
+    assert tiny.run(approve=True) == 1
     printed = capsys.readouterr().out
     assert "extract.invoices failed (try 1):" in printed
     assert "RuntimeError: the source is on fire" in printed
