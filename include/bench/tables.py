@@ -2,9 +2,9 @@
 
 ``python -m bench.tables`` makes 1,000,000 users and 2,000,000 charts in one database of an embedded PostgreSQL and
 copies them to another in turn: by ``psql \\copy ... (format binary)`` piped into the same, into tables of the same
-columns without a key; by psql again with the statement and the columns that our copy has (where each row comes from,
-and its hash); and by our first copy, to which a primary key and statistics are added. All are timed several times, in
-turn; the best of each are compared, as the machine may be busy with other things.
+columns without a key; and by our first copy, which also keeps where each row comes from, and to which a primary key
+and statistics are added. Both are timed several times, in turn, and the best of each are compared, as the machine may
+be busy with other things.
 """
 
 from __future__ import annotations
@@ -62,11 +62,10 @@ def main() -> None:
 def _measure(server: EmbeddedPostgres, users: int, rounds: int, merge: list[int]) -> dict[str, object]:
     dsn = _make(server)
     _fill(dsn, "dasha", users)
-    plain, same, copies = [], [], []
+    piped, copies = [], []
     # in turn, so that whatever else the machine does disturbs both alike
     for _ in range(rounds):
-        plain.append(_timed(lambda: _pipe(dsn)))
-        same.append(_timed(lambda: _pipe(dsn, provenance=True)))
+        piped.append(_timed(lambda: _pipe(dsn)))
         copies.append(_in_process(dsn))
     again = _in_process(dsn, keep=True)
     small = _make(server)
@@ -75,11 +74,9 @@ def _measure(server: EmbeddedPostgres, users: int, rounds: int, merge: list[int]
     best = min(copies, key=lambda figure: figure["copy_seconds"])
     return {
         "rows": 3 * users,
-        "psql_seconds": round(min(plain), 2),
-        "psql_same_columns_seconds": round(min(same), 2),
+        "psql_seconds": round(min(piped), 2),
         "copy_seconds": best["copy_seconds"],
-        "speed_beside_psql": round(min(plain) / best["copy_seconds"], 3),
-        "speed_beside_psql_same_columns": round(min(same) / best["copy_seconds"], 3),
+        "speed_beside_psql": round(min(piped) / best["copy_seconds"], 3),
         "with_key_and_statistics_seconds": best["seconds"],
         "cpu_seconds": best["cpu_seconds"],
         "peak_mb": best["peak_mb"],
@@ -115,8 +112,8 @@ def _timed(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def _pipe(dsn: Dsn, *, provenance: bool = False) -> None:
-    """The same columns by psql, from one database to the other; with ``provenance`` also what our copy adds."""
+def _pipe(dsn: Dsn) -> None:
+    """The same columns by psql, from one database to the other."""
     psql = str(bin_dir() / "psql")
     for name in _BENCHED:
         table = MIGRATION.tables[name]
@@ -124,11 +121,8 @@ def _pipe(dsn: Dsn, *, provenance: bool = False) -> None:
         with psycopg.connect(dsn["unified"], autocommit=True) as connection:
             connection.execute(f"drop table if exists public.piped_{name}".encode())
             kinds = ", ".join(f"{column} {kind}" for column, kind in table.columns.items())
-            if provenance:
-                kinds += ", content_hash bigint, sync_id bigint, api_synced_at timestamptz, gone_at timestamptz"
             connection.execute(f"create table public.piped_{name} ({kinds})".encode())
-        added = f", hash_record_extended(row({columns}), 0), 1::bigint, now(), null::timestamptz" if provenance else ""
-        out = f"\\copy (select {columns}{added} from {table.table}) to stdout (format binary)"
+        out = f"\\copy (select {columns} from {table.table}) to stdout (format binary)"
         into = f"\\copy public.piped_{name} from stdin (format binary)"
         reader = subprocess.Popen([psql, "-Xqc", out, dsn["dasha"]], stdout=subprocess.PIPE)
         subprocess.run([psql, "-Xqc", into, dsn["unified"]], stdin=reader.stdout, check=True)

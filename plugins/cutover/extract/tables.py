@@ -234,9 +234,8 @@ class _Copy:
         self._accept_gone = accept_gone
         self._raw = sql.Identifier("raw", table.name)
         self._columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-        # The row's hash as the source's own server computes it: 64 bits, and comparable within one major version of
-        # PostgreSQL. After an upgrade of the source every row looks changed, and is copied once more.
-        self._content = sql.SQL("hash_record_extended(row({}), 0)").format(self._columns)
+        # Kept in raw where it is what later copies go by; a hash that nobody needs is a third of the source's work.
+        self._keeps_hash = table.updated is None
 
     def run(self, api: str) -> TableReport:
         began = time.monotonic()
@@ -322,6 +321,8 @@ class _Copy:
                     "extract/tables/store.sql",
                     **names,
                     columns=self._columns,
+                    before=sql.SQL(", ").join(sql.Identifier("stored", name) for name in table.columns),
+                    after=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in table.columns),
                     assignments=sql.SQL(", ").join(
                         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in table.columns
                     ),
@@ -334,16 +335,16 @@ class _Copy:
     def compare(self, copied: sql.Identifier, stamp: str | None) -> tuple[int, int, int, int]:
         """List the source's keys beside ``copied``: rows listed, rows that differ, rows missing, rows copied."""
         table = self._table
-        stamped = sql.Identifier(stamp) if stamp else self._content
-        kind = table.columns[stamp] if stamp else "bigint"
         self._temporary(
             "listed",
             sql.SQL("{} {}, stamp {}").format(
-                sql.Identifier(table.key), sql.SQL(table.columns[table.key]), sql.SQL(kind)
+                sql.Identifier(table.key),
+                sql.SQL(table.columns[table.key]),
+                sql.SQL(table.columns[stamp] if stamp else "bigint"),
             ),
         )
         listing = sql.SQL("copy (select {}, {} from {} as t) to stdout (format binary)").format(
-            sql.Identifier(table.key), stamped, table.identifier
+            sql.Identifier(table.key), sql.Identifier(stamp) if stamp else self._content("t"), table.identifier
         )
         listed = self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
         self._writer.execute("analyze pg_temp.listed")
@@ -354,7 +355,20 @@ class _Copy:
         return listed, *counted
 
     def _names(self, copied: sql.Identifier, stamp: str | None) -> dict[str, str | sql.Composable]:
-        return {"key": self._table.key, "stamp": stamp or "content_hash", "raw": copied}
+        """What the statements that compare are composed of; ``stamp`` is what a copied row is compared by."""
+        known: sql.Composable = sql.Identifier("stored", stamp or "content_hash")
+        if stamp is None and not self._keeps_hash:
+            known = self._content("stored")
+        return {"key": self._table.key, "stamp": known, "raw": copied}
+
+    def _content(self, alias: str) -> sql.Composed:
+        """The hash of a row's declared columns: 64 bits, comparable within one major version of PostgreSQL.
+
+        After an upgrade of the source every row of a table that is compared by content is copied once more.
+        """
+        return sql.SQL("hash_record_extended(row({}), 0)").format(
+            sql.SQL(", ").join(sql.Identifier(alias, name) for name in self._table.columns)
+        )
 
     def _require_believable(self, missing: int, present: int) -> None:
         if missing > max(_FEW_GONE, self._table.gone_share * present) and not self._accept_gone:
@@ -376,11 +390,27 @@ class _Copy:
         chosen: sql.Composable = sql.SQL("")
         if keys is not None:
             chosen = sql.SQL("where {} = any({})").format(sql.Identifier(self._table.key), sql.Literal(keys))
-        out = sql.SQL(
-            "copy (select {}, {}, {}::bigint, transaction_timestamp(), null::timestamptz from {} as t {}) "
-            "to stdout (format binary)"
-        ).format(self._columns, self._content, sql.Literal(sync_id), self._table.identifier, chosen)
-        return self._copy(out, sql.SQL("copy {} from stdin (format binary)").format(into))
+        read, written = self._columns, self._columns
+        if self._keeps_hash:
+            read = sql.SQL("{}, {}").format(read, self._content("t"))
+            written = sql.SQL("{}, content_hash").format(written)
+        # The provenance is the same for every row, so it does not travel: it is the default of its columns meanwhile.
+        origin = {"sync_id": sql.Literal(sync_id), "api_synced_at": sql.SQL("transaction_timestamp()")}
+        for name, value in origin.items():
+            self._writer.execute(
+                sql.SQL("alter table {} alter column {} set default {}").format(into, sql.Identifier(name), value)
+            )
+        copied = self._copy(
+            sql.SQL("copy (select {} from {} as t {}) to stdout (format binary)").format(
+                read, self._table.identifier, chosen
+            ),
+            sql.SQL("copy {} ({}) from stdin (format binary)").format(into, written),
+        )
+        for name in origin:
+            self._writer.execute(
+                sql.SQL("alter table {} alter column {} drop default").format(into, sql.Identifier(name))
+            )
+        return copied
 
     def _copy(self, out: sql.Composed, into: sql.SQL | sql.Composed) -> int:
         """From one server to the other, as the bytes come. Returns the rows.

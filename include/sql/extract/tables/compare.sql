@@ -2,7 +2,7 @@
 select
     count(*) filter (
         where listed.{key} is not null
-        and (stored.{key} is null or stored.gone_at is not null or stored.{stamp} is distinct from listed.stamp)
+        and (stored.{key} is null or stored.gone_at is not null or {stamp} is distinct from listed.stamp)
     ) as different,
     count(*) filter (where listed.{key} is null and stored.gone_at is null) as missing,
     count(*) filter (where stored.{key} is not null and stored.gone_at is null) as present

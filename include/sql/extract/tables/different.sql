@@ -5,4 +5,4 @@ left join {raw} as stored on listed.{key} = stored.{key}
 where
     stored.{key} is null
     or stored.gone_at is not null
-    or stored.{stamp} is distinct from listed.stamp
+    or {stamp} is distinct from listed.stamp

@@ -25,7 +25,8 @@ stored as (
             api_synced_at = excluded.api_synced_at,
             gone_at = null
         where
-        stored.content_hash <> excluded.content_hash
+        row({before}) is distinct from row({after})
+        or stored.content_hash is distinct from excluded.content_hash
         or stored.gone_at is not null
     returning {key}
 )
