@@ -1,0 +1,2 @@
+-- For a rollback that takes the leads out again.
+drop view if exists public.marketing_funnel
