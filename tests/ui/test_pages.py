@@ -211,7 +211,7 @@ def test_only_files_of_data_docs_are_handed_out(get: Pages, target: Deployment, 
     (target.docs / DAG / "link").symlink_to(outside.parent)
     answer = get(f"/cutover/dags/{DAG}/docs/{address}")
     assert answer.status_code in (404, 307)
-    assert "secret" not in answer.text and "root:" not in answer.text
+    assert "a secret" not in answer.text and "root:" not in answer.text
 
 
 def test_the_pages_of_data_docs_are_there(get: Pages, target: Deployment) -> None:
@@ -224,6 +224,13 @@ def test_the_pages_of_data_docs_are_there(get: Pages, target: Deployment) -> Non
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     (folder / "index.html").write_text("<h1>better results</h1>")
     assert "Not as it was written: index.html" in get(f"{HERE}/docs").text
+
+
+def test_an_address_that_is_no_page_is_named(get: Pages, target: Deployment) -> None:
+    answer = get(f"/cutover/nowhere/{SCRIPT}")
+    assert answer.status_code == 404
+    assert "There is no page at /cutover/nowhere/&lt;script&gt;" in answer.text and "<script" not in answer.text
+    assert len(get(f"/cutover/{'x' * 50_000}").text) < 2_000
 
 
 def test_a_run_of_a_dag_that_is_no_launch_says_so(get: Pages, target: Deployment) -> None:

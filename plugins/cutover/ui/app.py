@@ -7,6 +7,7 @@ migration whose database is read: neither can be asked for without the other.
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -243,7 +244,10 @@ def http_refused(request: Request, error: StarletteHTTPException) -> Response:
     """Refusals as a page; without a login with the way to one."""
     login = access.login_address(str(request.url)) if error.status_code == 401 else None
     title = {401: "Please sign in", 403: "Not yours to see", 404: "Not here"}.get(error.status_code, "Refused")
-    return _page(request, "message.html", error.status_code, title=title, message=str(error.detail), login=login)
+    message = str(error.detail)
+    if error.status_code == 404 and message == HTTPStatus.NOT_FOUND.phrase:  # the router's own, which names nothing
+        message = f"There is no page at {shown.cell(request.scope['path'])}."
+    return _page(request, "message.html", error.status_code, title=title, message=message, login=login)
 
 
 @app.exception_handler(RequestValidationError)
