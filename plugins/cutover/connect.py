@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,8 @@ def connector(dsn: str, name: str, application: str) -> Connect:
     """A function that opens connections to ``dsn``.
 
     ``name`` is the Airflow connection's, for messages; ``application`` shows in pg_stat_activity. The function
-    raises CutoverError ``connect.unreachable`` or ``connect.refused``, without the DSN and so without its secret.
+    raises CutoverError ``connect.unreachable``, ``connect.refused`` or ``connect.no-database``, without the DSN and
+    so without its secret.
     """
 
     def connect() -> psycopg.Connection:
@@ -32,6 +34,14 @@ def connector(dsn: str, name: str, application: str) -> Connect:
             )
         except psycopg.OperationalError as error:
             reason = " ".join(str(error).split())
+            # libpq tells no SQLSTATE of a connection that was not made
+            if re.search(r'database "[^"]*" does not exist', reason):
+                raise CutoverError(
+                    "connect.no-database",
+                    f"connection {name}",
+                    f"the server has no such database: {reason}.",
+                    f"create the database, or correct its name in the Airflow connection {name} (field Schema).",
+                ) from None
             if "authentication" in reason or "password" in reason or "role" in reason:
                 raise CutoverError(
                     "connect.refused",

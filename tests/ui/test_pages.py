@@ -118,6 +118,25 @@ def test_the_review_shows_what_the_approver_needs(get: Pages, target: Deployment
         assert shown in text, shown
 
 
+def test_counts_are_shown_as_numbers_and_names_are_not(get: Pages, target: Deployment) -> None:
+    rows = [["account", 13307, 43186, 2025, "1000.5"], ["new", 2826, None, 2024, None]]
+    columns = ["found", "customers", "receipt_no", "fiscal_year", "amount"]
+    target.run(review(figures=[{"name": "f", "title": "People", "total": 2, "columns": columns, "rows": rows}]))
+    text = get(f"{HERE}/review").text
+    for shown in ('number">13,307<', "<td>43186<", "<td>2025<", 'number">1,000.5<'):
+        assert shown in text, shown
+
+
+def test_the_checks_across_tables_are_told_apart_from_the_suites(get: Pages, target: Deployment) -> None:
+    checks = [
+        {"check": "orphans", "title": "No row refers to nothing", "success": True, "offending": 0},
+        {"check": "revenue", "title": "Revenue is what was paid", "success": False, "offending": 1200},
+    ]
+    target.run(review(validation={**review()["validation"], "checks": checks}))
+    text = get(f"{HERE}/review").text
+    assert re.search(r"check across tables.*orphans.*yes.*revenue.*no.*1,200 rows break it", text, re.DOTALL)
+
+
 def test_captured_writes_are_counted_when_the_page_is_asked_for(get: Pages, target: Deployment) -> None:
     from cutover.swap import capture
 
@@ -261,6 +280,17 @@ def test_a_database_that_is_down_is_told_and_hides_nothing_else(
     answer = get(f"{HERE}/review")
     assert answer.status_code == 503
     assert "a-secret" not in answer.text
+
+
+def test_a_database_that_is_still_to_be_made_is_no_problem_of_the_lists(
+    get: Pages, target: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, _, name = target.dsn.replace("postgresql://", "postgres://").rpartition("/")
+    monkeypatch.setenv("AIRFLOW_CONN_PRODUCTION", f"{there}/{name}_to_be_made")
+    answer = get("/cutover/")
+    assert answer.status_code == 200
+    assert "Nothing has run yet" in answer.text and "[connect." not in answer.text
+    assert "[connect.no-database]" in get(f"/cutover/dags/{DAG}/rollback").text
 
 
 def test_a_database_that_no_launch_has_used_is_empty_and_no_error(get: Pages, target: Deployment) -> None:

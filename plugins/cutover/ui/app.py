@@ -47,7 +47,7 @@ _templates.filters.update(
     ms=shown.milliseconds,
     cell=shown.cell,
 )
-_templates.globals.update(totals=shown.totals, filled=shown.filled)
+_templates.globals.update(totals=shown.totals, filled=shown.filled, numbers=shown.numbers)
 
 app = FastAPI(title="Cutover", docs_url=None, redoc_url=None, openapi_url=None)
 app.middleware("http")(access.add_headers)
@@ -222,8 +222,8 @@ def _read(migration: Migration, look: Any) -> tuple[list[dict[str, Any]], str | 
         with store.reading(migration) as connection:
             return look(connection), None
     except CutoverError as error:
-        # a migration that this deployment does not use is no problem of anybody's
-        return [], None if error.code == "connect.unknown" else str(error)
+        # a migration that this deployment does not use (yet) is no problem of anybody's
+        return [], None if error.code in ("connect.unknown", "connect.no-database") else str(error)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
         return [], None
     except psycopg.Error as error:

@@ -8,6 +8,10 @@ from typing import Any
 
 NOTHING = "–"
 LONGEST = 160
+# Exact numbers are stored as text, as JSON has none: these columns hold them.
+AMOUNTS = ("before", "after", "change", "amount", "refunded_amount", "total_earned", "commission_rate")
+# Whole numbers that name something; nobody counts them.
+NAMES = ("_id", "_no", "_number", "year", "version")
 
 
 def number(value: Any) -> str:
@@ -75,6 +79,17 @@ def cell(value: Any) -> str:
 def filled(lines: list[dict[str, Any]]) -> list[str]:
     """The columns of which at least one of these rows has a value."""
     return [column for column in (lines[0] if lines else {}) if any(line.get(column) is not None for line in lines)]
+
+
+def numbers(columns: list[str], rows: list[list[Any]]) -> list[str]:
+    """The columns of a query's result that are read as numbers: amounts, and counts of something."""
+    found = []
+    for place, column in enumerate(columns):
+        values = [row[place] for row in rows if row[place] is not None]
+        counted = bool(values) and all(type(value) is int for value in values) and not f"_{column}".endswith(NAMES)
+        if column in AMOUNTS or counted:
+            found.append(column)
+    return found
 
 
 def totals(section: dict[str, Any]) -> list[str] | None:
