@@ -130,7 +130,7 @@ with DAG(
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:
         PreflightOperator(task_id="check", migration=MIGRATION)
-        WindowCheckOperator(task_id="window", migration=MIGRATION)
+        fenceable = WindowCheckOperator(task_id="window", migration=MIGRATION).as_setup()
 
     extract = extract_group(MIGRATION)
     window = window_group(MIGRATION)
@@ -155,9 +155,12 @@ with DAG(
         ValidateOperator(task_id="suites", migration=MIGRATION, phase="production")
         LateWritesOperator(task_id="sources", migration=MIGRATION, moment="verify")
 
-    # A teardown: it comes last, and it comes whatever has failed between it and the fence. The run's own state is that
-    # of the tasks before it.
-    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(setups=dag.get_task("window.fence"))
+    # A teardown: it comes last, whatever has failed before it, and leaves the run's own state to the tasks before it.
+    # Airflow leaves out a teardown none of whose setups has succeeded. The fence alone will not do: it fails half-way
+    # where one source is fenced and the other one's writers do not stop.
+    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(
+        setups=[fenceable, dag.get_task("window.fence")]
+    )
 
     # The long copy is made while the applications are in use; the window only sees what they wrote meanwhile.
     preflight >> extract >> window >> freeze >> transform >> validate >> review >> approve >> swap >> verify >> release

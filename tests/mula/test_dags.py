@@ -80,6 +80,18 @@ def test_a_rejected_launch_opens_the_sources_again(deployed: World) -> None:
     assert world.value("select note from cutover.timeline where step = 'release'") == "dasha, compatibility released"
 
 
+def test_a_source_that_cannot_be_drained_leaves_both_open(deployed: World) -> None:
+    """The Dasha Timer is fenced by the time that Compatibility's writer turns out not to stop."""
+    world = deployed
+    with psycopg.connect(world.admin["compatibility"]) as writing:
+        writing.execute("update public.users set username = 'for ever' where id = 1")
+        state, tasks = run("mula_unification", maintenance_window=True, approval_hours=0.5, drain_minutes=0)
+    assert (state, tasks["window.fence"], tasks["release"]) == ("failed", "failed", "success"), tasks
+    assert world.value("select note from cutover.timeline where step = 'release'") == "dasha released"
+    for application in ("dasha", "compatibility"):
+        world.execute(application, "update public.users set username = 'open again' where id = 1")
+
+
 def test_an_approval_that_may_outlast_the_window_is_refused_before_anything_is_copied(deployed: World) -> None:
     state, tasks = run("mula_unification", maintenance_window=True)
     assert (state, tasks["preflight.window"]) == ("failed", "failed"), tasks
