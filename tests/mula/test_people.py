@@ -188,11 +188,45 @@ def test_one_account_is_taken_out_of_a_person_with_everything_that_came_from_it(
     assert world.value("select count(*) from birth_charts where is_default") == 2
     users = {row["email"]: row["username"] for row in world.rows("select email, username from users")}
     assert users == {ana: "ana", aunt: "aunt"}
-    assert world.value("select undone ->> 'legacy_user_id' from cutover.merge where undone_at is not null") == "7"
+    assert world.value("select undone -> 0 ->> 'legacy_user_id' from cutover.merge where undone_at is not null") == "7"
     # and a repeat does not bring them together again
     world.launch("second")
     assert owners(world, "legacy_identities", "source") == {(ana, "dasha"), (aunt, "compatibility")}
     assert owners(world, "birth_charts", "birth_location_name") == {(ana, "dasha"), (aunt, "compatibility")}
+
+
+def test_after_a_repeat_an_account_takes_its_name_and_its_sign_in_along_as_well(world: World) -> None:
+    """By then the unified database's own row says the same as the account that is taken out."""
+    world.user("dasha", 1, "ana@example.com", username="ana", last_login="2025-11-20")
+    world.user("compatibility", 7, "ana@example.com", username="aunt", last_login="2025-11-25",
+               oauth_provider="google", oauth_id="g-aunt")  # fmt: skip
+    world.chart("dasha", 1, 1)
+    world.launch("first")
+    world.launch("second")
+    world.rows("select * from cutover.unmerge('compatibility', '7', 'aunt@example.com')")
+    users = world.rows("select email, username, oauth_id, last_login::date::text as last from users order by email")
+    assert [tuple(row.values()) for row in users] == [
+        ("ana@example.com", "ana", None, "2025-11-20"),
+        ("aunt@example.com", "aunt", "g-aunt", "2025-11-25"),
+    ]
+
+
+def test_three_accounts_are_taken_apart_one_by_one_and_the_last_one_stays(world: World) -> None:
+    world.user("dasha", 1, "ana@example.com", username="ana")
+    world.user("dasha", 2, "ANA@example.com", username="ben")
+    world.user("compatibility", 7, "ana@example.com", username="cleo")
+    world.chart("dasha", 1, 1)
+    world.launch("first")
+    world.launch("second")
+    for source, account, address in (("dasha", "2", "ben@example.com"), ("compatibility", "7", "cleo@example.com")):
+        world.rows("select * from cutover.unmerge(%s, %s, %s)", source, account, address)
+    users = {row["email"]: row["username"] for row in world.rows("select email, username from users")}
+    assert users == {"ana@example.com": "ana", "ben@example.com": "ben", "cleo@example.com": "cleo"}
+    undone = world.row("select undone, undone_at from cutover.merge where run = 'second'")
+    assert [account["legacy_user_id"] for account in undone["undone"]] == ["2", "7"]
+    for source, account in (("dasha", "1"), ("dasha", "2")):
+        with pytest.raises(psycopg.errors.RaiseException, match=f"account {account} of {source} is not merged"):
+            world.rows("select * from cutover.unmerge(%s, %s, 'dora@example.com')", source, account)
 
 
 def test_taking_out_is_refused_where_it_makes_no_sense(world: World) -> None:

@@ -9,7 +9,7 @@ create table if not exists cutover.merge (
     -- {field: {value, source, legacy_user_id}}
     fields jsonb not null,
     recorded_at timestamptz not null default clock_timestamp(),
-    -- the account that somebody has taken out again, and when
+    -- [account, ...] that somebody has taken out again, and when the last one
     undone jsonb,
     undone_at timestamptz,
     primary key (run, user_id)

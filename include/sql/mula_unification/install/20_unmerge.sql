@@ -23,12 +23,22 @@ begin
         raise exception 'no account % of %', account, from_source
             using hint = 'legacy_identities has every account under (source, legacy_user_id).';
     end if;
+    -- the newest launch that recorded the account with the others; of these, who is this person to this day
     select m.* into ledger
     from cutover.merge as m
-    where m.user_id = old_id and m.undone_at is null
+    where m.user_id = old_id
+        and m.accounts @> jsonb_build_array(jsonb_build_object('source', from_source, 'legacy_user_id', account))
     order by m.recorded_at desc
     limit 1;
-    if ledger is null then
+    select a.value into own
+    from jsonb_array_elements(ledger.accounts) as a
+    where a.value ->> 'source' = from_source and a.value ->> 'legacy_user_id' = account;
+    select jsonb_agg(a.value order by a.position) into remaining
+    from jsonb_array_elements(ledger.accounts) with ordinality as a (value, position)
+    join public.legacy_identities as i
+        on i.source = a.value ->> 'source' and i.legacy_user_id = a.value ->> 'legacy_user_id' and i.user_id = old_id
+    where not (i.source = from_source and i.legacy_user_id = account);
+    if remaining is null then
         raise exception 'account % of % is not merged with another', account, from_source
             using hint = 'cutover.merge has every person who was made of several accounts.';
     end if;
@@ -38,12 +48,6 @@ begin
         raise exception '% cannot be this person''s address: it is not usable, or is somebody''s already', address
             using hint = 'Ask the person for the address to sign in with.';
     end if;
-    select a.value into own
-    from jsonb_array_elements(ledger.accounts) as a
-    where a.value ->> 'source' = from_source and a.value ->> 'legacy_user_id' = account;
-    select jsonb_agg(a.value order by a.position) into remaining
-    from jsonb_array_elements(ledger.accounts) with ordinality as a (value, position)
-    where not (a.value ->> 'source' = from_source and a.value ->> 'legacy_user_id' = account);
 
     insert into public.users (id, email, username, oauth_provider, oauth_id, created_at, last_login)
     select
@@ -205,7 +209,7 @@ begin
     table_name := 'activity_log';
     return next;
 
-    update cutover.merge as m set undone = own, undone_at = clock_timestamp()
+    update cutover.merge as m set undone = coalesce(m.undone, '[]') || own, undone_at = clock_timestamp()
     where m.run = ledger.run and m.user_id = ledger.user_id;
 end $$;
 revoke all on function cutover.unmerge(text, text, text) from public;
