@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -60,7 +63,7 @@ def endpoint(
         found.close()
 
 
-def read(body: bytes) -> Any:
+def read(body: bytes | bytearray) -> Any:
     """JSON, or a body that is worth another try."""
     try:
         return json.loads(body)
@@ -162,6 +165,7 @@ def test_giving_up_says_what_was_waited_for() -> None:
         error = raised.value
         assert error.code == "extract.gave-up"
         assert "GET /things?limit=10 (connection xendit)" in str(error)
+        assert "tries in a row brought nothing of use, the last one: 503." in error.why
         assert "429, waited 2" in error.why
         assert "503, waited" in error.why
         assert "60 s are the most" in error.why
@@ -170,8 +174,73 @@ def test_giving_up_says_what_was_waited_for() -> None:
 
 def test_a_server_that_is_not_there_is_given_up() -> None:
     things = Endpoint(Access("xendit", "http://127.0.0.1:9", KEY, patience=5.0), BASIC, "/things", clock=Recorded())
-    with pytest.raises(CutoverError, match=r"\[extract.gave-up\].*broken connection"):
+    with pytest.raises(CutoverError, match=r"\[extract.gave-up\].*broken connection \(Connection refused\)"):
         things.get({}, read)
+
+
+def test_the_time_in_which_no_answer_came_counts_as_waiting() -> None:
+    """Three hanging answers would otherwise be three times the time-out beyond what one page is waited for."""
+    with endpoint([Response(200, b"{}", delay=3.0)], timeout=0.3, patience=2.5) as (things, clock, server):
+        began = time.monotonic()
+        with pytest.raises(CutoverError, match=r"\[extract.gave-up\].*time-out, waited"):
+            things.get({}, read)
+        assert time.monotonic() - began + sum(clock.slept) <= 2.5 + 0.3 + 1.0
+        assert len(server.requests) <= 3
+
+
+@contextmanager
+def trickling(chunk: bytes) -> Iterator[str]:
+    """A server whose body comes in drops, a tenth of a second apart, for longer than any test waits."""
+
+    class Drops(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(80):
+                    self.wfile.write(chunk)
+                    time.sleep(0.1)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Drops) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_answer_that_trickles_in_is_given_up_after_the_time_for_one_answer() -> None:
+    """Each drop comes in time, so that the socket's own time-out never sees anything wrong."""
+    with trickling(b"x" * 10) as url:
+        access = Access("xendit", url, KEY, timeout=0.5, patience=0.4)
+        things = Endpoint(access, BASIC, "/things", clock=Recorded())
+        began = time.monotonic()
+        with pytest.raises(CutoverError, match=r"\[extract.gave-up\].*time-out"):
+            things.get({}, read)
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("address", "key"), [("xendit.example.com", KEY), ("htp://127.0.0.1:9", KEY), ("http://127.0.0.1:9", "two\nlines")]
+)
+def test_a_connection_that_no_request_can_be_made_of_is_an_error_at_once(address: str, key: str) -> None:
+    service = Service(auth="header", header="X-API-Key")
+    clock = Recorded()
+    with pytest.raises(CutoverError, match=r"\[extract.bad-connection\] connection xendit") as raised:
+        Endpoint(Access("xendit", address, key), service, "/things", clock=clock).get({}, read)
+    assert clock.slept == []
+    assert "two" not in str(raised.value)
+
+
+def test_a_compressed_body_is_read_and_one_cut_short_is_asked_for_again() -> None:
+    packed = gzip.compress(b'{"fine":"' + b"x" * 200_000 + b'"}')
+    encoding = {"Content-Encoding": "gzip"}
+    answers = [Response(200, packed[: len(packed) // 2], encoding), Response(200, packed, encoding)]
+    with endpoint(answers) as (things, _clock, server):
+        assert len(things.get({}, read).content["fine"]) == 200_000
+        assert len(server.requests) == 2
 
 
 def test_a_wait_that_nobody_can_mean_is_an_error_at_once() -> None:
@@ -242,6 +311,32 @@ def test_the_key_is_sent_as_declared_and_a_netrc_does_not_replace_it(
         things.get({}, read)
         assert server.requests[0].headers["x-api-key"] == KEY
         assert "authorization" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"message": "no\nwonder\0\ud800"}, "400 no wonder ?"),
+        ({"error": "BAD", "violations": 3}, "400 BAD"),
+        ({"violations": {"a": 1}}, "400 without an explanation"),
+    ],
+)
+def test_an_explanation_of_any_shape_is_one_line_that_can_be_stored(said: dict[str, Any], told: str) -> None:
+    with endpoint([refusal(400, **said)]) as (things, _, _server), pytest.raises(RefusedError) as raised:
+        things.get({}, read)
+    assert str(raised.value) == told
+
+
+def test_what_is_cut_from_a_message_leaves_no_part_of_the_key_behind() -> None:
+    echo = "x" * (300 - 10) + KEY
+    with endpoint([refusal(400, message=echo)]) as (things, _, _server), pytest.raises(RefusedError) as refused:
+        things.get({}, read)
+    page = Response(200, ("<html>" + "x" * 40 + KEY).encode(), content_type="text/html")
+    with endpoint([page], patience=0.1) as (things, _, _server), pytest.raises(CutoverError) as gave_up:
+        things.get({}, read)
+    for text in (str(refused.value), str(gave_up.value)):
+        assert "***" in text
+        assert KEY[:6] not in text
 
 
 def test_no_message_repeats_the_key_even_when_the_api_does() -> None:

@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
@@ -36,6 +37,13 @@ LONGEST_BACK_OFF = 30.0
 # A quota by the minute never asks for more.
 LONGEST_PACING = 120.0
 _CHUNK = 1 << 20
+# What requests says of an address or a header that nothing can be sent to or with.
+_UNUSABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+)
 
 
 class RefusedError(Exception):
@@ -75,7 +83,8 @@ class Access:
     """What an Airflow connection says about an API: where it is, the key, and how much of it may be used.
 
     ``ceiling``: requests a minute for each endpoint. ``patience``: seconds that one page may be waited for on
-    account of failures before the sync gives up. ``timeout``: seconds for one response, start to end.
+    account of failures before the sync gives up, those included in which an answer failed to come. ``timeout``:
+    seconds for one response, start to end.
     ``limit_window``: overrides the declared window of the rate limit.
     """
 
@@ -147,8 +156,8 @@ class Endpoint:
 
         Retried are 408, 429, 5xx, time-outs, broken connections, and bodies that ``read`` refuses with BodyError.
         Raises RefusedError for any other 4xx, StoppedError when told to stop, and CutoverError
-        ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``, ``extract.gave-up``,
-        ``extract.wait-too-long``.
+        ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``, ``extract.bad-connection``,
+        ``extract.gave-up``, ``extract.wait-too-long``.
         """
         request = f"{self.path}?{urlencode(params)}" if params else self.path
         waited: defaultdict[str, float] = defaultdict(float)
@@ -158,13 +167,16 @@ class Endpoint:
             if self.stop.is_set():
                 self._pacer.settle({}, self.clock.now())
                 raise StoppedError
+            sent = self.clock.monotonic()
             try:
                 body = self._send(request)
                 return Answer(read(body), request, self.clock.now(), len(body))
             except BodyError as error:
-                passing = _PassingError(f"unreadable body ({self._redact(str(error))})")
+                passing = _PassingError(f"unreadable body ({self._redact(str(error))}; {self._beginning(body)})")
             except _PassingError as error:
                 passing = error
+            # An answer that never comes is waited for as well.
+            waited[passing.reason] += self.clock.monotonic() - sent
             failures += 1
             with self._lock:
                 self.retries += 1
@@ -181,12 +193,13 @@ class Endpoint:
         spent = sum(waited.values())
         if spent + seconds > self._access.patience:
             history = "; ".join(f"{reason}, waited {spent_on:.1f} s" for reason, spent_on in waited.items())
+            tries = "one try" if failures == 1 else f"{failures} tries in a row"
             raise CutoverError(
                 "extract.gave-up",
                 f"GET {request} (connection {self._access.connection})",
-                f"the {failures}th answer in a row was no use ({passing.reason}), and the next try would be in "
+                f"{tries} brought nothing of use, the last one: {passing.reason}. The next try would be in "
                 f"{seconds:.1f} s; {self._access.patience:g} s are the most that one page is waited for. "
-                f"So far: {history or 'no wait'}.",
+                f"So far: {history}.",
                 "see whether the API is up, then clear the task: it goes on at this page. "
                 "More patience: `patience` in the connection's extra.",
             )
@@ -216,10 +229,11 @@ class Endpoint:
         self._on_wait(seconds, reason)
         self.clock.sleep(seconds, self.stop)
 
-    def _send(self, request: str) -> bytes | bytearray:
+    def _send(self, request: str) -> bytearray:
         """One request and its whole body. Raises _PassingError, RefusedError or CutoverError."""
         with self._lock:
             self.requests += 1
+        deadline = self.clock.monotonic() + self._access.timeout
         headers: Mapping[str, str] = {}
         try:
             with self._session.get(
@@ -229,11 +243,19 @@ class Endpoint:
                 stream=True,
             ) as response:
                 headers = response.headers
-                body = self._body(response)
-        except requests.exceptions.Timeout as error:
+                body = self._body(response.raw, deadline)
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise _PassingError("time-out") from error
-        except requests.exceptions.RequestException as error:
-            raise _PassingError(f"broken connection ({type(error).__name__})") from error
+        except _UNUSABLE as error:
+            raise CutoverError(
+                "extract.bad-connection",
+                f"connection {self._access.connection}",
+                f"no request can be made of its address and key ({type(error).__name__}).",
+                "set its host to the API's address, such as https://api.example.com, and its login or password to "
+                "the key alone.",
+            ) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _PassingError(f"broken connection ({_cause(error)})") from error
         finally:
             self._pacer.settle(headers, server_time(headers) or self.clock.now())
         self._compare_clocks(headers)
@@ -241,14 +263,10 @@ class Endpoint:
             self._refuse(request, response, body)
         return body
 
-    def _body(self, response: requests.Response) -> bytes | bytearray:
-        deadline = self.clock.monotonic() + self._access.timeout
-        chunks = response.iter_content(_CHUNK)
-        body: bytes | bytearray = next(chunks, b"")
-        for chunk in chunks:
-            # Most bodies are one chunk. A large one grows in place: joined in the end, it would be there twice.
-            if not isinstance(body, bytearray):
-                body = bytearray(body)
+    def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytearray:
+        """The body, decompressed. What has come is taken at once, so that one that trickles in is noticed in time."""
+        body = bytearray()
+        while chunk := response.read1(_CHUNK, decode_content=True):
             body += chunk
             if self.clock.monotonic() > deadline:
                 raise requests.exceptions.ReadTimeout
@@ -262,10 +280,10 @@ class Endpoint:
                 behind = (self.clock.now() - server).total_seconds()
                 self.clock_ahead = behind if abs(behind) > 2 else 0.0
 
-    def _refuse(self, request: str, response: requests.Response, body: bytes | bytearray) -> None:
+    def _refuse(self, request: str, response: requests.Response, body: bytearray) -> None:
         """Turn an answer other than 200 into the exception it stands for."""
         status, headers = response.status_code, response.headers
-        why = self._redact(explanation(body))
+        why = self._redact(explanation(body))[:300].rstrip(".")
         obj = f"GET {request} (connection {self._access.connection})"
         if status == 401:
             raise CutoverError(
@@ -307,20 +325,38 @@ class Endpoint:
             text = text.replace(secret, "***")
         return text
 
+    def _beginning(self, body: bytearray) -> str:
+        # cut after the search: half a key is too much, too
+        return f"it begins with {self._redact(body[:1000].decode(errors='replace'))[:60]!r}"
+
 
 def explanation(body: bytes | bytearray) -> str:
-    """What an error body says, in one short line. Messages are localised, so nothing may depend on it."""
+    """What an error body says, in one line. Messages are localised, so nothing may depend on it."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "without an explanation"
     if not isinstance(said, dict):
         return "without an explanation"
     code = next((said[name] for name in ("error_code", "errorCode", "error", "title") if said.get(name)), "")
     violations = said.get("violations")
-    where = [str(item.get("propertyPath")) for item in violations if isinstance(item, dict)] if violations else []
+    listed = violations if isinstance(violations, list) else []
+    where = [item.get("propertyPath") for item in listed if isinstance(item, dict)]
     message = said.get("message") or said.get("detail") or ""
-    return " ".join(str(part) for part in (code, message, *where) if part)[:300].rstrip(".")
+    text = " ".join(str(part) for part in (code, message, *where) if part)
+    # It is going to be stored: without what PostgreSQL refuses in a text.
+    return " ".join(text.replace("\0", " ").encode(errors="replace").decode().split()) or "without an explanation"
+
+
+def _cause(error: BaseException) -> str:
+    """The system's own words for why a connection broke, or else the kind of the error at the bottom of it."""
+    while True:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        below = error.__cause__ or error.__context__
+        if below is None:
+            return type(error).__name__
+        error = below
 
 
 def _session(access: Access, service: Service) -> requests.Session:

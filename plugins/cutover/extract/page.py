@@ -131,7 +131,7 @@ def _decode_repaired(body: bytes | bytearray, envelope: msgspec.json.Decoder[Any
     try:
         return repaired, envelope.decode(repaired)
     except msgspec.DecodeError as error:
-        raise BodyError(f"{error}; it begins with {body[:60].decode(errors='replace')!r}") from error
+        raise BodyError(str(error)) from error
 
 
 # A pair of surrogates (kept), any other escape by code point (looked at), any other escape (kept).

@@ -77,9 +77,9 @@ def sync(
     to the database; ``log`` is called with lines for a person who watches.
 
     Raises CutoverError: ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``,
-    ``extract.refused``, ``extract.gave-up``, ``extract.wait-too-long``, ``extract.cannot-page``,
-    ``extract.too-many-gone``, ``extract.busy``, ``extract.overtaken``, ``extract.database``. After each of them
-    raw holds what was stored so far, and the next call goes on from there.
+    ``extract.bad-connection``, ``extract.refused``, ``extract.gave-up``, ``extract.wait-too-long``,
+    ``extract.cannot-page``, ``extract.too-many-gone``, ``extract.busy``, ``extract.overtaken``,
+    ``extract.database``. After each of them raw holds what was stored so far, and the next call goes on from there.
     """
     clock = clock or Clock()
     with _database_errors(source), connect() as connection:
