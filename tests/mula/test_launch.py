@@ -160,6 +160,29 @@ def test_what_was_changed_before_the_first_repeat_is_still_known_at_the_second(w
         assert world.value("select string_agg(birth_location_name, ',') from birth_charts") == "Mumbai"
 
 
+def test_what_was_deleted_does_not_come_back_by_the_other_application(world: World) -> None:
+    """A token and preferences that both applications had are one row, whose id is that of only one of theirs."""
+    for application in ("dasha", "compatibility"):
+        world.user(application, 1, "ana@example.com")
+        world.chart(application, 1, 1)
+        world.insert(application, "fcm_tokens", id=1, user_id=1, token="phone")
+        world.insert(application, "fcm_tokens", id=2, user_id=1, token="tablet")
+        world.insert(application, "user_preferences", id=1, user_id=1, data={"theme": application})
+    world.launch("first")
+    world.execute("unified", "delete from fcm_tokens")
+    world.execute("unified", "delete from user_preferences")
+    # this one was registered anew since
+    world.execute("unified", "insert into fcm_tokens (user_id, token) select id, 'tablet' from users")
+    world.launch("second")
+    assert world.rows("select token from fcm_tokens") == [{"token": "tablet"}]
+    assert world.value("select count(*) from user_preferences") == 0
+    balance = world.balance("second")
+    for application in ("dasha", "compatibility"):
+        for table in ("fcm_tokens", "user_preferences"):
+            reasons = balance[f"{application}_{table}"]["reasons"]
+            assert reasons["left_out"] == {"deleted in the unified database": 1}, (application, table)
+
+
 def test_a_write_made_while_a_repeat_waits_for_approval_is_carried(world: World) -> None:
     world.user("dasha", 1, "ana@example.com")
     world.chart("dasha", 1, 1)

@@ -31,10 +31,8 @@ joined as (
             when account.fate = 'rejected' then 'user_rejected'
             when nullif(btrim(token.token), '') is null then 'no_token'
         end as rejected_reason,
-        case
-            when account.fate = 'left_out' then 'its account was deleted in the unified database'
-            when change.is_deleted then 'deleted in the unified database'
-        end as left_out_reason,
+        account.fate = 'left_out' as is_account_deleted,
+        change.is_deleted,
         not change.is_deleted as is_changed
     from source_token as token
     left join input.account as account on token.source = account.source and token.user_id::text = account.legacy_id
@@ -44,26 +42,41 @@ joined as (
             and change.table_name = 'fcm_tokens'
 ),
 
-ranked as (
+-- what a person has deleted in the unified database stays deleted: the other application's row of the same token, too
+known as (
     select
         joined.*,
-        first_value(joined.user_id) over owners as owner_id,
+        case
+            when joined.is_account_deleted then 'its account was deleted in the unified database'
+            when
+                live.id is null
+                and bool_or(joined.is_deleted) over (partition by joined.user_id, joined.token)
+                then 'deleted in the unified database'
+        end as left_out_reason
+    from joined
+    left join input.live_fcm_tokens as live on joined.user_id = live.user_id and joined.token = live.token
+),
+
+ranked as (
+    select
+        known.*,
+        first_value(known.user_id) over owners as owner_id,
         row_number() over (
             partition by
-                joined.user_id, joined.token, joined.rejected_reason is null and joined.left_out_reason is null
-            order by joined.created_at desc, joined.id asc
+                known.user_id, known.token, known.rejected_reason is null and known.left_out_reason is null
+            order by known.created_at desc, known.id asc
         ) as place,
-        min(joined.created_at) over together as first_created_at,
-        bool_or(joined.is_active) over together as is_active_anywhere
-    from joined
+        min(known.created_at) over together as first_created_at,
+        bool_or(known.is_active) over together as is_active_anywhere
+    from known
     window
         owners as (
-            partition by joined.token, joined.rejected_reason is null and joined.left_out_reason is null
-            order by joined.created_at desc, joined.id asc
+            partition by known.token, known.rejected_reason is null and known.left_out_reason is null
+            order by known.created_at desc, known.id asc
         ),
         together as (
             partition by
-                joined.user_id, joined.token, joined.rejected_reason is null and joined.left_out_reason is null
+                known.user_id, known.token, known.rejected_reason is null and known.left_out_reason is null
         )
 ),
 

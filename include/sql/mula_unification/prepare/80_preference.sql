@@ -45,11 +45,23 @@ judged as (
             -- a list or a bare value has no keys that could be united
             when jsonb_typeof(preference.data) not in ('object', 'null') then 'data_not_an_object'
         end as rejected_reason,
-        case when account.fate = 'left_out' then 'its account was deleted in the unified database' end
-            as left_out_reason
+        case
+            when account.fate = 'left_out' then 'its account was deleted in the unified database'
+            -- those of both applications were one row there
+            when
+                live.id is null
+                and bool_or(change.is_deleted) over (partition by account.user_id)
+                then 'deleted in the unified database'
+        end as left_out_reason
     from source_preference as preference
     left join input.account as account
         on preference.source = account.source and preference.legacy_user_id = account.legacy_id
+    left join input.live_user_preferences as live on account.user_id = live.user_id
+    left join input.live_changed as change
+        on
+            md5('mula_unification/user_preferences/' || preference.source || '/' || preference.legacy_id)::uuid
+            = change.id
+            and change.table_name = 'user_preferences'
 ),
 
 together as (
