@@ -99,10 +99,10 @@ won as (
 ),
 
 stale as (
-    delete from cutover.merge
+    delete from cutover.merge as kept
     where
-        run = %(run)s
-        and user_id not in (select merged.user_id from merged)
+        kept.run = %(run)s
+        and not exists (select from merged where merged.user_id = kept.user_id)
 )
 
 insert into cutover.merge (run, user_id, rule, accounts, fields)
