@@ -138,5 +138,21 @@ def test_a_connection_that_lacks_something_is_told_what(
     assert raised.value.code == code
 
 
+@pytest.mark.parametrize("name", ["ceiling", "patience", "timeout", "limit_window"])
+@pytest.mark.parametrize("value", ["many", 0, -1, [60], "nan", "inf"])
+def test_a_number_in_the_extra_that_is_none_is_told_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    parts = {"host": "https://api.example.com", "login": "the-key", "extra": {name: value}}
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(**parts))
+    with pytest.raises(CutoverError, match=rf"\[extract.bad-connection\] connection xendit, extra {name}"):
+        access("xendit")
+
+
+def test_a_line_break_after_the_key_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(host="https://api.example.com", login=" the-key\n"))
+    assert access("xendit").secret == "the-key"
+
+
 def test_nothing_secret_can_be_rendered() -> None:
     assert set(ExtractOperator.template_fields) == {"migration", "source", "full", "accept_gone"}

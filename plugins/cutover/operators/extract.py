@@ -25,13 +25,14 @@ def access(connection_id: str) -> Access:
     """What the Airflow connection ``connection_id`` says about an API.
 
     The key is its login or its password, whichever is set. The extra may hold ``ceiling`` (requests a minute),
-    ``patience`` and ``timeout`` (seconds) and ``limit_window`` (seconds). Raises ``extract.no-key`` and
-    ``extract.no-address``.
+    ``patience`` and ``timeout`` (seconds) and ``limit_window`` (seconds). Raises ``extract.no-key``,
+    ``extract.no-address`` and ``extract.bad-connection``.
     """
     from cutover.extract.client import Access
 
     found = BaseHook.get_connection(connection_id)
-    secret = found.login or found.password
+    # Pasted keys tend to end in a line break.
+    secret = (found.login or found.password or "").strip()
     if not found.host:
         raise CutoverError(
             "extract.no-address",
@@ -52,7 +53,7 @@ def access(connection_id: str) -> Access:
         scheme = found.schema or ("http" if host in _LOOPBACK else "https")
     port = f":{found.port}" if found.port else ""
     settings = {
-        name: float(value)
+        name: _positive(connection_id, name, value)
         for name, value in found.extra_dejson.items()
         if name in ("patience", "timeout", "limit_window") and value is not None
     }
@@ -61,9 +62,26 @@ def access(connection_id: str) -> Access:
         connection=connection_id,
         base_url=f"{scheme}://{host}{port}",
         secret=secret,
-        ceiling=int(ceiling) if ceiling else None,
+        # less than one request a minute would be none at all
+        ceiling=None if ceiling is None else max(1, int(_positive(connection_id, "ceiling", ceiling))),
         **settings,
     )
+
+
+def _positive(connection_id: str, name: str, value: Any) -> float:
+    """A number from a connection's extra, where it may be text. Raises ``extract.bad-connection``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise CutoverError(
+            "extract.bad-connection",
+            f"connection {connection_id}, extra {name}",
+            f"it is {value!r}, which is no number above 0.",
+            f"correct it, or take {name} out of the connection's extra.",
+        )
+    return number
 
 
 def raw_asset(source: str) -> Asset:
