@@ -4,6 +4,7 @@
 -- Say before it, in the same session:
 --     set cutover.owner = 'app_owner';      -- the role that owns the tables to be swapped
 --     set cutover.merged = 'auth.users';    -- tables that receive rows and are never replaced, separated by commas
+--     set cutover.inserts = 'auth.identities';  -- further tables that rows are added to (`inserts` of migration.yaml)
 --
 -- cutover            the login of the Airflow connection: runs every task. No superuser.
 -- cutover_extract    writes `raw` and the sync's own tables; cannot even read production.
@@ -13,6 +14,7 @@ do $$
 declare
     owner text := nullif(current_setting('cutover.owner', true), '');
     merged regclass;
+    added_to regclass;
     name text;
 begin
     for name in select * from unnest(array['cutover', 'cutover_extract', 'cutover_transform']) loop
@@ -65,6 +67,14 @@ begin
         -- update is what PostgreSQL asks of a role that locks a table against writers; nothing is updated
         execute format('grant select, insert, update, references on %s to cutover', merged);
         execute format('grant select on %s to cutover_transform', merged);
+    end loop;
+
+    for added_to in
+        select to_regclass(btrim(a.table_name))
+        from string_to_table(coalesce(current_setting('cutover.inserts', true), ''), ',') as a (table_name)
+        where to_regclass(btrim(a.table_name)) is not null
+    loop
+        execute format('grant insert on %s to cutover', added_to);
     end loop;
 
     for name in

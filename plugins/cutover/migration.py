@@ -34,6 +34,8 @@ class Migration(Declared):
     target_schema: Name = "public"
     # staging table → live table, for tables that receive rows and are never replaced
     merge: dict[Name, str] = Field(default_factory=dict)
+    # further live tables (schema.table) that the merge adds rows to, for preflight to look for the right to do so
+    inserts: tuple[str, ...] = ()
     # tables of the target schema that this migration takes out of production without a successor
     retire: tuple[Name, ...] = ()
     # the steps of a maintenance window, for those migrations whose sources can be fenced
@@ -56,7 +58,11 @@ class Migration(Declared):
 
     def merged_tables(self) -> list[tuple[str, str]]:
         """(schema, name) in production of every table that receives rows."""
-        return [(schema, name) for schema, _, name in (live.partition(".") for live in self.merge.values())]
+        return [_split(live) for live in self.merge.values()]
+
+    def inserted_tables(self) -> list[tuple[str, str]]:
+        """(schema, name) in production of every further table that the merge adds rows to."""
+        return [_split(live) for live in self.inserts]
 
     def source(self, name: str) -> Source:
         """The source that fills ``raw.<name>``. Raises ``migration.no-such-source``."""
@@ -123,6 +129,11 @@ def parse(text: str, name: str) -> Migration:
                 name, f"sources.{source.name}.connection", f"{source.connection} is not among `connections`."
             )
     return migration
+
+
+def _split(live: str) -> tuple[str, str]:
+    schema, _, name = live.partition(".")
+    return schema, name
 
 
 def _name_the_sources(declared: dict[str, Any], name: str) -> None:

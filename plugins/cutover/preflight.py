@@ -48,14 +48,21 @@ class Findings:
     bytes: int
 
 
-def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Findings:
-    """Look at server, rights, leftovers, shapes and dependents. Raises PreflightError with every reason found."""
+def require_rights(connect: Connect, migration: Migration) -> None:
+    """Look at server and rights, before anything is made there. Raises PreflightError with every reason found."""
     with opened(connect) as connection:
-        reasons = [
-            *_server(connection),
-            *_rights(connection, migration),
-            *_unfinished(connection, migration, this_run),
-        ]
+        reasons = [*_server(connection), *_rights(connection, migration)]
+    if reasons:
+        raise PreflightError(reasons)
+
+
+def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Findings:
+    """Look at leftovers, shapes and dependents; needs the engine's tables, and the rights of ``require_rights``.
+
+    Raises PreflightError with every reason found.
+    """
+    with opened(connect) as connection:
+        reasons = _unfinished(connection, migration, this_run)
         found = scope.read(
             connection,
             migration.swapped_tables(),
@@ -107,11 +114,17 @@ def _server(connection: psycopg.Connection) -> list[CutoverError]:
 
 
 def _rights(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
-    merged = [sql.Identifier(schema, table).as_string() for schema, table in migration.merged_tables()]
-    return [
-        CutoverError(f"preflight.{row['code']}", row["object"], row["why"], row["remedy"])
-        for row in catalog.rows(connection, "rights", merged=merged, target_schema=migration.target_schema)
-    ]
+    merged, inserted = migration.merged_tables(), migration.inserted_tables()
+    found = catalog.rows(
+        connection,
+        "rights",
+        merged_schemas=[schema for schema, _ in merged],
+        merged_tables=[table for _, table in merged],
+        insert_schemas=[schema for schema, _ in inserted],
+        insert_tables=[table for _, table in inserted],
+        target_schema=migration.target_schema,
+    )
+    return [CutoverError(f"preflight.{r['code']}", r["object"], f"{r['why']}.", r["remedy"]) for r in found]
 
 
 def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: str) -> list[CutoverError]:

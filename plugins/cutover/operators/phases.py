@@ -33,6 +33,7 @@ class PreflightOperator(CutoverOperator):
 
         approvers(self.declaration)  # raises if nobody could answer in the end
         connect = self.connect(context)
+        preflight.require_rights(connect, self.declaration)
         freeze.install(connect, self.declaration)
         self.begin_run(context, connect)
         return vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))

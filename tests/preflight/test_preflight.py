@@ -1,0 +1,169 @@
+"""What would stop a launch later is found before anything is made, with the statement that clears it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from cutover import freeze, migration, preflight
+from cutover import sql as files
+from cutover.connect import Connect, connector, opened
+from cutover.errors import CutoverError
+from demo import production
+from demo.population import Population, Profile
+from stack.postgres import EmbeddedPostgres
+
+PASSWORD = "only-for-this-test-server"
+RUN = "r20251102_081500_1f0c9a"
+CLEAN_LAUNCH = migration.load("clean_launch")
+POPULATION = Population(profile=Profile().shrunk(40))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server of this module's own: rights are taken from roles, which all databases of a server share."""
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    embedded.start()
+    production.load(embedded.dsn(), 1, PASSWORD, population=POPULATION)
+    yield embedded
+    embedded.remove()
+
+
+@pytest.fixture
+def admin(cluster: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+    """The demonstration's production as superuser; the role ``cutover`` has in it what docs/roles.md says."""
+    with psycopg.connect(cluster.dsn("template1"), autocommit=True) as maker:
+        maker.execute("create database production template postgres")
+    with psycopg.connect(cluster.dsn("production"), autocommit=True) as connection:
+        connection.execute("drop owned by cutover; revoke app_owner, pg_read_all_stats from cutover")
+        connection.execute("set cutover.owner = 'app_owner'")
+        connection.execute("set cutover.merged = 'auth.users'")
+        connection.execute("set cutover.inserts = 'auth.identities'")
+        connection.execute(files.text("roles.sql").encode())
+        yield connection
+    with psycopg.connect(cluster.dsn("template1"), autocommit=True) as maker:
+        maker.execute("drop database production with (force)")
+
+
+@pytest.fixture
+def connect(admin: psycopg.Connection, cluster: EmbeddedPostgres) -> Connect:
+    """Opens the production as the role that migrates."""
+    return connector(cluster.dsn("production", "cutover", PASSWORD), "production", "test")
+
+
+def reasons(connect: Connect) -> list[CutoverError]:
+    """What the first task of a launch finds."""
+    try:
+        preflight.require_rights(connect, CLEAN_LAUNCH)
+        freeze.install(connect, CLEAN_LAUNCH)
+        preflight.check(connect, CLEAN_LAUNCH, RUN, print)
+    except preflight.PreflightError as error:
+        return error.reasons
+    return []
+
+
+def test_the_documented_rights_are_enough(connect: Connect) -> None:
+    assert reasons(connect) == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "code"),
+    [
+        ("revoke create on database production from cutover, cutover_transform", "preflight.cannot-create-schemas"),
+        ("revoke create on schema public from cutover, app_owner, public", "preflight.cannot-create-tables"),
+        ("revoke pg_read_all_stats from cutover", "preflight.cannot-see-sessions"),
+        ("revoke usage on schema auth from cutover, cutover_transform, app_owner", "preflight.cannot-use-schema"),
+        ("revoke insert on auth.users from cutover", "preflight.cannot-write"),
+        # without it the lock on the accounts is refused, an hour later and inside the swap
+        ("revoke update, delete, truncate on auth.users from cutover", "preflight.cannot-write"),
+        ("revoke insert on auth.identities from cutover", "preflight.cannot-write"),
+        ("alter role cutover nobypassrls", "preflight.rows-hidden"),
+        ("revoke app_owner from cutover", "preflight.not-owner"),
+    ],
+)
+def test_a_missing_right_is_named_with_the_statement_that_gives_it(
+    admin: psycopg.Connection, connect: Connect, taken: str, code: str
+) -> None:
+    admin.execute(taken.encode())
+    found = reasons(connect)
+    assert found and {one.code for one in found} == {code}
+    # every object has its own reason, and often the same statement
+    for remedy in {one.remedy for one in found}:
+        admin.execute(remedy.encode())
+    assert reasons(connect) == []
+
+
+def test_nothing_is_made_before_the_rights_are_there(admin: psycopg.Connection, connect: Connect) -> None:
+    before = admin.execute("select count(*) from pg_class").fetchone()
+    admin.execute(b"revoke insert on auth.users from cutover")
+    assert len(reasons(connect)) == 1
+    assert admin.execute("select count(*) from pg_class").fetchone() == before
+
+
+def test_a_table_that_receives_rows_and_is_not_there_is_named(admin: psycopg.Connection, connect: Connect) -> None:
+    admin.execute("drop table auth.identities")
+    (reason,) = reasons(connect)
+    assert (reason.code, reason.obj) == ("preflight.table-missing", "auth.identities")
+
+
+def test_an_old_server_is_refused(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "OLDEST_SERVER", 990_000)
+    assert [one.code for one in reasons(connect)] == ["preflight.old-server"]
+
+
+def test_a_swap_that_was_not_finished_is_named_with_the_task_that_finishes_it(
+    admin: psycopg.Connection, connect: Connect
+) -> None:
+    assert reasons(connect) == []
+    with opened(connect) as connection:
+        connection.execute(
+            "insert into cutover.ledger (run, migration, action, backup_schema, fingerprint, approved_by, attempts, "
+            "tables, carried, snapshot, xid, started_at, locked_at) values ('r1', 'clean_launch', 'swap', "
+            "'backup_r1', 'f', 'reviewer', 1, '[]', '[]', pg_current_snapshot(), pg_current_xact_id(), now(), now())"
+        )
+    (reason,) = reasons(connect)
+    assert (reason.code, reason.obj) == ("preflight.unfinished-run", "swap r1")
+    assert "clear its task swap" in reason.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("alter table public.affiliates add column note text", "only production has: note text"),
+        ("alter table public.affiliates drop column total_earned cascade", "only the migration has: total_earned num"),
+        ("alter table public.affiliates alter status drop not null", "only production has: status text"),
+    ],
+)
+def test_a_table_of_another_shape_is_named_with_the_difference(
+    admin: psycopg.Connection, connect: Connect, change: str, told: str
+) -> None:
+    admin.execute(change.encode())
+    (reason,) = reasons(connect)
+    assert (reason.code, reason.obj) == ("preflight.shape-differs", '"public"."affiliates"')
+    assert told in reason.why
+
+
+def test_every_reason_is_in_one_message(admin: psycopg.Connection, connect: Connect) -> None:
+    admin.execute(b"revoke pg_read_all_stats from cutover; revoke insert on auth.users from cutover")
+    with pytest.raises(preflight.PreflightError) as raised:
+        preflight.require_rights(connect, CLEAN_LAUNCH)
+    assert str(raised.value).count("To clear it: grant ") == 2
+
+
+@pytest.mark.parametrize(
+    ("dsn", "code"),
+    [
+        ("postgresql://cutover:a-secret@127.0.0.1:1/production", "connect.unreachable"),
+        ("postgresql://nobody:a-secret@127.0.0.1:{port}/postgres", "connect.refused"),
+    ],
+)
+def test_a_database_that_does_not_let_us_in_is_told_without_the_secret(
+    cluster: EmbeddedPostgres, dsn: str, code: str
+) -> None:
+    dsn = dsn.format(port=cluster.port)
+    with pytest.raises(CutoverError) as raised:
+        preflight.require_rights(connector(dsn, "production", "test"), CLEAN_LAUNCH)
+    assert raised.value.code == code
+    assert "connection production" in str(raised.value) and "a-secret" not in str(raised.value)
