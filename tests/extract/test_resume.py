@@ -154,7 +154,7 @@ def test_a_failed_sync_is_taken_up_and_says_so(world: World) -> None:
     assert world.content("systemeio_contacts") == world.truth("systemeio_contacts")
 
 
-@pytest.mark.parametrize("reason", ["key", "declaration", "age", "full"])
+@pytest.mark.parametrize("reason", ["key", "address", "declaration", "age", "full"])
 def test_what_is_no_longer_good_is_not_taken_up(world: World, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
     name = "xendit_transactions"
     world.sync(name)
@@ -163,6 +163,8 @@ def test_what_is_no_longer_good_is_not_taken_up(world: World, monkeypatch: pytes
     if reason == "key":
         monkeypatch.setattr("demo.simulators.xendit.XENDIT_API_KEY", "xnd_another_key")
         access = world.access("xendit", secret="xnd_another_key")
+    elif reason == "address":
+        access = world.access("xendit", base_url=world.simulator.xendit_url.replace("127.0.0.1", "localhost"))
     elif reason == "declaration":
         source = world.source(name, key="id", params={"currency": "PHP"})
     elif reason == "age":

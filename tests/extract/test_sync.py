@@ -12,8 +12,8 @@ import pytest
 
 from cutover.errors import CutoverError
 from cutover.extract.windows import timestamp
-from demo.simulators import XenditOptions
-from tests.extract.conftest import SOURCES, Hurried, World
+from demo.simulators import Simulator, XenditOptions
+from tests.extract.conftest import SMALL, SOURCES, Hurried, World
 
 
 class At(Hurried):
@@ -248,6 +248,30 @@ def test_the_watermark_goes_by_the_clock_of_the_api(simulate: Callable[..., Worl
     assert abs(state["watermark"] - behind) < timedelta(seconds=30)
 
 
+def test_the_watermark_goes_by_the_clock_of_the_api_also_after_a_kill(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that goes on asks nothing any more, and so is told no time."""
+    from cutover.extract.sync import _Sync
+
+    behind = datetime.now(timezone.utc) - timedelta(hours=3)
+    _date_header(world.simulator, behind)
+    with monkeypatch.context() as patched:
+        patched.setattr(_Sync, "_finish", _killed)
+        patched.setattr(_Sync, "_record_failure", lambda *_: None)  # a killed process records nothing
+        with pytest.raises(KeyboardInterrupt):
+            world.sync("xendit_transactions")
+    world.simulator.forget_requests()
+    world.sync("xendit_transactions")
+    assert world.simulator.count() == 0
+    [state] = world.query("select watermark from cutover.sync_state")
+    assert abs(state["watermark"] - behind) < timedelta(seconds=30)
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _date_header(simulator: Any, moment: datetime) -> None:
     from email.utils import format_datetime
 
@@ -299,6 +323,14 @@ def test_another_key_forces_a_full_read(world: World, monkeypatch: pytest.Monkey
     mode, because = _second_mode(world, access=world.access("xendit", secret="xnd_production_another"))
     assert mode == "full"
     assert "key" in because
+
+
+def test_another_address_forces_a_full_read(world: World) -> None:
+    """A stand-in's watermark, set with the real key, would hide the real API's history."""
+    world.sync("xendit_transactions")
+    with Simulator(SMALL) as elsewhere:
+        mode, because = _second_mode(world, access=world.access("xendit", base_url=elsewhere.xendit_url))
+    assert (mode, because) == ("full", "the API is at another address than last time")
 
 
 def test_another_declaration_forces_a_full_read(world: World) -> None:

@@ -25,6 +25,7 @@ returning
     retries,
     received_bytes,
     waited,
+    clock_ahead,
     first_id,
     last_id,
     not_given,

@@ -1,4 +1,5 @@
 select
+    api,
     account,
     declaration,
     watermark,

@@ -2,6 +2,7 @@ select
     sync_id,
     mode,
     because,
+    api,
     account,
     declaration,
     until,

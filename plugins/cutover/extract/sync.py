@@ -174,6 +174,7 @@ class _Sync:
             access, service, source.path, permission=source.permission, clock=clock, on_wait=self._on_wait
         )
         self._learned = Learned(source)
+        self._clock_is_kept = False
 
     def run(self, full: bool) -> SyncReport:
         stored, _ = self._store.count()
@@ -201,6 +202,7 @@ class _Sync:
             return None
         doubts = (
             (full and found["mode"] != "full", "a full read was asked for"),
+            (found["api"] != self._endpoint.api, "the API is at another address"),
             (found["account"] != self._endpoint.account, "the API key is another one"),
             (found["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
             (self._clock.now() - found["started_at"] > OLDEST_TO_RESUME, "it is too old to go on with"),
@@ -226,12 +228,13 @@ class _Sync:
         return _Begun(found["sync_id"], decision, found["until"], found["waited"])
 
     def _decide(self, full: bool, stored: int) -> _Decision:
-        """Full or incremental. A watermark counts only for the rows, the account and the declaration it was set for."""
+        """Full or incremental. A watermark counts only for the rows, API, account and declaration it was set for."""
         state = self._store.one("extract/state.sql")
         if state is None:
             return _Decision("full", "this source was never read to its end")
         reasons = (
             (full, "a full read was asked for"),
+            (state["api"] != self._endpoint.api, "the API is at another address than last time"),
             (state["account"] != self._endpoint.account, "the API key is another one than last time"),
             (state["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
             (state["stored"] != stored, f"raw has {stored:,} rows where the last sync left {state['stored']:,}"),
@@ -292,6 +295,7 @@ class _Sync:
         lanes = self._source.history.lanes if self._source.history else 1
         with Lanes(crawls, lanes, self._endpoint.stop.set) as running:
             for batch in running.batches():
+                self._keep_clock(begun)
                 self._save(begun.sync_id, [counts.place(*item) for item in batch])
 
     def _crawl_of(self, window: dict[str, Any]) -> Crawl:
@@ -308,6 +312,13 @@ class _Sync:
             position=Position.from_json(window["position"]),
             trail=Trail(window["first_ids"], window["last_ids"], dict.fromkeys(window["cursors"])),
         )
+
+    def _keep_clock(self, begun: _Begun) -> None:
+        """Keep how far the API's clock is behind ours before any page: the watermark needs it, also after a kill."""
+        if not self._clock_is_kept and self._endpoint.clock_ahead is not None:
+            self._store.execute("extract/keep_clock.sql", sync_id=begun.sync_id, clock_ahead=self._endpoint.clock_ahead)
+            self._store.connection.commit()
+            self._clock_is_kept = True
 
     def _save(self, sync_id: int, placed: list[Placed]) -> None:
         self._store.save(sync_id, placed)
@@ -330,7 +341,8 @@ class _Sync:
             stored, present = store.count()
             done = store.one("extract/complete_sync.sql", sync_id=begun.sync_id, gone=gone, total=present)
             assert done is not None
-            ahead = max(0.0, self._endpoint.clock_ahead or 0.0)
+            # of the process that froze the bound, which may not be this one
+            ahead = max(0.0, done.pop("clock_ahead") or 0.0)
             store.execute(
                 "extract/keep_state.sql",
                 sync_id=begun.sync_id,
