@@ -410,6 +410,22 @@ def test_too_many_gone_are_not_believed_until_somebody_says_so(world: World) -> 
     assert world.content("systemeio_contacts") == world.truth("systemeio_contacts")
 
 
+def test_a_read_that_shows_nothing_at_all_is_not_believed_however_little_there_was(world: World) -> None:
+    """A dozen tags are fewer than what may go without a doubt, and yet not all of them at once."""
+    world.sync("systemeio_tags")
+    rows = world.rows("systemeio_tags")
+    ids = rows.ids()
+    assert 1 < len(ids) <= 20
+    kept = rows.get(ids[0])
+    for row_id in ids:
+        rows.delete(row_id)
+    with pytest.raises(CutoverError, match=r"\[extract.too-many-gone\].*which is all"):
+        world.sync("systemeio_tags")
+    assert world.query("select 1 from raw.systemeio_tags where gone_at is not null") == []
+    rows.insert(kept)
+    assert world.sync("systemeio_tags").gone == len(ids) - 1
+
+
 # Side by side ---------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +474,46 @@ def test_a_sync_that_was_overtaken_stores_nothing_more(world: World) -> None:
         world.sync("systemeio_contacts")
     stored = world.query("select count(*) as rows from raw.systemeio_contacts")
     assert stored[0]["rows"] < len(world.truth("systemeio_contacts"))
+
+
+def test_a_page_number_that_is_taken_tells_too_that_a_sync_was_overtaken(world: World) -> None:
+    """The other process has stored a page of another window."""
+    stolen = threading.Event()
+
+    def steal(_request: Any) -> None:
+        if not stolen.is_set() and world.query("select 1 from cutover.sync_page where window_no = 0 and rows > 0"):
+            stolen.set()
+            world.execute(
+                "insert into cutover.sync_page (sync_id, page_no, window_no, attempt, request, fetched_at, "
+                "received_bytes, rows, new, changed, returned, rejected, adjusted) "
+                "select sync_id, page_no + 10, 1, 1, '', now(), 0, 0, 0, 0, 0, 0, 0 from cutover.sync_page "
+                "order by page_no desc limit 1"
+            )
+
+    world.simulator.on_request(steal)
+    with pytest.raises(CutoverError, match=r"\[extract.overtaken\]"):
+        world.sync("systemeio_contacts")
+
+
+def test_a_raw_table_that_somebody_altered_is_told_so(world: World) -> None:
+    world.sync("systemeio_tags")
+    world.execute("alter table raw.systemeio_tags rename column name to label")
+    world.rows("systemeio_tags").update(world.rows("systemeio_tags").ids()[0], name="Renamed")
+    with pytest.raises(CutoverError, match=r"\[extract.raw-table\] raw.systemeio_tags: .*systemeio_tags.create.sql"):
+        world.sync("systemeio_tags")
+
+
+def test_a_role_that_may_not_create_is_told_so(world: World, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("drop role if exists reader")
+        admin.execute("create role reader login password 'not-enough' nosuperuser nocreatedb nocreaterole")
+    world.dsn = psycopg.conninfo.make_conninfo(database, user="reader", password="not-enough")
+    try:
+        with pytest.raises(CutoverError, match=r"\[extract.not-allowed\] raw.systemeio_tags: .*permission denied"):
+            world.sync("systemeio_tags")
+    finally:
+        with psycopg.connect(database, autocommit=True) as admin:
+            admin.execute("drop role reader")
 
 
 def test_a_role_that_may_only_create_is_enough(simulate: Callable[..., World], database: str) -> None:

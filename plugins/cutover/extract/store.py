@@ -238,30 +238,31 @@ class Store:
     def _store_page(self, sync_id: int, placed: Placed) -> None:
         page = placed.page
         ids = [row.key for row in page.rows if row.key is not None]
-        moved = self.connection.execute(
-            self._page,
-            {
-                "sync_id": sync_id,
-                "page_no": placed.page_no,
-                "window_no": placed.window_no,
-                "pages_before": placed.pages_before,
-                "attempt": page.position.attempt,
-                "position": Jsonb(page.position.to_json()),
-                "state": "complete" if page.last else "open",
-                "request": page.request,
-                "fetched_at": page.fetched_at,
-                "received_bytes": page.size,
-                "rows": len(page.rows),
-                "new": placed.new,
-                "changed": placed.changed,
-                "returned": placed.returned,
-                "rejected": placed.rejected,
-                "adjusted": placed.adjusted,
-                "first_id": ids[0] if ids else None,
-                "last_id": ids[-1] if ids else None,
-                "ids": TextArray(key.encode() for key in ids),
-            },
-        ).fetchone()
+        values = {
+            "sync_id": sync_id,
+            "page_no": placed.page_no,
+            "window_no": placed.window_no,
+            "pages_before": placed.pages_before,
+            "attempt": page.position.attempt,
+            "position": Jsonb(page.position.to_json()),
+            "state": "complete" if page.last else "open",
+            "request": page.request,
+            "fetched_at": page.fetched_at,
+            "received_bytes": page.size,
+            "rows": len(page.rows),
+            "new": placed.new,
+            "changed": placed.changed,
+            "returned": placed.returned,
+            "rejected": placed.rejected,
+            "adjusted": placed.adjusted,
+            "first_id": ids[0] if ids else None,
+            "last_id": ids[-1] if ids else None,
+            "ids": TextArray(key.encode() for key in ids),
+        }
+        try:
+            moved = self.connection.execute(self._page, values).fetchone()
+        except psycopg.errors.UniqueViolation:
+            moved = None  # the page's number is taken: by a page of another window
         if moved is None:
             raise CutoverError(
                 "extract.overtaken",

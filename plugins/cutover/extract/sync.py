@@ -79,7 +79,8 @@ def sync(
     Raises CutoverError: ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``,
     ``extract.bad-connection``, ``extract.refused``, ``extract.gave-up``, ``extract.wait-too-long``,
     ``extract.cannot-page``, ``extract.too-many-gone``, ``extract.busy``, ``extract.overtaken``,
-    ``extract.database``. After each of them raw holds what was stored so far, and the next call goes on from there.
+    ``extract.database``, ``extract.not-allowed``, ``extract.raw-table``. After each of them raw holds what was stored
+    so far, and the next call goes on from there.
     """
     clock = clock or Clock()
     with _database_errors(source), connect() as connection:
@@ -102,6 +103,21 @@ def _database_errors(source: Source) -> Iterator[None]:
             f"raw.{source.name}",
             f"the database ended the sync: {' '.join(str(error).split())}.",
             "see to the database, then clear the task: it goes on behind the last page that was stored.",
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CutoverError(
+            "extract.not-allowed",
+            f"raw.{source.name}",
+            f"the database's user may not do what a sync does: {error.diag.message_primary}.",
+            "grant what docs/roles.md lists to the user of the production connection, then clear the task.",
+        ) from error
+    except psycopg.ProgrammingError as error:
+        raise CutoverError(
+            "extract.raw-table",
+            f"raw.{source.name}",
+            f"the table is not as {source.migration}/extract/{source.name}.create.sql makes it: "
+            f"{error.diag.message_primary}.",
+            "alter it to match that file, or drop it: then the next sync makes it anew and reads everything again.",
         ) from error
 
 
@@ -365,12 +381,15 @@ class _Sync:
         found = self._store.one("extract/missing.sql", sync_id=sync_id)
         assert found is not None
         missing, present = found["missing"], found["present"]
-        if missing > max(FEW_GONE, self._source.gone_share * present) and not self._accept_gone:
+        many = missing > max(FEW_GONE, self._source.gone_share * present)
+        # An answer without any row is more likely a mistake than the end of the business.
+        if missing and (many or missing == present) and not self._accept_gone:
+            share = f"more than {self._source.gone_share:.0%}" if many else "which is all"
             raise CutoverError(
                 "extract.too-many-gone",
                 f"raw.{self._source.name}, sync {sync_id}",
-                f"a complete read did not show {missing:,} of the {present:,} rows known, more than "
-                f"{self._source.gone_share:.0%}; none was marked as gone.",
+                f"a complete read did not show {missing:,} of the {present:,} rows known, {share}; "
+                "none was marked as gone.",
                 "look whether the API key is for the right account and sees everything; "
                 "if the rows are really gone, start it again with the parameter accept_gone.",
             )
