@@ -7,11 +7,13 @@ import os
 import random
 import signal
 import time
+from typing import Any
 
 import psycopg
 import pytest
 
-from cutover.swap.move import Observer, Order, Statement, swap
+from cutover.swap import preparation
+from cutover.swap.move import Observer, Order, Statement, read_scope, swap
 
 from .conftest import COPY, Production
 
@@ -132,6 +134,45 @@ def test_killed_at_random_instants(production: Production) -> None:
         check(production, order, before, f"after {after:.3f} s")
         drop_backup(production, order)
     assert facts.compare(production.inventory()) == []
+
+
+class Dies(psycopg.Connection[Any]):
+    """A connection that is lost before its n-th statement that changes something, or counts them."""
+
+    left = -1
+    changes = 0
+
+    def execute(self, query: Any, *arguments: Any, **options: Any) -> psycopg.Cursor[Any]:
+        text = (
+            query if isinstance(query, str) else query.decode() if isinstance(query, bytes) else query.as_string(self)
+        )
+        if not text.lstrip().lower().startswith(("select", "set ", "with", "--")):
+            self.changes += 1
+            self.left -= 1
+            if self.left == 0:
+                self.close()
+        return super().execute(query, *arguments, **options)
+
+
+@pytest.mark.timeout(600)
+def test_a_preparation_that_was_broken_off_is_completed(empty_production: Production) -> None:
+    facts = empty_production.inventory()
+    order = changed_order(empty_production, "prepared")
+    with Dies.connect(empty_production.dsn, autocommit=True) as counting:
+        preparation.dress(counting, read_scope(counting, order))
+    assert counting.changes >= 90
+    for n in range(1, counting.changes + 1):
+        empty_production.stage({})
+        with Dies.connect(empty_production.dsn, autocommit=True) as dying:
+            dying.left = n
+            with pytest.raises(psycopg.OperationalError, match="closed"):
+                preparation.dress(dying, read_scope(dying, order))
+        with empty_production.connect() as connection:
+            connection.autocommit = True
+            preparation.dress(connection, read_scope(connection, order))
+    order = changed_order(empty_production, "swapped")
+    empty_production.swap(order)
+    assert facts.compare(empty_production.inventory()) == []
 
 
 def test_a_client_that_hangs_inside_the_lock_loses_it(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:

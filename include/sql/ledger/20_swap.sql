@@ -51,121 +51,230 @@ create table if not exists cutover.certificate (
     done jsonb not null
 );
 
+-- The columns of a table that keys, unique indexes, exclusion constraints or generated columns are made of: when one of
+-- them changes, it matters to other rows in which order.
+create or replace function cutover.keyed_columns(relation oid) returns text[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(a.attname::text), '{}')
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = relation and a.attnum > 0
+        and (
+            exists (
+                select from pg_catalog.pg_constraint as k
+                where k.conrelid = relation and k.contype in ('p', 'u', 'f', 'x') and a.attnum = any(k.conkey)
+            )
+            -- in an expression or predicate, too; the default of a column depends on other columns if it is generated
+            or exists (
+                select from pg_catalog.pg_depend as d
+                left join pg_catalog.pg_index as i on d.classid = 'pg_catalog.pg_class'::regclass and i.indexrelid = d.objid
+                left join pg_catalog.pg_attrdef as g on d.classid = 'pg_catalog.pg_attrdef'::regclass and g.oid = d.objid
+                where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = relation
+                    and d.refobjsubid = a.attnum
+                    and (i.indisunique or i.indisexclusion or g.adnum <> a.attnum)
+            )
+        )
+$$;
+revoke all on function cutover.keyed_columns(oid) from public;
+
+-- Applies one captured write to a table, or says why that is not possible. `changed` are the columns that an update
+-- sets; `affected` is 0 for a delete of a row that is not there.
+create or replace function cutover.apply(
+    target text, key_condition text, columns text[], changed text[], operation text, old_row jsonb, new_row jsonb,
+    out affected bigint, out state text, out message text
+) language plpgsql set search_path = '' as $$
+declare
+    listed text;
+begin
+    affected := 0;
+    if operation = 'insert' then
+        select string_agg(format('%I', c), ', ') into listed from unnest(columns) as u (c);
+        execute format(
+            'insert into %1$s (%2$s) overriding system value select %2$s from jsonb_populate_record(null::%1$s, $1)',
+            target, listed
+        ) using new_row;
+        affected := 1;
+    elsif operation = 'delete' then
+        execute format(
+            'delete from %1$s as t using jsonb_populate_record(null::%1$s, $1) as k where %2$s', target, key_condition
+        ) using old_row;
+        get diagnostics affected = row_count;
+    elsif operation = 'update' then
+        select string_agg(format('%1$I = n.%1$I', c), ', ') into listed from unnest(changed) as u (c);
+        if listed is null then
+            affected := 1;
+            return;
+        end if;
+        execute format(
+            'update %1$s as t set %2$s from jsonb_populate_record(null::%1$s, $1) as n, '
+            'jsonb_populate_record(null::%1$s, $2) as k where %3$s',
+            target, listed, key_condition
+        ) using new_row, old_row;
+        get diagnostics affected = row_count;
+        if affected = 0 then
+            state := '02000';
+            message := 'the row that it changed is not in the incoming table';
+        end if;
+    else
+        state := '0A000';
+        message := 'TRUNCATE cannot be carried: it names no rows';
+    end if;
+exception
+    when others then
+        affected := 0;
+        get stacked diagnostics state = returned_sqlstate, message = message_text;
+end $$;
+revoke all on function cutover.apply(text, text, text[], text[], text, jsonb, jsonb) from public;
+
 -- Applies captured writes of the outgoing tables to the incoming ones: those not seen by `since` and seen by
 -- `until`. An insert carries the row, an update only the columns that it changed, a delete the key. What cannot be
 -- applied goes whole to the quarantine with its SQLSTATE; a delete of a row that is not there has nothing to do.
+--
+-- Updates of one row that touch no keyed column are applied as one: a counter that went up a hundred thousand times
+-- would else leave as many versions of its row, and every next update reads all of them. The last wins, so that is the
+-- same; if it fails, they are applied one by one, so that the quarantine has each.
 create or replace function cutover.carry(
     this_run text, outgoing oid[], incoming oid[], since pg_snapshot, until pg_snapshot, except_xid xid8
 ) returns table (table_name text, operation text, carried bigint, already_gone bigint, quarantined bigint)
-language plpgsql set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' as $$
+-- The statistics of the changelog are never of this moment; it is read by key, however many writes it holds.
+language plpgsql set search_path = '' set enable_seqscan = off
+set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' as $$
 declare
+    step record;
     change record;
-    assignments text;
-    state text;
-    message text;
-    affected bigint;
+    done record;
     -- counts by "relid operation outcome". No temporary table: making one inside the lock costs clients milliseconds.
     tally jsonb := '{}';
     outcome text;
 begin
     set constraints all deferred;
-    for change in
+    for step in
         with pair as materialized (
             select
                 p.outgoing,
                 format('%I.%I', n.nspname, c.relname) as target,
                 n.nspname as schema_name,
                 c.relname as table_name,
+                cutover.keyed_columns(c.oid) as keyed,
                 (
-                    select string_agg(format('%I', a.attname), ', ' order by a.attnum)
+                    select array_agg(a.attname::text order by a.attnum)
                     from pg_catalog.pg_attribute as a
                     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
                 ) as columns,
                 (
-                    select string_agg(format('t.%1$I = k.%1$I', a.attname), ' and ' order by a.attnum)
+                    select array_agg(a.attname::text order by a.attnum)
                     from pg_catalog.pg_constraint as k
                     join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
                     where k.conrelid = c.oid and k.contype = 'p'
-                ) as key_condition
+                ) as key_columns
             from unnest(carry.outgoing, carry.incoming) as p (outgoing, incoming)
             join pg_catalog.pg_class as c on c.oid = p.incoming
             join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        ),
+
+        captured as (
+            select
+                l.change_id,
+                l.relid,
+                l.operation,
+                (
+                    select jsonb_agg(coalesce(l.old_row, l.new_row) -> k.name order by k.name)
+                    from unnest(p.key_columns) as k (name)
+                ) as key,
+                (
+                    select array_agg(c.key)
+                    from jsonb_each(l.new_row) as c
+                    where l.operation = 'update' and c.value is distinct from l.old_row -> c.key
+                ) as changed
+            from cutover.changelog as l
+            join pair as p on p.outgoing = l.relid
+            where l.relid = any(carry.outgoing) and l.xid >= pg_catalog.pg_snapshot_xmin(since)
+                and not pg_catalog.pg_visible_in_snapshot(l.xid, since)
+                and pg_catalog.pg_visible_in_snapshot(l.xid, until)
+                and l.xid is distinct from except_xid and l.xid <> pg_catalog.pg_current_xact_id()
+        ),
+
+        -- a change that stays by itself begins the next stretch of its row
+        stretched as (
+            select
+                c.*,
+                count(*) filter (where c.alone) over (partition by c.relid, c.key order by c.change_id) as stretch
+            from (
+                select
+                    c.*,
+                    c.operation <> 'update' or c.key is null or coalesce(c.changed && p.keyed, false) as alone
+                from captured as c
+                join pair as p on p.outgoing = c.relid
+            ) as c
+        ),
+
+        folded as (
+            select
+                s.relid,
+                s.operation,
+                array_agg(distinct s.change_id order by s.change_id) as change_ids,
+                array_agg(distinct u.name) filter (where u.name is not null) as changed
+            from stretched as s
+            left join lateral unnest(s.changed) as u (name) on true
+            group by s.relid, s.operation, s.key, s.stretch, s.alone
         )
 
         select
-            l.*,
+            f.*,
             p.target,
             p.schema_name,
             p.table_name,
             p.columns,
-            p.key_condition
-        from cutover.changelog as l
-        join pair as p on p.outgoing = l.relid
-        where l.relid = any(carry.outgoing) and l.xid >= pg_catalog.pg_snapshot_xmin(since)
-            and not pg_catalog.pg_visible_in_snapshot(l.xid, since) and pg_catalog.pg_visible_in_snapshot(l.xid, until)
-            and l.xid is distinct from except_xid and l.xid <> pg_catalog.pg_current_xact_id()
-        order by l.change_id
+            (select array_agg(u.name) from unnest(f.changed) as u (name) where u.name = any(p.columns)) as assigned,
+            (select string_agg(format('t.%1$I = k.%1$I', k.name), ' and ') from unnest(p.key_columns) as k (name))
+            as key_condition
+        from folded as f
+        join pair as p on p.outgoing = f.relid
+        order by f.change_ids[cardinality(f.change_ids)]
     loop
-        state := null;
-        affected := 0;
-        begin
-            if change.operation = 'insert' then
-                execute format(
-                    'insert into %1$s (%2$s) overriding system value select %2$s from jsonb_populate_record(null::%1$s, $1)',
-                    change.target, change.columns
-                ) using change.new_row;
-                affected := 1;
-            elsif change.operation = 'delete' then
-                execute format(
-                    'delete from %1$s as t using jsonb_populate_record(null::%1$s, $1) as k where %2$s',
-                    change.target, change.key_condition
-                ) using change.old_row;
-                get diagnostics affected = row_count;
-            elsif change.operation = 'update' then
-                select string_agg(format('%1$I = n.%1$I', c.key), ', ')
-                into assignments
-                from jsonb_each(change.new_row) as c
-                where c.value is distinct from change.old_row -> c.key
-                    and exists (
-                        select from pg_catalog.pg_attribute as a
-                        where a.attrelid = change.target::regclass and a.attname = c.key and a.attgenerated = ''
-                    );
-                if assignments is null then
-                    affected := 1;
-                else
-                    execute format(
-                        'update %1$s as t set %2$s from jsonb_populate_record(null::%1$s, $1) as n, '
-                        'jsonb_populate_record(null::%1$s, $2) as k where %3$s',
-                        change.target, assignments, change.key_condition
-                    ) using change.new_row, change.old_row;
-                    get diagnostics affected = row_count;
-                    if affected = 0 then
-                        state := '02000';
-                        message := 'the row that it changed is not in the incoming table';
-                    end if;
-                end if;
-            else
-                state := '0A000';
-                message := 'TRUNCATE cannot be carried: it names no rows';
-            end if;
-        exception
-            when others then
-                get stacked diagnostics state = returned_sqlstate, message = message_text;
-        end;
-        if state is not null then
-            insert into cutover.quarantine (
-                run, change_id, schema_name, table_name, operation, key, old_row, new_row, sqlstate, reason
-            )
-            values (
-                this_run, change.change_id, change.schema_name, change.table_name, change.operation, null,
-                change.old_row, change.new_row, state, message
+        if cardinality(step.change_ids) > 1 then
+            -- the last has every column that any of them set, and the key is that of all
+            select l.* into change from cutover.changelog as l where l.change_id = step.change_ids[cardinality(step.change_ids)];
+            done := cutover.apply(
+                step.target, step.key_condition, step.columns, step.assigned, step.operation, change.new_row, change.new_row
             );
+            if done.state is null then
+                outcome := concat_ws(' ', step.relid, step.operation, 'carried');
+                tally := tally
+                    || jsonb_build_object(outcome, coalesce((tally ->> outcome)::bigint, 0) + cardinality(step.change_ids));
+                continue;
+            end if;
         end if;
-        outcome := concat_ws(
-            ' ', change.relid, change.operation,
-            case when state is not null then 'quarantined' when affected > 0 then 'carried' else 'already_gone' end
-        );
-        tally := tally || jsonb_build_object(outcome, coalesce((tally ->> outcome)::bigint, 0) + 1);
+        for change in
+            select l.* from cutover.changelog as l where l.change_id = any(step.change_ids) order by l.change_id
+        loop
+            done := cutover.apply(
+                step.target, step.key_condition, step.columns,
+                case when cardinality(step.change_ids) = 1 then step.assigned else array(
+                    select c.key
+                    from jsonb_each(change.new_row) as c
+                    where c.value is distinct from change.old_row -> c.key and c.key = any(step.columns)
+                ) end,
+                change.operation, change.old_row, change.new_row
+            );
+            if done.state is not null then
+                insert into cutover.quarantine (
+                    run, change_id, schema_name, table_name, operation, key, old_row, new_row, sqlstate, reason
+                )
+                values (
+                    this_run, change.change_id, step.schema_name, step.table_name, change.operation, null,
+                    change.old_row, change.new_row, done.state, done.message
+                );
+            end if;
+            outcome := concat_ws(
+                ' ', change.relid, change.operation,
+                case
+                    when done.state is not null then 'quarantined'
+                    when done.affected > 0 then 'carried'
+                    else 'already_gone'
+                end
+            );
+            tally := tally || jsonb_build_object(outcome, coalesce((tally ->> outcome)::bigint, 0) + 1);
+        end loop;
     end loop;
     set constraints all immediate;
     return query

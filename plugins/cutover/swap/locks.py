@@ -21,6 +21,11 @@ Log = Callable[[str], None]
 LOCK_TIMEOUT_MS = 200
 # lock_timeout counts per relation; this bounds the lock statement as a whole.
 LOCK_STATEMENT_MS = 300
+# A first try is shorter: clients come and go within milliseconds, and whoever does not would be waited for in vain.
+QUICK_TIMEOUT_MS = 40
+QUICK_STATEMENT_MS = 60
+# Inside the lock every statement takes milliseconds; one that does not is broken off, and with it the attempt.
+HELD_STATEMENT_MS = 5_000
 # A session that has held its lock for longer than this is not queued behind: clients would queue behind us.
 LONG_S = 0.1
 _LOOK_EVERY_S = 0.05
@@ -92,15 +97,18 @@ def order(connection: psycopg.Connection, scope: Scope) -> LockOrder:
     return LockOrder(statement, tuple(relations), scope.merged)
 
 
-def take(connection: psycopg.Connection, locks: LockOrder) -> datetime:
+def take(connection: psycopg.Connection, locks: LockOrder, *, quick: bool = False) -> datetime:
     """Take every lock within the bounds, or raise one of ``GAVE_UP``. In a transaction. Returns when it had them."""
+    bounds = (QUICK_TIMEOUT_MS, QUICK_STATEMENT_MS) if quick else (LOCK_TIMEOUT_MS, LOCK_STATEMENT_MS)
     connection.execute(
         "select set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-        (f"{LOCK_TIMEOUT_MS}ms", f"{LOCK_STATEMENT_MS}ms"),
+        tuple(f"{bound}ms" for bound in bounds),
     )
     # one message: a round trip that is saved here is saved for every client that waits
     done = connection.execute(
-        sql.SQL("; ").join([locks.statement, sql.SQL("set local statement_timeout = 0; select clock_timestamp()")])
+        sql.SQL("{}; set local statement_timeout = {}; select clock_timestamp()").format(
+            locks.statement, HELD_STATEMENT_MS
+        )
     )
     while done.nextset():
         pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from cutover.swap import (
     refusals,
     scope,
 )
-from cutover.swap.carry import carry, total
+from cutover.swap.carry import Carried, carry, total
 from cutover.swap.locks import Log, Patience
 from cutover.swap.scope import Scope
 
@@ -35,6 +36,11 @@ Connect = Callable[[], psycopg.Connection]
 
 # A client that hangs inside the transaction loses its session, and with it the locks.
 _IDLE_IN_TRANSACTION_MS = 10_000
+# So often a transaction that has everything ready asks for its locks before it gives up.
+_QUICK_TRIES = 8
+# Rounds of carrying before the lock, and how short a round must be for the rest to be carried inside it.
+_CATCH_UP_ROUNDS = 20
+_CAUGHT_UP_S = 0.1
 # How long a transaction that has everything ready waits for a gap between long ones.
 _LAST_LOOK_S = 1.0
 
@@ -277,6 +283,7 @@ def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None
 ) -> ledger.Entry:
     _prepare(connection, order, log)
+    reason = ""
     for attempt in range(1, order.patience.attempts + 1):
         planned = plan(connection, order)
         if observer:
@@ -286,18 +293,20 @@ def _attempt_until_done(
             return _transaction(connection, order, planned, attempt=attempt, log=log, observer=observer)
         except locks.GAVE_UP as error:
             pause = order.patience.pause(attempt)
-            log(f"attempt {attempt}: {str(error).splitlines()[0]}; nothing was changed, next attempt in {pause:.1f} s")
+            reason = str(error).splitlines()[0]
+            log(f"attempt {attempt}: {reason}; nothing was changed, next attempt in {pause:.1f} s")
             for line in locks.describe_blockers(connection, planned.locks):
                 log(f"  in the way: {line}")
             time.sleep(pause)
         except _CatalogueChangedError:
-            log(f"attempt {attempt}: somebody changed a swapped table between plan and lock; preparing again")
+            reason = "somebody changed a swapped table between plan and lock"
+            log(f"attempt {attempt}: {reason}; preparing again")
             _prepare(connection, order, log)
     raise CutoverError(
         "swap.locked-out",
         ", ".join(table.qualified for table in planned.scope.tables),
-        f"other sessions held their locks through {order.patience.attempts} attempts; nothing was changed.",
-        "end the sessions named above, or wait for them, then clear the task swap.",
+        f"none of {order.patience.attempts} attempts got through, the last because: {reason}; nothing was changed.",
+        "end the sessions named above, or wait for a quieter hour, then clear the task swap.",
     )
 
 
@@ -358,10 +367,7 @@ def _transaction(
         # A snapshot older than the staged rows can end, but none can begin: it is enough to look before the lock.
         _require_no_older_transaction(connection, order)
         _require_gap(connection, planned, order, attempt, _LAST_LOOK_S)
-        _warm(connection, order, planned)
-        if observer:
-            observer.at("locking")
-        locked_at = locks.take(connection, planned.locks)
+        locked_at, since, late = _lock(connection, order, planned, since, attempt=attempt, observer=observer)
         if observer:
             observer.at("locked")
         if inventory.version(connection, planned.names) != planned.version:
@@ -385,7 +391,7 @@ def _transaction(
             locked_at=locked_at,
             attempts=attempt,
             tables=_describe(planned.scope),
-            carried=total(bulk, rest),
+            carried=total(bulk, late, rest),
             report=_report(planned),
         )
         if observer:
@@ -420,6 +426,47 @@ def _now(connection: psycopg.Connection) -> Any:
     row = connection.execute("select clock_timestamp()").fetchone()
     assert row is not None
     return row[0]
+
+
+def _lock(
+    connection: psycopg.Connection, order: Order, planned: Plan, since: str, *, attempt: int, observer: Observer | None
+) -> tuple[datetime, str, list[Carried]]:
+    """Take production's locks, at a moment when everything is ready and almost nothing is left to carry.
+
+    Returns when it had them, the snapshot up to which writes are carried, and how many that were. Several short tries:
+    one that meets a client half-way costs it milliseconds. Raises one of ``locks.GAVE_UP`` after the last.
+    """
+    late: list[Carried] = []
+    quick = bool(attempt % order.patience.insist)
+    for left in reversed(range(_QUICK_TRIES if quick else 1)):
+        _warm(connection, order, planned)
+        more, since = _catch_up(connection, order, planned, since)
+        late += more
+        if observer:
+            observer.at("locking")
+        try:
+            with connection.transaction():
+                return locks.take(connection, planned.locks, quick=quick), since, late
+        except locks.GAVE_UP:
+            if left == 0:
+                raise
+            time.sleep(order.patience.pause(1) / 4)
+    raise AssertionError("the last try returns or raises")
+
+
+def _catch_up(connection: psycopg.Connection, order: Order, planned: Plan, since: str) -> tuple[list[Carried], str]:
+    """Carry round after round, each what was written during the one before, until what is left takes no time.
+
+    Raises LockNotAvailable when clients write faster than can be carried: the rest would be carried inside the lock.
+    """
+    carried: list[Carried] = []
+    for _ in range(_CATCH_UP_ROUNDS):
+        began = time.monotonic()
+        more, since = carry(connection, order.run, planned.scope, since, order.except_xid)
+        carried += more
+        if time.monotonic() - began < _CAUGHT_UP_S:
+            return carried, since
+    raise psycopg.errors.LockNotAvailable("clients write faster than their writes can be carried; did not lock")
 
 
 def _warm(connection: psycopg.Connection, order: Order, planned: Plan) -> None:

@@ -38,8 +38,9 @@ def dress(connection: psycopg.Connection, scope: Scope, log: Log = lambda _: Non
     """Give every incoming table production's keys, indexes, policies, triggers, grants, and the rest.
 
     ``connection`` must be in autocommit: each statement is its own transaction, so that no lock on a live table
-    is held while an index is built. Triggers stay switched off until the swap. Foreign keys come last, when
-    every table of the set has its keys. Returns the number of statements run.
+    is held while an index is built; only the grants of a table, which lock none, go together. Triggers stay switched
+    off until the swap. Foreign keys come last, when every table of the set has its keys. Returns the number of
+    statements run.
     """
     ran = 0
     pairs = [table for table in scope.tables if table.outgoing is not None and table.incoming is not None]
@@ -67,6 +68,13 @@ def _run(connection: psycopg.Connection, scope: Scope, aspect: str, table: Swapp
             merged=list(scope.merged),
             incoming_schema=scope.incoming_schema,
         )
+    if aspect.endswith("grants"):
+        # Revoked and granted at once: a kill in between would leave a table on which its owner may do nothing, and
+        # with the owner whoever dresses it next. It is only the incoming table that this locks.
+        with connection.transaction():
+            for statement in statements:
+                connection.execute(statement["statement"])
+        return len(statements)
     with _search_path(connection, [scope.incoming_schema, *_production_schemas(scope)] if rebinds else []):
         for statement in statements:
             # a foreign key to a live table takes a lock on it
