@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from cutover import sql as files
 from cutover import transform
 from tests.mula.seed_loop import migrate
 from tests.mula.world import APPROVER, MIGRATION, World
@@ -158,6 +159,38 @@ def test_what_was_changed_before_the_first_repeat_is_still_known_at_the_second(w
     for number in ("second", "third"):
         world.launch(number)
         assert world.value("select string_agg(birth_location_name, ',') from birth_charts") == "Mumbai"
+
+
+def test_what_was_changed_is_known_after_the_oldest_backup_was_dropped(world: World) -> None:
+    """With a backup go the writes that were captured on its tables."""
+    world.user("dasha", 1, "ana@example.com")
+    world.chart("dasha", 1, 1, birth_location_name="Pune")
+    world.chart("dasha", 2, 1, birth_location_name="Goa")
+    world.launch("first")
+    world.execute(
+        "unified", "update birth_charts set birth_location_name = 'Mumbai' where birth_location_name <> 'Goa'"
+    )
+    world.execute("unified", "delete from birth_charts where birth_location_name = 'Goa'")
+    world.launch("second")
+    world.launch("third")
+    world.execute("unified", "drop schema backup_second cascade")
+    world.execute("unified", files.text("retention/purge_changelog.sql"))
+    assert world.value("select count(*) from cutover.changelog where old_row ->> 'birth_location_name' = 'Goa'") == 0
+    world.launch("fourth")
+    assert world.value("select string_agg(birth_location_name, ',') from birth_charts") == "Mumbai"
+
+
+def test_what_was_written_before_a_first_launch_was_rolled_back_says_nothing_about_the_next_one(world: World) -> None:
+    world.user("dasha", 1, "ana@example.com")
+    world.chart("dasha", 1, 1, birth_location_name="Pune")
+    world.launch("first")
+    world.execute("unified", "update birth_charts set birth_location_name = 'Mumbai'")
+    world.roll_back("back")
+    world.launch("again")
+    moved = "update birth_charts set birth_location_name = 'Delhi', updated_at = now() + interval '1 s'"
+    world.execute("dasha", moved)
+    world.launch("second")
+    assert world.value("select birth_location_name from birth_charts") == "Delhi"
 
 
 def test_what_was_deleted_does_not_come_back_by_the_other_application(world: World) -> None:
