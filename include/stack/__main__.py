@@ -176,6 +176,7 @@ def _lock(arguments: list[str]) -> int:
 _BENCHES = {
     "extract": "extraction beside doing it plainly and beside dlt",
     "tables": "copying tables between databases beside psql, and how merging grows",
+    "validate": "the suites beside the same checks as plain SQL",
     "swap": "how long clients wait for a swap and its rollback, beside other ways to do it",
 }
 
