@@ -48,7 +48,10 @@ from stack.postgres import EmbeddedPostgres
 MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
 LOCK = "lock table public.profiles, public.affiliates, public.orders in {} mode"
 # Who drops foreign keys needs the tables that have them, too; taken later, clients and we would wait for each other.
-LOCK_ALL = "lock table public.refunds, public.commissions, public.events in {0} mode; " + LOCK
+LOCK_ALL = (
+    "lock table public.refunds, public.commissions, public.events, public.profiles, public.affiliates, public.orders "
+    "in {} mode"
+)
 SETTLE_S = 0.5
 LONG_WAIT_S = 0.2
 # At 5 million rows a DELETE and INSERT takes minutes in which nothing is learned.
