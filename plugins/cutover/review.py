@@ -284,4 +284,6 @@ def _expected(review: dict[str, Any]) -> str:
     times = sorted(entry["waited_ms"] for entry in review["lock_times"])
     if not times:
         return "how long clients will wait has not been measured yet"
-    return f"clients waited {times[len(times) // 2]:,.0f} ms in the middle of the last {len(times)}"
+    if len(times) == 1:
+        return f"clients waited {times[0]:,.0f} ms the last time"
+    return f"clients waited {times[len(times) // 2]:,.0f} ms in the middle of the last {len(times)} times"

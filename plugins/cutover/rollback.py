@@ -18,6 +18,7 @@ from cutover.migration import Migration
 from cutover.swap import fingerprint, orphans, preparation, refusals
 from cutover.swap.carry import carry, total
 from cutover.swap.move import Order, read_scope, swap
+from cutover.validate.masking import masked_text
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def preview(connect: Connect, planned: Order) -> Preview:
         backup_schema=planned.incoming_schema,
         tables=[{"schema": t.schema, "name": t.name, "comes_back": t.incoming is not None} for t in found.tables],
         carried=total(counts),
-        quarantined=[dict(zip(names, row, strict=True)) for row in in_quarantine],
+        # a constraint or a trigger of the application may quote the value that it refuses
+        quarantined=[dict(zip(names, (*row[:3], masked_text(row[3]), row[4]), strict=True)) for row in in_quarantine],
         orphans=[asdict(o) for o in lost],
         refusals=[asdict(r) for r in reasons],
         fingerprint=fingerprint.combine(staged, planned.evidence),
@@ -180,7 +182,11 @@ def markdown(review: dict[str, Any]) -> str:
     gone = [t["name"] for t in review["tables"] if not t["comes_back"]]
     lines = [
         f"Takes back **{review['undoes']}**. These tables come back: {', '.join(back)}."
-        + (f" These go to the backup and have no successor: {', '.join(gone)}." if gone else ""),
+        + (
+            f" These had no predecessor, and go to the backup with every write made to them: {', '.join(gone)}."
+            if gone
+            else ""
+        ),
         "",
         "| writes made since | operation | carried back | already gone | cannot be carried |",
         "|---|---|---:|---:|---:|",

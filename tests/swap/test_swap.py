@@ -102,6 +102,21 @@ def test_writes_after_the_swap_survive_its_rollback(production: Production) -> N
     )
 
 
+def test_a_previews_reasons_name_nobody(production: Production) -> None:
+    """What refuses a write may quote its value, and the preview is shown and stored."""
+    production.swap(production.prepare("r1"))
+    with production.admin() as admin:
+        admin.execute("alter table backup_r1.profiles add constraint odd check (name <> 'New' or email::int > 0)")
+    with psycopg.connect(production.app_dsn) as app:
+        app.execute("insert into auth.users (id, email) values (md5('u-new')::uuid, 'new@example.com')")
+        app.execute(NEW_PROFILE.encode())
+    with production.connect() as connection:
+        planned = rollback.order(rollback.undoable(connection, "test"), MIGRATION, "b1")
+    (kept,) = rollback.preview(production.connect, planned).quarantined
+    assert (kept["table_name"], kept["sqlstate"]) == ("profiles", "22P02")
+    assert kept["reason"] == 'invalid input syntax for type integer: "n•••@e•••"'
+
+
 def test_a_second_call_finds_the_swap_done(production: Production) -> None:
     order = production.prepare("r1")
     first = production.swap(order)
