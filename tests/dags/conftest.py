@@ -87,10 +87,21 @@ def load_dag(dag_id: str) -> Any:
     return bag.dags[dag_id]
 
 
+# What the scheduler delivers to a task whose question nobody has answered in time.
+TIME_OUT = {"error": "The response timeout has passed without a response.", "error_type": "timeout"}
+
+
 def answer(
-    dag_id: str, option: str, *, person: str | None = "reviewer", values: Callable[[Any], dict[str, Any]] | None = None
+    dag_id: str,
+    option: str | None,
+    *,
+    person: str | None = "reviewer",
+    values: Callable[[Any], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Answer the next question of a DAG from a thread, as Airflow's API does; returns what the form showed."""
+    """Answer the next question of a DAG from a thread, as Airflow's API does; returns what the form showed.
+
+    Without an option nobody answers, and the wait ends as the scheduler ends it.
+    """
     from airflow._shared.timezones import timezone
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import handle_event_submit
@@ -115,15 +126,16 @@ def answer(
                 if waiting is not None and waiting.hitl_detail is not None:
                     time.sleep(0.3)  # dag.test() writes the state once more after the task has parked
                     form = waiting.hitl_detail
-                    if not seen:
-                        seen.update(subject=form.subject, body=form.body, params=form.params)
+                    first = not seen
+                    seen.update(subject=form.subject, body=form.body, params=form.params)
+                    if first and option is not None:
                         form.responded_by = None if person is None else {"id": "7", "name": person}
                         form.responded_at = timezone.utcnow()
                         form.chosen_options = [option]
                         given = {name: param["value"] for name, param in form.params.items()}
                         form.params_input = values(given) if values else given
                         session.add(form)
-                    payload = form.as_resume_event_payload()
+                    payload = TIME_OUT if option is None else form.as_resume_event_payload()
                     handle_event_submit(TriggerEvent(payload), task_instance=waiting, session=session)
             time.sleep(0.2)
 

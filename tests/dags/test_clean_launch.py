@@ -42,6 +42,16 @@ def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: W
         world.value("select count(*) from cutover.reconciliation where read <> staged + merged + left_out + rejected")
         == 0
     )
+    readings = world.value(
+        "select jsonb_object_agg(line ->> 'source', line -> 'readings') "
+        "from cutover.run as r, jsonb_array_elements(r.review -> 'reconciliation') as list (line)"
+    )
+    assert {source: [sync["mode"] for sync in syncs] for source, syncs in readings.items()} == dict.fromkeys(
+        ("xendit_invoices", "xendit_transactions", "systemeio_contacts", "systemeio_tags"), ["full"]
+    )
+    [contacts] = readings["systemeio_contacts"]
+    assert contacts["rows"] == expected.contacts
+    assert contacts["pages"] > 1 and contacts["first_id"] != contacts["last_id"]
     after = checksum(world)
 
     answer("clean_launch_rollback", "Approve")
@@ -109,12 +119,11 @@ def test_a_dry_run_stops_after_the_review(world: World) -> None:
     assert world.value("select count(*) from cutover.ledger") == 0
 
 
-def test_an_approval_that_nobody_gives_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scheduler's sweep delivers the time-out as an event; here it is delivered by hand."""
-    from airflow.sdk.exceptions import AirflowFailException
-
-    from cutover.operators.approve import ApprovalSensor
-
-    sensor = ApprovalSensor(task_id="approve", migration="clean_launch", action="swap")
-    with pytest.raises(AirflowFailException, match=r"\[approve.expired\] approve: nobody answered in time"):
-        sensor.execute_complete({}, {"error": "time-out", "error_type": "timeout"})  # type: ignore[arg-type]
+def test_an_approval_that_nobody_gives_expires(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    before = checksum(world)
+    answer("clean_launch", None)
+    state, tasks = run("clean_launch", **SMALL)
+    assert (state, tasks["approve"], tasks["swap"]) == ("failed", "failed", "upstream_failed")
+    assert "[approve.expired] approve: nobody answered in time" in capsys.readouterr().out
+    assert checksum(world) == before
+    assert world.value("select count(*) from cutover.approvals") == 0
