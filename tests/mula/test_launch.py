@@ -161,6 +161,22 @@ def test_what_was_changed_before_the_first_repeat_is_still_known_at_the_second(w
         assert world.value("select string_agg(birth_location_name, ',') from birth_charts") == "Mumbai"
 
 
+def test_a_person_who_was_changed_in_the_unified_database_stays_as_they_are_there(world: World) -> None:
+    """Also where an old application was used again since: signing in there must not bring an unlinked sign-in back."""
+    world.user("dasha", 1, "ana@example.com", username="ana_d", last_login="2025-11-20")
+    world.user("compatibility", 1, "ana@example.com", username="ana_c", last_login="2025-11-25",
+               oauth_provider="google", oauth_id="g-1")  # fmt: skip
+    world.chart("dasha", 1, 1)
+    world.launch("first")
+    world.execute("unified", "update users set username = 'queen', oauth_provider = null, oauth_id = null")
+    world.execute("compatibility", "update users set last_login = '2025-11-30', updated_at = now() + interval '1 s'")
+    world.launch("second")
+    person = world.row("select username, oauth_provider, oauth_id, last_login::date::text as last from users")
+    assert person == {"username": "queen", "oauth_provider": None, "oauth_id": None, "last": "2025-11-30"}
+    won = world.value("select fields from cutover.merge where run = 'second'")
+    assert (won["username"]["source"], "oauth" in won) == ("unified", False)
+
+
 def test_what_was_changed_is_known_after_the_oldest_backup_was_dropped(world: World) -> None:
     """With a backup go the writes that were captured on its tables."""
     world.user("dasha", 1, "ana@example.com")

@@ -1,5 +1,6 @@
 -- The accounts of each person, and the person's row in the unified database as one more, in the order in which they
--- give values: `place` 1 is the account logged into last.
+-- give values: `place` 1 is the account logged into last. Only who `decides` is asked for names and sign-ins: where
+-- somebody has changed the row in the unified database, that is this row alone.
 drop table if exists input.member;
 
 create table input.member as
@@ -14,26 +15,30 @@ with member as (
         oauth_provider,
         oauth_id,
         created_at,
-        last_login
+        last_login,
+        false as is_changed
     from input.account
     where fate = 'staged'
     union all
     select
-        id as user_id,
+        live.id as user_id,
         'unified' as source,
-        id::text as legacy_id,
-        email,
-        email as email_key,
-        username,
-        oauth_provider,
-        oauth_id,
-        created_at,
-        last_login
-    from input.live_users
+        live.id::text as legacy_id,
+        live.email,
+        live.email as email_key,
+        live.username,
+        live.oauth_provider,
+        live.oauth_id,
+        live.created_at,
+        live.last_login,
+        change.id is not null as is_changed
+    from input.live_users as live
+    left join input.live_changed as change on live.id = change.id and change.table_name = 'users'
 )
 
 select
     member.*,
+    member.is_changed or not bool_or(member.is_changed) over (partition by member.user_id) as decides,
     row_number() over (
         partition by user_id
         order by
@@ -60,9 +65,9 @@ select
         min(email) filter (where source = 'unified'),
         (array_agg(email_key order by place) filter (where email_key is not null))[1]
     ) as email,
-    (array_agg(username order by place) filter (where username is not null))[1] as username,
-    (array_agg(oauth_provider order by place) filter (where oauth_id is not null))[1] as oauth_provider,
-    (array_agg(oauth_id order by place) filter (where oauth_id is not null))[1] as oauth_id,
+    (array_agg(username order by place) filter (where decides and username is not null))[1] as username,
+    (array_agg(oauth_provider order by place) filter (where decides and oauth_id is not null))[1] as oauth_provider,
+    (array_agg(oauth_id order by place) filter (where decides and oauth_id is not null))[1] as oauth_id,
     min(created_at) as created_at,
     max(last_login) as last_login,
     count(*) filter (where source <> 'unified') as accounts,

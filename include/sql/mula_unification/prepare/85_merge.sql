@@ -60,7 +60,9 @@ candidate as (
             ('created_at', to_jsonb(member.created_at)),
             ('last_login', to_jsonb(member.last_login))
         ) as field (name, value)
-    where field.value is not null
+    where
+        field.value is not null
+        and (member.decides or field.name not in ('username', 'oauth'))
     union all
     select
         chart.user_id,
