@@ -14,6 +14,7 @@ import psycopg
 from cutover.errors import CutoverError
 from cutover.ledger import run_key
 from cutover.migration import load
+from cutover.run import get as get_run
 from demo import checks, mula_checks
 from stack.accounts import ACCOUNTS
 from stack.deployment import Deployment
@@ -171,6 +172,7 @@ class Demonstration:
             after = self._checks.measure(production)
             balances = self._checks.balances(production, run)
             results = self._checks.check(production, run, before, self.scale)
+            unchanged = _changed_nothing(get_run(production, run).review)
         say()
         say(bold("Every source row is accounted for"))
         self.console.table(
@@ -178,7 +180,7 @@ class Demonstration:
             [(b.source, b.read, b.staged, b.merged, b.left_out, b.rejected, b.remainder) for b in balances],
         )
         say()
-        say(bold("Production" + (", with the same numbers as before" if after.counts == before.counts else "")))
+        say(bold("Production" + (": no row was added, removed or changed" if unchanged else "")))
         self.console.table(
             ("table", "before", "after", "change"), [_change(before, after, name) for name in after.counts]
         )
@@ -208,6 +210,12 @@ def say_where(deployment: Deployment) -> None:
         say(f"  {'accounts' if number == 0 else '':<11}{account.name:<10}{account.purpose}")
     say(f"  passwords  {short(settings.passwords)}")
     say("  look       ./run dsn production        stop       ./run down")
+
+
+def _changed_nothing(review: dict[str, Any] | None) -> bool:
+    """Whether the launch that was reviewed so puts in place, row by row, what was there."""
+    tables = (review or {}).get("tables", [])
+    return bool(tables) and all(table.get(kind) == 0 for table in tables for kind in ("added", "removed", "changed"))
 
 
 def _change(before: checks.Measured, after: checks.Measured, name: str) -> tuple[str, str | int, str | int, str]:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 DAGS = {
@@ -57,6 +58,34 @@ def test_the_phases_are_named_and_ordered(repository: Path) -> None:
     ]  # fmt: skip
     assert dag.get_task("approve").retries == 0
     assert dag.get_task("approve").defaults is None
+
+
+def test_raw_and_production_tables_are_assets_that_other_dags_can_follow(repository: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dags = DagBag(str(repository / "dags")).dags
+    names = {
+        (dag_id, task.task_id): {asset.name for asset in task.outlets}
+        for dag_id in ("raw_sync", "clean_launch", "clean_launch_rollback")
+        for task in dags[dag_id].tasks
+        if task.outlets
+    }
+    production = {
+        f"production.public.{table}"
+        for table in ("unified_profiles", "transactions", "enrollments", "affiliates", "leads")
+    }
+    assert names[("clean_launch", "swap")] == names[("clean_launch_rollback", "rollback")] == production
+    for source in ("xendit_invoices", "xendit_transactions", "systemeio_contacts", "systemeio_tags"):
+        for dag_id in ("raw_sync", "clean_launch"):
+            assert names[(dag_id, f"extract.{source}")] == {f"raw.{source}"}
+
+
+def test_the_sync_is_hourly_and_never_overlaps_itself(repository: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dag = DagBag(str(repository / "dags")).dags["raw_sync"]
+    assert dag.schedule == timedelta(hours=1)
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
 
 
 def test_the_dag_files_import_nothing_heavy(repository: Path) -> None:

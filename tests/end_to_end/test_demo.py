@@ -72,11 +72,11 @@ def test_the_stack_stays_up_to_look_around(home: Home) -> None:
         assert row.fetchone() == (6136,)
 
 
-def test_a_second_run_changes_no_number_and_stops_at_the_approval_if_told(home: Home) -> None:
+def test_a_second_run_changes_no_row_and_says_so_and_stops_at_the_approval_if_told(home: Home) -> None:
     waiting = home.run("demo")
     assert waiting.returncode == 0, waiting.stdout + waiting.stderr
     assert "waits for a person's approval" in waiting.stdout
     done = home.run("demo", "--approve")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Going on with the run that has not finished yet." in done.stdout
-    assert "Production, with the same numbers as before" in done.stdout
+    assert "Production: no row was added, removed or changed" in done.stdout
