@@ -97,6 +97,8 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
             table = Path(path).stem.removesuffix(KEYS_SUFFIX)
             counts[table] = _derive_ids(connection, path, table, migration.namespace)
             log(f"input.{table}: {counts[table]:,} ids derived")
+        sources = {"run": this_run, "sources": list(migration.sources)}
+        connection.execute(files.statement("freeze/reading.sql"), sources)
         run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection))
     return counts
 

@@ -118,6 +118,19 @@ def test_the_review_shows_what_the_approver_needs(get: Pages, target: Deployment
         assert shown in text, shown
 
 
+def test_the_reconciliation_shows_how_each_source_was_read(get: Pages, target: Deployment) -> None:
+    [line] = review()["reconciliation"]
+    sync = {"finished_at": "2025-11-02T08:15:04+00:00", "first_id": "68f1", "last_id": "5f01", "not_given": []}
+    full = {**sync, "sync_id": 3, "mode": "full", "pages": 91, "rows": 9025}
+    hourly = {**sync, "sync_id": 17, "mode": "incremental", "pages": 1, "rows": 12, "not_given": ["a <name>", "more"]}
+    target.run(review(reconciliation=[line | {"readings": [full, hourly]}]))
+    text = " ".join(get(f"{HERE}/review").text.split())
+    assert "read in full by sync 3, 2025-11-02 08:15:04" in text
+    assert "91 pages with <b>9,025</b> rows, first 68f1, last 5f01 </td>" in text
+    assert "brought up to date by sync 17" in text
+    assert "1 page with <b>12</b> rows, first 68f1, last 5f01. Not given: a &lt;name&gt;; more" in text
+
+
 def test_counts_are_shown_as_numbers_and_names_are_not(get: Pages, target: Deployment) -> None:
     rows = [["account", 13307, 43186, 2025, "1000.5"], ["new", 2826, None, 2024, None]]
     columns = ["found", "customers", "receipt_no", "fiscal_year", "amount"]

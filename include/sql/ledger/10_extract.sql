@@ -110,6 +110,16 @@ create table if not exists cutover.sync_state (
     last_full_sync bigint not null references cutover.sync
 );
 
+-- Which syncs the frozen copy of a run comes from, for each source: its reconciliation shows how they went.
+create table if not exists cutover.reading (
+    run text not null,
+    source text not null,
+    -- the last full read, and the last sync after it if there was one
+    full_sync_id bigint not null references cutover.sync,
+    sync_id bigint not null references cutover.sync,
+    primary key (run, source)
+);
+
 -- Rows that were kept although PostgreSQL refuses a part of them: what was changed, and the bytes as received.
 create table if not exists cutover.sync_adjustment (
     adjustment_id bigint generated always as identity primary key,
