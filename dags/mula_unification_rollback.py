@@ -8,7 +8,8 @@ go to the backup, whole, and the unified database is as empty as it was.
 1. `preview` names the entry it would take back, and tells what is carried back and what cannot be.
 2. `approve` waits for a person who did not trigger the run.
 3. `rollback` moves the tables. What could not be carried is whole in `cutover.quarantine`.
-4. `verify` looks everything up again; `release` lets both applications write to their own databases again.
+4. `verify` looks everything up again; `release` lets both applications write to their own databases again, if it was
+   the launch taken back that kept them from it.
 
 A rollback can be rolled back: trigger this DAG again.
 """
@@ -53,7 +54,7 @@ with DAG(
     )
     with TaskGroup("verify", tooltip="What the rollback promised, looked up again") as verify:
         CertificateOperator(task_id="certificate", migration=MIGRATION)
-    release = ReleaseOperator(task_id="release", migration=MIGRATION, always=True)
+    release = ReleaseOperator(task_id="release", migration=MIGRATION, undone=True)
 
     # Released last, and only after a rollback that holds: until then the unified database may be the one in use.
     preview >> approve >> rollback >> verify >> release

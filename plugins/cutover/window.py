@@ -80,12 +80,13 @@ def require_fenceable(connect: Connect, tables: Sequence[Table], this_run: str) 
                 f"it may not put the fence on {', '.join(row[0] for row in lacking)}.",
                 " ".join(dict.fromkeys(row[1] for row in lacking)),
             )
-        if by is not None and this_run not in by:
+        if by is not None and not _is_of(by, this_run):
             raise CutoverError(
                 "window.fenced-by-another",
                 f"database {connection.info.dbname}",
                 f"it is fenced already: {by}.",
-                "clear the task release of that run, or drop schema cutover_fence cascade; in this database.",
+                "if that run has swapped, nobody writes here any more: start this one without a maintenance window. "
+                "If it has failed, clear its task release, or drop schema cutover_fence cascade; in this database.",
             )
 
 
@@ -125,7 +126,7 @@ def _raise_fence(connection: psycopg.Connection, tables: Sequence[Table], this_r
     with connection.transaction():
         connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
         connection.execute(files.text("window/fence.sql").encode())
-        said = f"fenced by run {this_run} at {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+        said = f"{_mark(this_run)} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
         connection.execute(sql.SQL("comment on schema cutover_fence is {}").format(sql.Literal(said)))
         for table in tables:
             connection.execute(files.statement("window/fence_table.sql", table=table.identifier))
@@ -140,11 +141,22 @@ def _in_the_way(connection: psycopg.Connection, tables: Sequence[Table]) -> list
     ]
 
 
-def release(connect: Connect, log: Log) -> bool:
-    """Let writers in again. Returns whether there was a fence. Safe to repeat, also where there is none."""
+def _mark(run: str) -> str:
+    return f"fenced by run {run} at"
+
+
+def _is_of(fenced: str, run: str) -> bool:
+    return fenced.startswith(_mark(run))
+
+
+def release(connect: Connect, of_run: str, log: Log) -> bool:
+    """Let writers in again, if it is this run that keeps them out. Returns whether it was. Safe to repeat."""
     with opened(connect, autocommit=True) as connection:
         by = fenced_by(connection)
         if by is None:
+            return False
+        if not _is_of(by, of_run):
+            log(f"{connection.info.dbname}: stays {by}, which is not run {of_run}")
             return False
         while True:
             try:

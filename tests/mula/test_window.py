@@ -42,9 +42,19 @@ def test_every_kind_of_write_is_refused_with_the_reason_and_reads_go_on(world: W
                 early.execute(statement.encode())
         assert early.execute("select count(*) from users").fetchone() == (1,)
     world.copy()
-    assert window.release(world.connect("dasha_owner"), world.messages.append)
+    assert window.release(world.connect("dasha_owner"), "first", world.messages.append)
     world.execute("dasha", "update users set username = 'x'")
-    assert not window.release(world.connect("dasha_owner"), world.messages.append)
+    assert not window.release(world.connect("dasha_owner"), "first", world.messages.append)
+
+
+def test_only_the_run_that_fenced_a_source_releases_it(world: World) -> None:
+    """A repeat that is rolled back leaves the first launch in use, and what that has fenced fenced."""
+    fence(world)
+    for other in ("second", "fir"):
+        assert not window.release(world.connect("dasha_owner"), other, world.messages.append)
+    assert "stays fenced by run first" in world.messages[-1]
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        world.user("dasha", 1, "ana@example.com")
 
 
 def test_the_fence_waits_for_who_is_writing_and_ends_nobody(world: World) -> None:

@@ -164,44 +164,45 @@ class LateWritesOperator(CutoverOperator):
 
 
 class ReleaseOperator(WindowOperator):
-    """Ends the window. Unless this run has swapped, or ``always``, the sources take writes again.
+    """Ends the window. Unless this run has swapped, the sources that it has fenced take writes again.
 
     After a swap they stay fenced: what an application wrote to them from then on would be lost to the people who
-    use the new one. The rollback releases them.
+    use the new one. With ``undone``, in a rollback, those are released that the run taken back has fenced.
     """
 
-    def __init__(self, *, always: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, undone: bool = False, **kwargs: Any) -> None:
         kwargs.setdefault("retries", 5)
         super().__init__(**kwargs)
-        self.always = always
+        self.undone = undone
 
     def run_phase(self, context: Context) -> list[str]:
         """Returns the timeline, a line each."""
         from cutover import ledger, window
 
         connect, this_run = self.connect(context), self.this_run(context)
-        if not self.always and not asked_for(context):
+        if not self.undone and not asked_for(context):
             self.report(_NONE)
             return []
         with opened(connect) as connection:
-            swapped = ledger.find(connection, this_run) is not None
-        if swapped and not self.always:
+            entry = ledger.find(connection, this_run)
+        of_run = entry.undoes if entry else this_run
+        if of_run is None:
             self.report("the swap has happened: the sources stay fenced")
         else:
             began = datetime.now(timezone.utc)
-            released = [database for database in self.declaration.databases if self._release(context, database)]
+            released = [name for name in self.declaration.databases if self._release(context, name, of_run)]
             window.note(connect, this_run, "release", began, f"{', '.join(released) or 'nothing'} released")
         lines = [step.line() for step in window.timeline(connect, this_run)]
         for line in lines:
             self.report(line)
         return lines
 
-    def _release(self, context: Context, database: str) -> bool:
+    def _release(self, context: Context, database: str, of_run: str) -> bool:
         from cutover import window
 
         if self.declaration.databases[database].fence is None:
             return False
-        return window.release(self.as_owner(context, database), self.report)
+        return window.release(self.as_owner(context, database), of_run, self.report)
 
 
 def window_group(migration: str) -> TaskGroup:
