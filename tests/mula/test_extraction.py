@@ -10,7 +10,7 @@ import pytest
 from cutover.connect import connector, opened
 from cutover.errors import CutoverError
 from cutover.extract import tables
-from cutover.extract.tables import copy_database
+from cutover.extract.tables import Table, copy_database
 from tests.mula.world import MIGRATION, World
 
 
@@ -201,6 +201,39 @@ def test_wide_rows_of_every_type_arrive_as_they_were(world: World) -> None:
     assert world.value("select username from raw.dasha_users") == "🔮 Ana"
     assert world.value("select last_login = 'infinity' from raw.dasha_users")
     assert str(world.value("select monthly_amount from raw.dasha_subscriptions")) == "4.99"
+
+
+@pytest.mark.parametrize("updated", ["updated_at", None])
+def test_types_that_cannot_be_compared_are_compared_as_they_are_written(world: World, updated: str | None) -> None:
+    world.execute(
+        "dasha",
+        "create table odd (id bigint primary key, said json, places point[], updated_at timestamp with time zone)",
+    )
+    world.execute("dasha", "insert into odd values (1, '{\"a\": 1}', '{\"(1,2)\"}', now()), (2, null, null, now())")
+    world.execute("dasha", "grant select on odd to mula_reader")
+    columns = {"id": "bigint", "said": "json", "places": "point[]", "updated_at": "timestamp with time zone"}
+    odd = Table(
+        name="odd", migration="mula_unification", database="dasha", table="public.odd", updated=updated, columns=columns
+    )
+
+    def copy(*, full: bool = False) -> int:
+        (report,) = copy_database(
+            [odd], world.connect("dasha"), world.connect("unified"), full=full, log=lambda line: None
+        )
+        return report.written
+
+    assert [copy(), copy(), copy(full=True)] == [2, 0, 0]
+    world.execute("dasha", "update odd set said = '{\"a\": 2}', updated_at = now() + interval '1 s' where id = 1")
+    assert [copy(), copy()] == [1, 0]
+    world.execute("dasha", "update odd set places = '{\"(3,4)\"}' where id = 2")
+    assert copy(full=True) == 1
+    assert world.value("select places::text from raw.odd where id = 2") == '{"(3,4)"}'
+
+
+def test_a_server_that_is_too_old_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_OLDEST_SERVER", 990_000)
+    with pytest.raises(CutoverError, match=r"extract\.old-server.*PostgreSQL \d+"):
+        world.copy()
 
 
 def test_an_unreachable_source_is_said_without_its_secret(world: World) -> None:

@@ -29,6 +29,12 @@ from cutover.extract.why import install_lineage
 _BLOCK = 32 * 1024
 # So many rows are asked for by key; for more, reading the table once is quicker.
 _FEW = 10_000
+# The oldest source that can hash a row of its own.
+_OLDEST_SERVER = 140_000
+# These have no equality or no hash: they are compared as they are written.
+_COMPARED_AS_TEXT = frozenset(
+    ("json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "tsvector", "tsquery")
+)
 # So few rows may go at once without being doubted, whatever their share.
 _FEW_GONE = 20
 
@@ -119,9 +125,9 @@ def copy_database(
     """Bring ``raw.<name>`` of every table of one source database up to one moment of that database.
 
     ``full`` compares every row by content, even where the table has a time of modification; ``accept_gone``
-    believes a source that misses many rows. Nothing has changed when this raises: ``extract.no-table``,
-    ``extract.schema-changed``, ``extract.hidden-rows``, ``extract.too-many-gone``, ``extract.busy``, or what the
-    connections raise.
+    believes a source that misses many rows. Nothing has changed when this raises: ``extract.old-server``,
+    ``extract.no-table``, ``extract.schema-changed``, ``extract.hidden-rows``, ``extract.not-readable``,
+    ``extract.too-many-gone``, ``extract.busy``, or what the connections raise.
     """
     with opened(source) as reader, opened(target) as writer:
         _begin_reading(reader)
@@ -189,7 +195,17 @@ def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
 
 
 def _begin_reading(reader: psycopg.Connection) -> None:
-    """One picture of the source, which cannot be written to; rows that row-level security hides are an error."""
+    """One picture of the source, which cannot be written to; rows that row-level security hides are an error.
+
+    Raises CutoverError ``extract.old-server``.
+    """
+    if reader.info.server_version < _OLDEST_SERVER:
+        raise CutoverError(
+            "extract.old-server",
+            f"database {reader.info.dbname}, PostgreSQL {reader.info.parameter_status('server_version')}",
+            "a source must be PostgreSQL 14 or later: older ones cannot tell what has changed since the last copy.",
+            "upgrade the server, or restore a dump of the source on a newer one and let the connection lead there.",
+        )
     reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     reader.read_only = True
     reader.execute("set local row_security = off")
@@ -321,8 +337,8 @@ class _Copy:
                     "extract/tables/store.sql",
                     **names,
                     columns=self._columns,
-                    before=sql.SQL(", ").join(sql.Identifier("stored", name) for name in table.columns),
-                    after=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in table.columns),
+                    before=self._compared("stored"),
+                    after=self._compared("excluded"),
                     assignments=sql.SQL(", ").join(
                         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in table.columns
                     ),
@@ -366,8 +382,15 @@ class _Copy:
 
         After an upgrade of the source every row of a table that is compared by content is copied once more.
         """
-        return sql.SQL("hash_record_extended(row({}), 0)").format(
-            sql.SQL(", ").join(sql.Identifier(alias, name) for name in self._table.columns)
+        return sql.SQL("hash_record_extended(row({}), 0)").format(self._compared(alias))
+
+    def _compared(self, alias: str) -> sql.Composed:
+        """The declared columns as they can be compared and hashed."""
+        return sql.SQL(", ").join(
+            sql.SQL("{}::text" if kind.removesuffix("[]") in _COMPARED_AS_TEXT else "{}").format(
+                sql.Identifier(alias, name)
+            )
+            for name, kind in self._table.columns.items()
         )
 
     def _require_believable(self, missing: int, present: int) -> None:
