@@ -160,6 +160,20 @@ def test_pip_settings_become_uv_settings_where_the_location_exists(tmp_path: Pat
     assert "PYTHONDONTWRITEBYTECODE" not in variables
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ((sys.executable, "-c", "print('no index here'); raise SystemExit(3)"), "it ended with 3.\nno index here\n"),
+        (("/nowhere/uv",), "No such file or directory: '/nowhere/uv'"),
+    ],
+)
+def test_an_installer_that_fails_is_told_in_its_own_words(command: tuple[str, ...], told: str) -> None:
+    with pytest.raises(install.InstallError) as raised:
+        install._call(*command, what="installing uv")
+    assert str(raised.value).startswith("[stack.install-failed] installing uv: ")
+    assert told in str(raised.value) and "To clear it: " in str(raised.value)
+
+
 class _Recorded:
     """Stands for the programs that the installation calls; the environment they make is a real folder."""
 
