@@ -423,19 +423,21 @@ HEAD = (
 
 
 def line(figure: Figure, others: list[Figure]) -> str:
-    """A figure as a line of the table, compared with the floor's first run in the same circumstances."""
-    floor = next(
-        (
-            other
-            for other in others
-            if (other.tool, other.scale, other.latency_ms, other.limit, other.run)
-            == ("floor", figure.scale, figure.latency_ms, figure.limit, "first")
-        ),
-        None,
-    )
-    compared = "" if figure.spent is None else f"{figure.spent:.1%} of the quota spent"
-    if floor and floor is not figure:
+    """A figure as a line of the table, compared with first runs in the same circumstances: the floor's, its own."""
+    first = {
+        other.tool: other
+        for other in others
+        if (other.scale, other.latency_ms, other.limit, other.run)
+        == (figure.scale, figure.latency_ms, figure.limit, "first")
+    }
+    compared = ""
+    if figure.limit is not None:
+        compared = "fewer requests than the limit" if figure.spent is None else f"{figure.spent:.1%} of the quota spent"
+    elif figure.tool != "floor" and "floor" in first:
+        floor, own = first["floor"], first[figure.tool]
         compared = f"{figure.cpu / floor.cpu:.2f} x CPU, {figure.seconds / floor.seconds:.2f} x time"
+        if figure is not own:
+            compared += f" ({figure.cpu / own.cpu:.2f} x CPU, {figure.seconds / own.seconds:.2f} x time of its first)"
     return (
         f"{figure.tool:8} {figure.scale:5} {figure.latency_ms:4} ms {figure.limit or '-':>5} {figure.run:9} "
         f"{figure.rows:9,} {figure.seconds:8.2f} {figure.rows / figure.seconds:8,.0f} {figure.cpu:7.2f} "
@@ -444,7 +446,10 @@ def line(figure: Figure, others: list[Figure]) -> str:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part]
+    try:
+        return [int(part) for part in text.split(",") if part]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,10") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -452,7 +457,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.extract", description=__doc__)
     parser.add_argument("--scales", type=_numbers, default=[1], metavar="1,10,30")
     parser.add_argument("--latencies", type=_numbers, default=[0], metavar="0,100", help="milliseconds of each answer")
-    parser.add_argument("--limits", type=_numbers, default=[], metavar="60,600", help="also with so many a window")
+    parser.add_argument(
+        "--limits",
+        type=_numbers,
+        default=[],
+        metavar="60,600",
+        help="also with so many requests a window, this tool only",
+    )
     parser.add_argument("--window", type=float, default=6.0, help="seconds that the limits count over; 60 in real life")
     parser.add_argument("--limit-scale", type=int, default=1, help="the scale at which limits are measured")
     parser.add_argument("--tools", default="floor,cutover,dlt")
@@ -464,6 +475,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(work(tool, Job(**json.loads(job)))))
         return 0
     tools = chosen.tools.split(",")
+    if unknown := set(tools) - set(_TOOLS):
+        parser.error(f"--tools: there is no {', '.join(sorted(unknown))}; choose among {', '.join(_TOOLS)}")
     with tempfile.TemporaryDirectory(prefix="bench-extract-") as home:
         bench = Bench(Path(home))
         try:
