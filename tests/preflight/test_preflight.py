@@ -89,6 +89,7 @@ def test_a_missing_right_is_named_with_the_statement_that_gives_it(
     admin.execute(taken.encode())
     found = reasons(connect)
     assert found and {one.code for one in found} == {code}
+    assert all(one.why.endswith(".") and not one.why.endswith("..") for one in found)
     # every object has its own reason, and often the same statement
     for remedy in {one.remedy for one in found}:
         admin.execute(remedy.encode())

@@ -52,7 +52,7 @@ def find(connection: psycopg.Connection, scope: Scope, retired: Collection[str] 
         "relations": scope.bound("view") + scope.bound("materialized view") + _outside_tables(connection, scope),
     }
     return [
-        Refusal(Path(path).stem, row["object"], row["why"], row["remedy"])
+        Refusal(Path(path).stem, row["object"], f"{row['why']}.", row["remedy"])
         for path in files.files("catalog/refusals")
         for row in catalog.rows(connection, f"refusals/{Path(path).stem}", **parameters)
     ]
