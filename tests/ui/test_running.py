@@ -182,6 +182,26 @@ def test_what_was_changed_after_the_approval_is_not_swapped(
         running.value("update cutover.run set validation = %s::jsonb where run = %s", validation, launch.key)
 
 
+def test_nobody_is_asked_about_what_was_not_reviewed_nor_with_an_earlier_form(running: Running, launch: Run) -> None:
+    """Staged data changed before the question; then reviewed anew, while Airflow keeps the form of the first try."""
+    running.value(
+        "update staging.leads set locale = coalesce(locale, '') || '!' "
+        "where id = (select id from staging.leads order by id limit 1)"
+    )
+    launch.clear("approve", "admin")
+    launch.until("approve", "failed")
+    assert "[approve.changed]" in launch.log("approve")
+    launch.clear("review.build", "admin")
+    launch.until("approve", "failed")
+    assert "[approve.stale-form]" in launch.log("approve")
+    running.value("update staging.leads set locale = nullif(rtrim(locale, '!'), '') where locale like '%!'")
+    launch.clear("review.build", "admin")
+    launch.until_asked()
+    assert launch.form()["params"]["fingerprint"]["value"] == running.value(
+        "select fingerprint from cutover.run where run = %s", launch.key
+    )
+
+
 def test_an_approval_is_void_once_the_question_is_asked_again(running: Running, launch: Run) -> None:
     _approve_in_database(running, launch)
     launch.clear("approve")
@@ -234,6 +254,15 @@ def test_a_rollback_needs_an_approval_of_its_own(running: Running, launch: Run) 
     assert rollback.answer("admin").ok
     rollback.until("approve", "failed")
     assert "[approve.not-an-approver]" in rollback.log("approve")
+
+
+def test_a_question_that_nobody_answers_in_time_fails_the_run(running: Running) -> None:
+    rollback = running.trigger("clean_launch_rollback")
+    rollback.until_asked()
+    rollback.let_time_run_out("approve")
+    rollback.until("approve", "failed")
+    assert "[approve.expired]" in rollback.log("approve")
+    rollback.until("rollback", "upstream_failed")
 
 
 # With a browser
