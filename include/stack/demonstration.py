@@ -322,7 +322,10 @@ class _Watch:
             for line in _reason(self._log(task)):
                 say(f"  {line}")
         say()
-        say(f"The run failed. Its tasks and logs: {url}")
+        # one that failed may have committed before: it finds that out itself when it is cleared
+        tried = any(task["task_id"] == "swap" and task["state"] in ("success", "failed") for task in tasks)
+        say("The run failed." if tried else "The run failed before the swap: production is as it was.")
+        say(f"Its tasks and logs: {url}")
 
 
 def _key(task: dict[str, Any]) -> tuple[str, int]:

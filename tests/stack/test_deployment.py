@@ -173,6 +173,7 @@ def test_a_failed_run_is_explained_in_the_words_of_its_log(
     printed = capsys.readouterr().out
     assert "extract.invoices failed (try 1):" in printed
     assert "RuntimeError: the source is on fire" in printed
+    assert "The run failed before the swap: production is as it was." in printed
 
 
 def test_a_second_start_leaves_everything_as_it_is(stack: Deployment) -> None:
