@@ -44,6 +44,7 @@ from cutover.operators.validate import ValidateOperator
 from cutover.sql import include_root
 
 MIGRATION = "clean_launch"
+FEWER = "Fewer than this, and the run stops at the validation, before anybody is asked."
 
 with DAG(
     dag_id=MIGRATION,
@@ -91,9 +92,15 @@ with DAG(
             title="Most writes to carry",
             description="More than this and the swap refuses: a new run is quicker than carrying them.",
         ),
-        "minimum_profiles": Param(6000, type="integer", minimum=0, title="Fewest profiles to accept"),
-        "minimum_transactions": Param(6000, type="integer", minimum=0, title="Fewest transactions to accept"),
-        "minimum_enrollments": Param(6000, type="integer", minimum=0, title="Fewest enrolments to accept"),
+        "minimum_profiles": Param(
+            6000, type="integer", minimum=0, title="Fewest profiles to accept", description=FEWER
+        ),
+        "minimum_transactions": Param(
+            6000, type="integer", minimum=0, title="Fewest transactions to accept", description=FEWER
+        ),
+        "minimum_enrollments": Param(
+            6000, type="integer", minimum=0, title="Fewest enrolments to accept", description=FEWER
+        ),
     },
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:

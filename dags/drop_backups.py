@@ -34,7 +34,11 @@ with DAG(
     tags=["cutover"],
     params={
         "migration": Param(
-            "clean_launch", type="string", enum=["clean_launch", "mula_unification"], title="Whose backups"
+            "clean_launch",
+            type="string",
+            enum=["clean_launch", "mula_unification"],
+            title="Whose backups",
+            description="The migration whose old tables are to go.",
         ),
         "days": Param(
             30,
@@ -43,7 +47,14 @@ with DAG(
             title="Older than so many days",
             description="The newest backup always stays.",
         ),
-        "approval_hours": Param(24, type="integer", minimum=1, maximum=168, title="Hours to wait for the approval"),
+        "approval_hours": Param(
+            24,
+            type="integer",
+            minimum=1,
+            maximum=168,
+            title="Hours to wait for the approval",
+            description="After this the run fails, and no backup is dropped.",
+        ),
     },
 ) as dag:
     list_backups = ListBackupsOperator(task_id="list", migration=MIGRATION)

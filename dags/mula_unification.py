@@ -49,6 +49,7 @@ from cutover.operators.window import LateWritesOperator, ReleaseOperator, Window
 from cutover.sql import include_root
 
 MIGRATION = "mula_unification"
+FEWER = "Fewer than this, and the run stops at the validation, before anybody is asked."
 
 with DAG(
     dag_id=MIGRATION,
@@ -115,7 +116,14 @@ with DAG(
             title="When the window opens",
             description="The sources are copied before it. Empty: as soon as they are.",
         ),
-        "window_minutes": Param(60, type="integer", minimum=1, maximum=1440, title="Length of the window, in minutes"),
+        "window_minutes": Param(
+            60,
+            type="integer",
+            minimum=1,
+            maximum=1440,
+            title="Length of the window, in minutes",
+            description="The wait for the approval has to fit into it; else the run stops before anything is copied.",
+        ),
         "drain_minutes": Param(
             5,
             type="number",
@@ -124,8 +132,10 @@ with DAG(
             title="Minutes to wait for writers of a source to finish",
             description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
         ),
-        "minimum_users": Param(1, type="integer", minimum=0, title="Fewest people to accept"),
-        "minimum_birth_charts": Param(1, type="integer", minimum=0, title="Fewest birth charts to accept"),
+        "minimum_users": Param(1, type="integer", minimum=0, title="Fewest people to accept", description=FEWER),
+        "minimum_birth_charts": Param(
+            1, type="integer", minimum=0, title="Fewest birth charts to accept", description=FEWER
+        ),
     },
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:

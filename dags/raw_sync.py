@@ -33,8 +33,18 @@ with DAG(
     dagrun_timeout=timedelta(hours=12),
     tags=["cutover"],
     params={
-        "full": Param(False, type="boolean", description="Read everything again, not only what may have changed."),
-        "accept_gone": Param(False, type="boolean", description="Believe it when many rows are gone."),
+        "full": Param(
+            False,
+            type="boolean",
+            title="Read the sources in full",
+            description="Read everything again, not only what may have changed.",
+        ),
+        "accept_gone": Param(
+            False,
+            type="boolean",
+            title="Believe it when many rows are gone",
+            description="A complete reading that misses many of the rows known is refused otherwise.",
+        ),
     },
 ) as dag:
     # The summary needs every endpoint: if one fails, so does the run, and the others have stored what they had.

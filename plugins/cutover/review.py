@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,8 @@ FATE = {
 # Most rows kept of a figure and of a warning: the page has to stay a page.
 FIGURE_ROWS = 400
 WARNING_ROWS = 40
+# Figures of more lines than this are on the whole review only: the form has to stay short.
+FORM_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -257,6 +260,7 @@ def markdown(review: dict[str, Any]) -> str:
             for r in review["reconciliation"]
         ),
         "",
+        *[line for figure in review["figures"] for line in _figure(figure)],
         "**Warnings**",
         "",
         *([f"* {w['title']}: **{w['total']:,}**" for w in review["warnings"] if w["total"]] or ["* none"]),
@@ -267,6 +271,33 @@ def markdown(review: dict[str, Any]) -> str:
         f"Fingerprint `{review['fingerprint']}`",
     ]
     return "\n".join(lines)
+
+
+def _figure(figure: dict[str, Any]) -> list[str]:
+    """A short figure with a before and an after as a table; nothing for any other, which the whole review shows."""
+    columns, rows = figure["columns"], figure["rows"]
+    if not {"before", "after"} <= set(columns) or not 0 < figure["total"] <= FORM_ROWS:
+        return []
+    marks = ["---:" if column in ("before", "after", "change") else "---" for column in columns]
+    return [
+        f"**{figure['title']}**",
+        "",
+        f"| {' | '.join(column.replace('_', ' ') for column in columns)} |",
+        f"|{'|'.join(marks)}|",
+        *(f"| {' | '.join(_in_form(value) for value in row)} |" for row in rows),
+        "",
+    ]
+
+
+def _in_form(value: Any) -> str:
+    """A value as the form shows it: exact numbers with separators, and text that cannot be taken for Markdown."""
+    if value is None:
+        return "–"
+    try:
+        return f"{Decimal(str(value)):,}"
+    except InvalidOperation:
+        text = re.sub(r"[`\s]+", " ", str(value))[:40].replace("|", "\\|")
+        return f"`{text}`"
 
 
 def _validated(review: dict[str, Any]) -> str:

@@ -60,6 +60,18 @@ def test_the_phases_are_named_and_ordered(repository: Path) -> None:
     assert dag.get_task("approve").defaults is None
 
 
+def test_every_parameter_has_a_title_help_and_limits(repository: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    for dag in DagBag(str(repository / "dags")).dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            schema = param.schema
+            assert schema.get("title") and param.description, f"{dag.dag_id}.{name}"
+            numeric = schema["type"] in ("integer", "number")
+            assert not numeric or {"minimum", "exclusiveMinimum"} & schema.keys(), f"{dag.dag_id}.{name}"
+
+
 def test_raw_and_production_tables_are_assets_that_other_dags_can_follow(repository: Path) -> None:
     from airflow.dag_processing.dagbag import DagBag
 

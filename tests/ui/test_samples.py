@@ -114,3 +114,20 @@ def test_a_warning_keeps_a_page_of_rows_and_the_whole_number(world: World, monke
     monkeypatch.setattr(review, "WARNING_ROWS", 2)
     warning = _sections(world, "review/warnings")["10_unattributed_payments"]
     assert (warning["total"], len(warning["rows"])) == (6, 2)
+
+
+def test_the_form_shows_short_figures_and_takes_nothing_in_them_for_markdown() -> None:
+    made = {
+        "tables": [], "reconciliation": [], "warnings": [], "dependents": [], "captured": 0, "lock_times": [],
+        "validation": None, "fingerprint": "f" * 64,
+        "figures": [
+            {"title": "Revenue", "total": 2, "columns": ["product", "before", "after", "change"],
+             "rows": [["p2p", "2556765.00", "3992354.93", "1435589.93"], ["![x](h)|`<b>`\n", "0", "1.50", None]]},
+            {"title": "By month", "total": 9, "columns": ["month", "before", "after"], "rows": [["2025-01", 1, 2]] * 9},
+            {"title": "People", "total": 1, "columns": ["found", "customers"], "rows": [["account", 3307]]},
+        ],
+    }  # fmt: skip
+    text = review.markdown(made)
+    assert "| `p2p` | 2,556,765.00 | 3,992,354.93 | 1,435,589.93 |" in text
+    assert "| `![x](h)\\| <b> ` | 0 | 1.50 | – |" in text
+    assert "By month" not in text and "People" not in text
