@@ -204,6 +204,26 @@ def test_a_page_that_is_empty_although_there_is_more() -> None:
     assert any("says that there is more" in note for note in learned.notes)
 
 
+def test_an_empty_first_page_that_says_nothing_is_asked_for_again() -> None:
+    """A list without a member for "more" that is empty by mistake would leave the whole window out."""
+
+    def hiccup() -> List:
+        listed = List(95, more=False)
+        answer = listed.answer
+
+        def first_empty(params: dict[str, str]) -> Any:
+            page = answer(params)
+            return page if len(listed.asked) > 1 else []
+
+        listed.answer = first_empty  # type: ignore[method-assign]
+        return listed
+
+    assert naive(hiccup()) == []
+    found, learned, _ = crawl(hiccup(), source(more=False))
+    assert found == list(range(95, 0, -1))
+    assert learned.notes == ["the first page of a window was empty, and was not when it was asked for again"]
+
+
 def test_a_first_page_that_is_always_empty_and_promises_more_is_an_error() -> None:
     listed = List(5)
     listed.answer = lambda _params: {"rows": [], "more": True}  # type: ignore[method-assign]

@@ -195,6 +195,11 @@ class Crawl:
                 self._learned.note(f"pages of {size} rows are refused ({refused})")
         if not answer.content.rows and answer.content.more:
             return self._again("the first page of a window is empty although it says that there is more")
+        if not answer.content.rows and answer.content.more is None:
+            # An empty list alone is nobody's word: asked again, it must still be empty.
+            answer = self._ask({})
+            if answer.content.rows:
+                self._learned.note("the first page of a window was empty, and was not when it was asked for again")
         return answer, not answer.content.rows or answer.content.more is False
 
     def _next(self, cursor: str) -> tuple[Answer[Body], bool] | None:
