@@ -60,6 +60,39 @@ def test_the_swap_refuses_and_names_the_object(production: Production, code: str
     assert str(raised.value).count("To clear it: ") == len(raised.value.refusals)
 
 
+def test_an_extensions_own_table_is_refused(production: Production) -> None:
+    with production.admin() as admin:
+        admin.execute("alter extension plpgsql add table public.orders")
+    assert "[swap.extension-member] public.orders: it belongs to the extension plpgsql" in refused(production)
+
+
+def test_a_table_that_a_subscription_fills_is_refused(production: Production) -> None:
+    with production.admin() as admin:
+        # without a publisher; what the first synchronisation would write is written by hand
+        admin.execute("create subscription elsewhere connection '' publication p with (connect = false)")
+        admin.execute("set allow_system_table_mods = on")
+        admin.execute(
+            "insert into pg_subscription_rel (srsubid, srrelid, srsubstate) "
+            "select oid, 'public.orders'::regclass, 'r' from pg_subscription where subname = 'elsewhere'"
+        )
+        try:
+            message = "[swap.subscription-target] public.orders: a logical replication subscription writes into it"
+            assert message in refused(production)
+        finally:
+            # it has no slot anywhere, and would keep the database from being dropped
+            admin.execute("alter subscription elsewhere set (slot_name = none)")
+            admin.execute("drop subscription elsewhere")
+
+
+def refused(production: Production) -> str:
+    """What the swap of the standard tables says instead of beginning."""
+    with production.connect() as connection:
+        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        with pytest.raises(refusals.SwapRefusedError) as raised:
+            refusals.require_none(connection, found)
+    return str(raised.value)
+
+
 def test_a_security_label_is_refused_or_impossible(production: Production) -> None:
     """No label provider is loaded here: PostgreSQL itself refuses the label, so the check is run for its syntax."""
     with production.admin() as admin, pytest.raises(psycopg.errors.InvalidParameterValue):

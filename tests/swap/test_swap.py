@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -10,9 +11,9 @@ import pytest
 from cutover import ledger, rollback
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.swap.move import Observer
+from cutover.swap.move import Observer, Patience
 
-from .conftest import Production
+from .conftest import COPY, TABLES, Production
 
 NEW_PROFILE = "insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')"
 MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
@@ -237,3 +238,38 @@ def test_drift_can_be_refused(production: Production) -> None:
     with pytest.raises(CutoverError, match="1 production writes were captured") as raised:
         production.swap(order)
     assert raised.value.code == "swap.drift"
+
+
+def test_a_session_that_would_read_the_new_tables_as_empty_stops_the_swap(production: Production) -> None:
+    with production.admin() as dump, dump.transaction():
+        dump.execute("set transaction isolation level repeatable read")
+        before = dump.execute("select count(*) from public.levels").fetchone()
+        order = production.prepare("r1", patience=Patience(attempts=2, first_pause_s=0.01))
+        with pytest.raises(CutoverError, match="snapshot older than the staged rows and would read empty tables"):
+            production.swap(order)
+        assert before == dump.execute("select count(*) from public.levels").fetchone()
+    assert production.value("select count(*) from cutover.ledger") == 0
+    # without it, the same order is carried out
+    production.swap(replace(order, patience=Patience()))
+
+
+def test_a_table_that_is_new_and_one_that_disappears_are_part_of_the_set(production: Production) -> None:
+    with production.admin() as admin:
+        admin.execute("create table public.notes (id integer primary key, body text)")
+        admin.execute("insert into public.notes values (1, 'kept in the backup')")
+        admin.execute("alter table public.notes owner to app_owner; grant select on public.notes to anon")
+    facts = production.inventory()
+    tables = [*TABLES, ("public", "leads"), ("public", "notes")]
+    order = production.prepare("r1", COPY, TABLES)
+    with production.connect() as connection:
+        connection.execute("create table staging.leads (id integer primary key, user_id uuid references auth.users)")
+        connection.execute("insert into staging.leads select 1, id from staging.profiles limit 1")
+    order = replace(order, tables=tables, fingerprinted=[*order.fingerprinted, "leads"])
+    production.approve(order)
+    production.swap(order)
+    assert production.value("select count(*) from public.leads") == 1
+    assert production.value("select to_regclass('public.notes')") is None
+    assert production.value("select body from backup_r1.notes") == "kept in the backup"
+    roll_back(production, "b1")
+    assert facts.compare(production.inventory()) == []
+    assert production.value("select count(*) from backup_b1.leads") == 1
