@@ -141,7 +141,7 @@ class Demonstration:
         say("  click      read what will change, then Approve (or Reject: production stays as it is)")
         say(f"  or run     {bold(command)}")
         say()
-        say_where(self.deployment)
+        say_where(self.deployment, self._target)
 
     def _answer(self, run_id: str, watch: _Watch, password: str) -> None:
         self.console.status(f"approving as {APPROVER}")
@@ -198,18 +198,18 @@ class Demonstration:
             return 1
         say(bold(f"Production is what it should be: {len(results)} checks hold ({watch.seconds():.0f} s)."))
         say()
-        say_where(self.deployment)
+        say_where(self.deployment, self._target)
         return 0
 
 
-def say_where(deployment: Deployment) -> None:
-    """Print where Airflow is, who can sign in, where the passwords are, and how to stop."""
+def say_where(deployment: Deployment, database: str = "production") -> None:
+    """Print where Airflow is, who can sign in, where the passwords are, how to look into ``database``, how to stop."""
     say, settings = deployment.console.line, deployment.settings
     say(f"  Airflow    {settings.url}")
     for number, account in enumerate(ACCOUNTS):
         say(f"  {'accounts' if number == 0 else '':<11}{account.name:<10}{account.purpose}")
     say(f"  passwords  {short(settings.passwords)}")
-    say("  look       ./run dsn production        stop       ./run down")
+    say(f"  look       {f'./run dsn {database}':<28}stop       ./run down")
 
 
 def _changed_nothing(review: dict[str, Any] | None) -> bool:

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from stack.demonstration import say_where
+from stack.deployment import Deployment
+from stack.progress import Console
+from stack.settings import Settings
+
 
 def _run(repository: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(repository / "plugins"), str(repository / "include")])
@@ -40,6 +45,14 @@ def test_an_unknown_command_gets_the_help_and_status_2(repository: Path, tmp_pat
 def test_nothing_to_stop_is_no_error(repository: Path, tmp_path: Path) -> None:
     done = _run(repository, tmp_path, "down")
     assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
+
+
+def test_the_end_of_a_demonstration_names_the_database_it_was_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = Deployment(Settings.read({"CUTOVER_HOME": str(tmp_path)}), Console())
+    say_where(deployment, "unified")
+    assert capsys.readouterr().out.splitlines()[-1] == "  look       ./run dsn unified           stop       ./run down"
 
 
 def test_a_dsn_needs_its_server(repository: Path, tmp_path: Path) -> None:
