@@ -23,6 +23,8 @@ from cutover.swap import capture
 from cutover.swap.locks import GAVE_UP, Patience
 
 KEYS_SUFFIX = ".keys"
+# Keys held in memory while their ids are derived.
+_IDS_AT_ONCE = 20_000
 
 
 def install(connect: Connect, migration: Migration) -> None:
@@ -106,15 +108,16 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
 def _derive_ids(connection: psycopg.Connection, path: str, table: str, namespace: uuid.UUID) -> int:
     """Fill ``input.<table>`` (email_key, id) with the uuid5 of every key: PostgreSQL has no SHA-1 of its own."""
     connection.execute(files.statement("freeze/identity.sql", table=table))
-    keys = connection.execute(files.text(path).encode())
     copy = sql.SQL("copy {} (email_key, id) from stdin").format(sql.Identifier("input", table))
     derived = 0
-    # The keys of a million people are some 40 MB; a second connection would not see this transaction's tables.
-    rows = keys.fetchall()
-    with connection.cursor() as cursor, cursor.copy(copy) as sink:
-        for (key,) in rows:
-            sink.write_row((key, uuid.uuid5(namespace, key)))
-            derived += 1
+    # Portion by portion: a second connection, which could stream, would not see this transaction's tables.
+    with connection.cursor("keys") as keys, connection.cursor() as cursor:
+        keys.execute(files.text(path).encode())
+        while portion := keys.fetchmany(_IDS_AT_ONCE):
+            with cursor.copy(copy) as sink:
+                for (key,) in portion:
+                    sink.write_row((key, uuid.uuid5(namespace, key)))
+            derived += len(portion)
     connection.execute(sql.SQL("alter table {} add primary key (email_key)").format(sql.Identifier("input", table)))
     connection.execute(sql.SQL("analyze {}").format(sql.Identifier("input", table)))
     return derived
