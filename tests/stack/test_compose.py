@@ -94,6 +94,14 @@ def test_secrets_come_from_the_env_file_alone(compose: dict[str, Any], repositor
     assert ignored.returncode in (0, 128)  # 128: not a git checkout
 
 
+def test_only_init_is_given_the_accounts_passwords(compose: dict[str, Any]) -> None:
+    names = [f"CUTOVER_PASSWORD_{account.name.upper()}" for account in ACCOUNTS]
+    for name, service in compose["services"].items():
+        if "env_file" in service:
+            given = [service["environment"][password] for password in names]
+            assert given == ([f"${{{password}:-}}" for password in names] if name == "init" else [""] * len(names))
+
+
 def test_named_volumes_hold_the_state(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for volume in service.get("volumes", []):
