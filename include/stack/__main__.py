@@ -125,7 +125,8 @@ def _verify_ledger(arguments: list[str]) -> int:
         links = chain.links(connection)
     chain.require_whole(links, name)
     newest = f", the newest with hash {links[-1].hash}" if links else ""
-    print(f"The ledger of {name} is as it was written: {len(links)} entries{newest}.")
+    entries = "entry" if len(links) == 1 else "entries"
+    print(f"The ledger of {name} is as it was written: {len(links)} {entries}{newest}.")
     return 0
 
 
