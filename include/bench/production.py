@@ -155,7 +155,7 @@ class Production:
     def approve(self, order: Order) -> str:
         """Record an approval of exactly what is staged. Returns the fingerprint."""
         with self.connect() as connection:
-            staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted)
+            staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted, order.tables)
             seen = fingerprint.combine(staged, order.evidence)
             connection.execute(
                 "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "

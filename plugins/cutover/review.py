@@ -122,7 +122,8 @@ def evidence(row: run.Run) -> dict[str, Any]:
 
 def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: run.Run) -> str:
     """The fingerprint of what is staged at this moment, together with the run's validation result."""
-    return fingerprint.combine(fingerprint.tables(connection, SCHEMA, fingerprinted(migration)), evidence(row))
+    staged = fingerprint.tables(connection, SCHEMA, fingerprinted(migration), migration.swapped_tables())
+    return fingerprint.combine(staged, evidence(row))
 
 
 def order(migration: Migration, row: run.Run, **policy: Any) -> Order:

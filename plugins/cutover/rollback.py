@@ -93,7 +93,7 @@ def preview(connect: Connect, planned: Order) -> Preview:
     with connect() as connection:
         found = read_scope(connection, planned)
         reasons = refusals.find(connection, found)
-        staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted)
+        staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted, planned.tables)
         connection.commit()
         with connection.transaction(force_rollback=True):
             preparation.strip_triggers(connection, found)
@@ -150,7 +150,7 @@ def review(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
 def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: run.Run) -> str:
     """The fingerprint of the tables that would come back, at this moment."""
     planned = _reviewed(connection, migration, row)
-    staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted)
+    staged = fingerprint.tables(connection, planned.incoming_schema, planned.fingerprinted, planned.tables)
     return fingerprint.combine(staged, planned.evidence)
 
 

@@ -196,7 +196,7 @@ class World:
     def fingerprint(self, names: Sequence[str], schema: str = "staging") -> dict[str, Any]:
         """What is staged, as the approval sees it."""
         with opened(self.connect("unified")) as connection:
-            return fingerprint.tables(connection, schema, names)
+            return fingerprint.tables(connection, schema, names, ())
 
     def rejects(self, this_run: str) -> list[tuple[str, str, str]]:
         """(source, id, reason), sorted."""

@@ -11,7 +11,7 @@ import pytest
 from cutover import ledger, rollback
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.swap.move import Observer, Patience
+from cutover.swap.move import Observer, Order, Patience
 
 from .conftest import COPY, TABLES, Production
 
@@ -253,23 +253,55 @@ def test_a_session_that_would_read_the_new_tables_as_empty_stops_the_swap(produc
     production.swap(replace(order, patience=Patience()))
 
 
+def with_leads(production: Production, *further: tuple[str, str]) -> Order:
+    """An approved order with a table that production does not have."""
+    order = production.prepare("r1", COPY, TABLES)
+    with production.connect() as connection:
+        connection.execute("create table staging.leads (id integer primary key, user_id uuid references auth.users)")
+        connection.execute("insert into staging.leads select 1, id from staging.profiles limit 1")
+    order = replace(
+        order, tables=[*TABLES, ("public", "leads"), *further], fingerprinted=[*order.fingerprinted, "leads"]
+    )
+    production.approve(order)
+    return order
+
+
 def test_a_table_that_is_new_and_one_that_disappears_are_part_of_the_set(production: Production) -> None:
     with production.admin() as admin:
         admin.execute("create table public.notes (id integer primary key, body text)")
         admin.execute("insert into public.notes values (1, 'kept in the backup')")
         admin.execute("alter table public.notes owner to app_owner; grant select on public.notes to anon")
     facts = production.inventory()
-    tables = [*TABLES, ("public", "leads"), ("public", "notes")]
-    order = production.prepare("r1", COPY, TABLES)
-    with production.connect() as connection:
-        connection.execute("create table staging.leads (id integer primary key, user_id uuid references auth.users)")
-        connection.execute("insert into staging.leads select 1, id from staging.profiles limit 1")
-    order = replace(order, tables=tables, fingerprinted=[*order.fingerprinted, "leads"])
-    production.approve(order)
-    production.swap(order)
+    production.swap(with_leads(production, ("public", "notes")))
     assert production.value("select count(*) from public.leads") == 1
     assert production.value("select to_regclass('public.notes')") is None
     assert production.value("select body from backup_r1.notes") == "kept in the backup"
     roll_back(production, "b1")
     assert facts.compare(production.inventory()) == []
     assert production.value("select count(*) from backup_b1.leads") == 1
+    roll_back(production, "b2")
+    assert production.value("select count(*) from public.leads") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table staging.leads alter column id set default 7",
+        "alter table staging.leads drop constraint leads_user_id_fkey",
+        "alter table staging.leads add check (id < 5)",
+        "create index on staging.leads (user_id)",
+        "create trigger looks_on after insert on staging.leads execute function public.log_change()",
+        "create rule swallows as on insert to staging.leads do instead nothing",
+        "alter table staging.leads enable row level security",
+        "create policy open_to_all on staging.leads using (true)",
+        "grant select on staging.leads to app with grant option",
+        "grant update (user_id) on staging.leads to anon",
+    ],
+)
+def test_a_new_table_goes_live_as_it_was_approved(production: Production, change: str) -> None:
+    order = with_leads(production)
+    with production.admin() as admin:
+        admin.execute(change.encode())
+    with pytest.raises(CutoverError, match="changed after the approval"):
+        production.swap(order)
+    assert production.value("select to_regclass('public.leads')") is None

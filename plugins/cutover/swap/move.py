@@ -493,7 +493,7 @@ def _freeze_staged(connection: psycopg.Connection, order: Order) -> str:
     names = sql.SQL(", ").join(sql.Identifier(order.incoming_schema, name) for name in order.fingerprinted)
     if order.fingerprinted:
         connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(names))
-    staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted)
+    staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted, order.tables)
     return fingerprint.combine(staged, order.evidence)
 
 
