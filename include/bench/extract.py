@@ -8,6 +8,7 @@ survive a fault. Seconds of CPU and peak memory are the tool's process, from its
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -354,7 +355,11 @@ class Bench:
         import psutil
 
         postmaster = psutil.Process(int((self.postgres.data / "postmaster.pid").read_text().splitlines()[0]))
-        times = [postmaster.cpu_times(), *(child.cpu_times() for child in postmaster.children())]
+        times = [postmaster.cpu_times()]
+        for child in postmaster.children():
+            # one that has ended since is counted among the postmaster's children
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times.append(child.cpu_times())
         return sum(part.user + part.system for part in times) + times[0].children_user + times[0].children_system
 
 
