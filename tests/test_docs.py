@@ -11,7 +11,7 @@ from demo.population import Population
 
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 _PATH = re.compile(r"`((?:tests|include|plugins|dags|docs)/[\w./-]+)`")
-_CODE = re.compile(r"\[([a-z]+)\.([a-z]+(?:-[a-z]+)*)\]")
+_CODE = re.compile(r"\[([a-z]+)\.([a-z]+(?:-[a-z]+)*)\](?!\()")
 _COMMAND = re.compile(r"\./run ([a-z-]+)")
 
 
