@@ -334,6 +334,24 @@ def test_an_entry_that_was_changed_later_is_shown_as_broken(get: Pages, target: 
     assert "This entry was changed after it was written" in get(f"/cutover/dags/{DAG}/ledger/1").text
 
 
+def test_an_entry_shows_its_maintenance_window_and_what_came_too_late(get: Pages, target: Deployment) -> None:
+    target.entry(target.run(review()))
+    page = f"/cutover/dags/{DAG}/ledger/1"
+    text = get(page).text
+    assert "Maintenance window" not in text and "after the copy" not in text
+    target.execute(
+        "insert into cutover.timeline (run, step, position, planned_at, started_at, ended_at, note) values "
+        "(%s, 'fence', 1, '2025-11-02 20:00+00', '2025-11-02 20:00:03+00', '2025-11-02 20:00:04+00', '2 sources')", RUN,
+    )  # fmt: skip
+    target.execute(
+        "insert into cutover.late_write (run, moment, source, written, removed) "
+        "values (%s, 'verify', 'dasha_users', 1234, 5)", RUN,
+    )  # fmt: skip
+    text = get(page).text
+    assert "2025-11-02 20:00:00 UTC" in text and "2025-11-02 20:00:04 UTC" in text and "2 sources" in text
+    assert "dasha_users" in text and "1,234" in text and "after the swap" in text
+
+
 def test_a_notifier_that_is_dead_is_shown(get: Pages, target: Deployment) -> None:
     target.run(review())
     target.execute(

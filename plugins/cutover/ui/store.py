@@ -91,7 +91,7 @@ def ledger(connection: psycopg.Connection, migration: Migration, before: int | N
 
 
 def entry(connection: psycopg.Connection, migration: Migration, number: int) -> Row | None:
-    """One entry, with its certificate, approvals, quarantine and place in the chain."""
+    """One entry, with its certificate, approvals, quarantine, maintenance window and place in the chain."""
     found = _rows(connection, "ui/entry.sql", entry=number, migration=migration.migration)
     if not found:
         return None
@@ -102,6 +102,8 @@ def entry(connection: psycopg.Connection, migration: Migration, number: int) -> 
         "approvals": approvals(connection, run),
         "quarantine": quarantine(connection, run),
         "reconciliation": _rows(connection, "review/reconciliation.sql", run=run),
+        "timeline": _rows(connection, "window/timeline.sql", run=run),
+        "late_writes": _rows(connection, "ui/late_writes.sql", run=run),
         "broken": link.broken if link else "is not part of the chain",
     }
 
