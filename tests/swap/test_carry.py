@@ -90,6 +90,7 @@ def test_it_does_not_lock_while_clients_write_faster_than_it_carries(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(move, "_CAUGHT_UP_S", 0.0)
+    monkeypatch.setattr(move, "_CAUGHT_UP_CHANGES", -1)
     order = production.prepare("r1", patience=move.Patience(attempts=2, first_pause_s=0.01))
     with pytest.raises(Exception, match=r"swap\.locked-out.*faster than their writes can be carried"):
         production.swap(order)

@@ -38,9 +38,10 @@ Connect = Callable[[], psycopg.Connection]
 _IDLE_IN_TRANSACTION_MS = 10_000
 # So often a transaction that has everything ready asks for its locks before it gives up.
 _QUICK_TRIES = 8
-# Rounds of carrying before the lock, and how short a round must be for the rest to be carried inside it.
+# Rounds of carrying before the lock, and how short or small a round must be for the rest to be carried inside it.
 _CATCH_UP_ROUNDS = 20
 _CAUGHT_UP_S = 0.1
+_CAUGHT_UP_CHANGES = 100
 # How long a transaction that has everything ready waits for a gap between long ones.
 _LAST_LOOK_S = 1.0
 
@@ -464,7 +465,8 @@ def _catch_up(connection: psycopg.Connection, order: Order, planned: Plan, since
         began = time.monotonic()
         more, since = carry(connection, order.run, planned.scope, since, order.except_xid)
         carried += more
-        if time.monotonic() - began < _CAUGHT_UP_S:
+        changes = sum(count.carried + count.already_gone + count.quarantined for count in more)
+        if time.monotonic() - began < _CAUGHT_UP_S or changes <= _CAUGHT_UP_CHANGES:
             return carried, since
     raise psycopg.errors.LockNotAvailable("clients write faster than their writes can be carried; did not lock")
 
