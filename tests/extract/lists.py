@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cutover.extract.client import Answer, RefusedError
+from cutover.extract.lanes import Meeting
 from cutover.extract.page import Body, reader
-from cutover.extract.pagination import Crawl, Learned, Page
+from cutover.extract.pagination import Crawl, Learned, Page, Position, Trail
 from cutover.extract.source import Bounds, Paging, Source
 from cutover.extract.windows import Window
 
@@ -78,7 +80,8 @@ class List:
             raise RefusedError(400, "limit is too large")
         start, cursor = 0, params.get(self.honoured) if self.honoured else None
         if cursor is not None:
-            if int(cursor) in self.vanished and self.lost != "continue":
+            known = int(cursor) in self.ids
+            if (int(cursor) in self.vanished or not known) and self.lost != "continue":
                 if self.lost == "refuse":
                     raise RefusedError(404, "no such row")
                 if self.lost == "empty":
@@ -86,8 +89,10 @@ class List:
                 if self.lost == "empty and more":
                     return self._page([], True)
                 start = 0  # "restart": as if there were no cursor
-            else:
+            elif known:
                 start = self.ids.index(int(cursor)) + (0 if self.inclusive else 1)
+            else:
+                start = sum(row_id > int(cursor) for row_id in self.ids)
         if self.hiccups and cursor is not None:
             self.hiccups -= 1
             return self._page([], True)
@@ -134,4 +139,113 @@ def naive(listed: List, cursor: str = "after", limit: int = 10, most: int = 200)
         if not rows or (not answer["more"] if listed.more else len(rows) < limit):
             break
         params[cursor] = str(rows[-1]["id"])
+    return found
+
+
+@dataclass
+class Lane:
+    """What is stored of one lane: where it stands, the pages of its present attempt, and whether it has ended."""
+
+    position: Position
+    pages: list[list[str]] = field(default_factory=list)
+    complete: bool = False
+
+    def store(self, page: Page) -> None:
+        """Take a page as the database does."""
+        if page.position.attempt != self.position.attempt:
+            self.pages.clear()
+        ids = [row.key for row in page.rows if row.key]
+        if ids:
+            self.pages.append(ids)
+        self.position, self.complete = page.position, page.last
+
+
+def crawl_lanes(
+    listed: List,
+    declared: Source,
+    cuts: Sequence[int],
+    *,
+    rng: random.Random | None = None,
+    kills: float = 0.0,
+    on_page: Callable[[int, int], None] | None = None,
+) -> tuple[list[int], list[str]]:
+    """Crawl the list in lanes, as a sync does: the ids stored, and the notes.
+
+    The lanes take turns, or come as ``rng`` says; then pages also wait before they are stored, and with a chance of
+    ``kills`` at each page all that is not stored is lost. ``on_page`` is called with the lane and its number of pages.
+    """
+    lanes = [Lane(Position(cut=None if cut is None else str(cut))) for cut in (None, *cuts)]
+    read = reader(declared)
+    found: list[int] = []
+    notes: list[str] = []
+
+    def ask(params: dict[str, str]) -> Answer[Body]:
+        body = json.dumps(listed.answer(params)).encode()
+        return Answer(read(body), str(params), datetime.now(timezone.utc), len(body))
+
+    def run() -> bool:
+        """Until the end (True) or a kill (False)."""
+        learned, meeting = Learned(declared), Meeting()
+        crawls = {}
+        for number, lane in enumerate(lanes):
+            first, last = (lane.pages[0], lane.pages[-1]) if lane.pages else ([], [])
+            meeting.begin(number, first)
+            if not lane.complete:
+                crawls[number] = Crawl(
+                    declared,
+                    Window("everything"),
+                    ask,
+                    learned,
+                    position=lane.position,
+                    trail=Trail(first, last, {ids[-1]: None for ids in lane.pages}),
+                    meets=lambda ids, number=number: meeting.met(number, ids),
+                )
+        waiting: list[tuple[int, Page]] = []
+        turn = 0
+        while crawls or waiting:
+            if crawls:
+                number = rng.choice(list(crawls)) if rng else sorted(crawls)[turn % len(crawls)]
+                turn += 1
+                page = crawls[number].next_page()
+                if page is None:
+                    del crawls[number]
+                else:
+                    waiting.append((number, page))
+            if rng and rng.random() < kills:
+                notes.extend(learned.notes)
+                return False
+            if not rng or not crawls or rng.random() < 0.5:
+                for number, page in waiting:
+                    lanes[number].store(page)
+                    found.extend(int(row.key) for row in page.rows if row.key)
+                    if page.position.pages == 1 and page.rows:
+                        meeting.begin(number, [row.key for row in page.rows if row.key])
+                    if on_page:
+                        on_page(number, page.position.pages)
+                waiting.clear()
+        notes.extend(learned.notes)
+        return True
+
+    while not run():
+        pass
+    return found, notes
+
+
+def naive_lanes(listed: List, cuts: Sequence[int], limit: int = 10, most: int = 60) -> list[int]:
+    """Crawl the list in lanes as one would at first: each from its cut until its ids are past the next cut."""
+    found: list[int] = []
+    starts: list[int | None] = [None, *cuts]
+    ends = [*cuts, None]
+    for start, end in zip(starts, ends, strict=True):
+        cursor = start
+        for _ in range(most):
+            try:
+                answer = listed.answer({"limit": str(limit), **({} if cursor is None else {"after": str(cursor)})})
+            except RefusedError:
+                break
+            ids = [row["id"] for row in answer["rows"]]
+            found += ids
+            if not ids or not answer["more"] or (end is not None and ids[-1] <= end):
+                break
+            cursor = ids[-1]
     return found

@@ -60,6 +60,8 @@ def _set(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
             _set("sources", "things", "history", value={"column": "c", "start": "a", "end": "b", "first": "long"}),
             "sources.things.history.first",
         ),
+        (_set("sources", "things", "paging", "lanes", value=0), "sources.things.paging.lanes"),
+        (_set("sources", "things", "paging", "lanes", value=4), "sources.things"),
         (_set("connections", "api", "auth", value="trust"), "connections.api.auth"),
         (_set("surprise", value=1), "surprise"),
         (_set("migration", value="other"), "migration"),
@@ -96,3 +98,7 @@ def test_what_is_read_and_how_is_in_the_fingerprint_and_nothing_else() -> None:
     assert source.model_copy(update={"personal": ()}).fingerprint == source.fingerprint
     assert source.model_copy(update={"permission": "x"}).fingerprint == source.fingerprint
     assert source.model_copy(update={"params": {"a": "b"}}).fingerprint != source.fingerprint
+    in_lanes = source.paging.model_copy(update={"lanes": 8})
+    assert source.model_copy(update={"paging": in_lanes}).fingerprint == source.fingerprint
+    smaller = source.paging.model_copy(update={"size": 50})
+    assert source.model_copy(update={"paging": smaller}).fingerprint != source.fingerprint

@@ -310,3 +310,17 @@ def test_no_row_that_is_there_all_the_time_is_lost(  # noqa: PLR0917 - hypothesi
         assert error.code == "extract.cannot-page"
         return
     assert set(range(1, count + 1)) - listed.vanished - set(found) == set()
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_the_only_row_of_the_first_page_vanishes(more: bool) -> None:
+    """A server that shows one row at a time: the empty page behind a row that has vanished is not the end."""
+
+    def fleeting() -> List:
+        return List(30, more=more, cap=1, lost="empty", before_answer=vanish(1))
+
+    assert naive(fleeting(), limit=1) == [30]
+    listed = fleeting()
+    found, learned, _ = crawl(listed, source(more=more))
+    assert_complete(listed, found)
+    assert any("the only row" in note for note in learned.notes)

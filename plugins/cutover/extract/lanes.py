@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 
 from cutover.extract.client import StoppedError
@@ -17,6 +17,30 @@ from cutover.extract.pagination import Crawl, Page
 # Pages that wait to be stored: enough to keep both sides busy, few enough to lose little when killed.
 MOST_PAGES = 4
 MOST_BYTES = 48 * 1024 * 1024
+
+
+class Meeting:
+    """Where the lanes of one list begin, so that each can end where it meets one further down. Thread-safe.
+
+    Each lane shows every row from its first page on, up to where it meets another or the API ends the list. So a
+    lane that shows a row of another's first page has met it: all that follows the row is the other's to read. One
+    whose first page was not met is read over. Whichever lanes meet, the list is whole once all of them have ended,
+    because the first begins at its top and meetings lead downwards only, to one that ended by the API's own word.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first_ids: dict[int, frozenset[str]] = {}
+
+    def begin(self, lane: int, ids: Iterable[str]) -> None:
+        """``ids`` of the lane's first page, which must have been stored: else a kill could lose what was met."""
+        with self._lock:
+            self._first_ids[lane] = frozenset(ids)
+
+    def met(self, lane: int, ids: list[str]) -> bool:
+        """Whether a page of the lane shows a row of the first page of one further down."""
+        with self._lock:
+            return any(lane < other and not first.isdisjoint(ids) for other, first in self._first_ids.items())
 
 
 class Lanes:

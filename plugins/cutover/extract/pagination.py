@@ -9,13 +9,17 @@ Two rules cover it all:
 * A page that shows rows of the window's first page, or of the page before, is no next page.
 * A window ends by the API's own word on a page with rows, or by an empty page that a second question confirms:
   asked from an earlier row, the API must show what we have after it, and nothing more.
+
+A lane is a window that begins behind a cut, an id known from an earlier scan, and may also end where it meets a lane
+further down (see lanes.Meeting). One that does not find its cut does not begin; one that loses its way begins again
+at the top of the list like any window. So what follows the first page of a lane is read whatever happens to it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from itertools import takewhile
 from typing import Any
@@ -49,6 +53,8 @@ class Position:
     parameter: str | None = None
     # Once every cursor was found to be ignored: the time that the crawl has come down to, "" for the window's top.
     bound: str | None = None
+    # Of a lane, as long as it has not begun again at the top of the list: the id behind which it began.
+    cut: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
@@ -123,7 +129,10 @@ class Learned:
 
 
 class Crawl:
-    """The pages of one window, each asked for when it is wanted."""
+    """The pages of one window, each asked for when it is wanted.
+
+    ``meets`` says of a page's ids whether another lane reads on from there.
+    """
 
     def __init__(
         self,
@@ -134,6 +143,7 @@ class Crawl:
         *,
         position: Position | None = None,
         trail: Trail | None = None,
+        meets: Callable[[list[str]], bool] = lambda _ids: False,
     ) -> None:
         self._source = source
         self._window = window
@@ -141,6 +151,7 @@ class Crawl:
         self._learned = learned
         self._position = position or Position()
         self._trail = trail or Trail()
+        self._meets = meets
         self._ended = False
         if self._position.parameter is not None:
             learned.prove(self._position.parameter)
@@ -150,19 +161,20 @@ class Crawl:
 
         Raises CutoverError ``extract.cannot-page`` and ``extract.refused``, and what the client raises.
         """
-        if self._ended:
-            return None
-        while (found := self._find()) is None:  # the window begins again, or goes on by time
-            pass
-        self._ended = found[1]
-        return self._step(*found)
+        while not self._ended:
+            found = self._find()
+            if found is not None:  # else the window begins again, or goes on by time, or did not begin
+                page = self._step(*found)
+                self._ended = page.last
+                return page
+        return None
 
     def _find(self) -> tuple[Answer[Body], bool] | None:
         """The next page and whether it is the last; None when the position has changed instead."""
         if self._position.bound is not None:
             return self._next_by_time(self._position.bound)
         if self._position.cursor is None:
-            return self._first()
+            return self._first() if self._position.cut is None else self._behind(self._position.cut)
         return self._next(self._position.cursor)
 
     def _step(self, answer: Answer[Body], last: bool) -> Page:
@@ -172,7 +184,10 @@ class Crawl:
         if keys:
             position, trail = self._position, self._trail
             bound = position.bound if position.bound is None else self._oldest(answer.content, position.bound)
-            self._position = Position(position.attempt, position.pages + 1, keys[-1], self._learned.proven, bound)
+            self._position = replace(
+                position, pages=position.pages + 1, cursor=keys[-1], parameter=self._learned.proven, bound=bound
+            )
+            last = last or self._meets(keys)
             trail.first = trail.first or keys
             trail.last = keys
             trail.cursors[keys[-1]] = None
@@ -201,6 +216,24 @@ class Crawl:
             if answer.content.rows:
                 self._learned.note("the first page of a window was empty, and was not when it was asked for again")
         return answer, not answer.content.rows or answer.content.more is False
+
+    def _behind(self, cut: str) -> tuple[Answer[Body], bool] | None:
+        """A lane's first page. Where that is in doubt, the lane does not begin, and the one above reads its rows."""
+        name = self._learned.names[0]
+        try:
+            answer = self._ask({name: cut})
+        except RefusedError as refused:
+            why = f"{name} is refused ({refused})"
+        else:
+            keys = _keys(answer.content)
+            # The cursor is ignored or lost, or the list runs upwards. Decimal numbers, compared without being read.
+            from_before = any((len(key), key) > (len(cut), cut) for key in keys)
+            if keys and not from_before:
+                return answer, answer.content.more is False
+            why = "rows from before it are shown" if keys else "no row is shown"
+        self._learned.note(f"no lane began behind {cut}: {why}")
+        self._ended = True
+        return None
 
     def _next(self, cursor: str) -> tuple[Answer[Body], bool] | None:
         """The page after the cursor."""
@@ -267,8 +300,10 @@ class Crawl:
     def _confirm_end(self, empty: Answer[Body], name: str) -> tuple[Answer[Body], bool] | None:
         """Whether an empty page after the cursor is the end, or the server has lost the cursor's row."""
         anchors = self._anchors()
-        if not anchors:  # one row in all: there is no earlier one to ask from
-            return empty, True
+        if not anchors:  # one row in all, and no earlier one to ask from: the top must still be that row alone
+            if _keys(self._ask({}).content) == self._trail.first:
+                return empty, True
+            return self._again("an empty page after the only row is not confirmed as the end: the row has vanished")
         found = self._ask_from(anchors, name)
         if found is None:
             return self._again("an empty page is not confirmed as the end: the rows before it have vanished too")

@@ -65,6 +65,8 @@ class Paging(Declared):
     more: str | None = None
     # How to go on by time when every cursor is ignored.
     fallback: Bounds | None = None
+    # Parts that a list is cut into and that are crawled at once, where raw has its ids from an earlier scan.
+    lanes: int = Field(default=1, ge=1, le=8)
 
 
 class Trailing(Declared):
@@ -130,8 +132,18 @@ class Source(Declared):
             raise ValueError("`incremental` needs `history`: the first read has to be complete")
         return self
 
+    @model_validator(mode="after")
+    def _cuts_are_numbers(self) -> Source:
+        if self.paging.lanes > 1 and (self.history is not None or self.key_type != "bigint"):
+            raise ValueError("`paging.lanes` needs a `key_type` of bigint and no `history`, which has lanes of its own")
+        return self
+
     @property
     def fingerprint(self) -> str:
-        """Changes when what is read, or how, is declared otherwise: then a watermark means nothing any more."""
-        relevant = self.model_dump_json(exclude={"personal", "gone_share", "permission", "migration"})
+        """Changes when what is read, or how, is declared otherwise: then a watermark means nothing any more.
+
+        How many lanes a list is cut into changes how fast it is read, and nothing else.
+        """
+        irrelevant = dict.fromkeys(("personal", "gone_share", "permission", "migration"), True)
+        relevant = self.model_dump_json(exclude={**irrelevant, "paging": {"lanes"}})
         return hashlib.sha256(relevant.encode()).hexdigest()[:16]

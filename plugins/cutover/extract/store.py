@@ -122,6 +122,11 @@ class Store:
         found = self.connection.execute(statement).fetchone()
         return found if found is not None else (None, None)
 
+    def cuts(self, lanes: int) -> list[str]:
+        """Ids that cut the rows which are not gone into so many lanes of equal length, the greatest first."""
+        shares = [number / lanes for number in range(1, lanes)]
+        return [row["cut"] for row in self.execute("extract/cuts.sql", shares=shares)]
+
     def save(self, sync_id: int, batch: Sequence[Placed]) -> None:
         """Store pages and the positions behind them, all or none, and count in them what was done.
 

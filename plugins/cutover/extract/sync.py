@@ -21,7 +21,7 @@ from cutover.connect import Connect, Log
 from cutover.errors import CutoverError
 from cutover.extract import windows as planned
 from cutover.extract.client import Access, Answer, Endpoint
-from cutover.extract.lanes import Lanes
+from cutover.extract.lanes import Lanes, Meeting
 from cutover.extract.page import Body, reader
 from cutover.extract.pagination import Crawl, Learned, Page, Position, Trail
 from cutover.extract.rates import Clock
@@ -36,6 +36,8 @@ OLDEST_TO_RESUME = timedelta(hours=24)
 BUSY_PATIENCE = 900.0
 # So few rows may go at once without being doubted, whatever their share.
 FEW_GONE = 20
+# A lane that is shorter than this is not worth the page on which it meets the next.
+LEAST_PAGES = 4
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class _Decision:
     watermark: datetime | None = None
     sweep: int = 0
     cursor_name: str | None = None
+    # The list was read to its end before: the ids that raw has are good places to cut it.
+    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,7 @@ class _Sync:
             access, service, source.path, permission=source.permission, clock=clock, on_wait=self._on_wait
         )
         self._learned = Learned(source)
+        self._meeting = Meeting()
         self._clock_is_kept = False
 
     def run(self, full: bool) -> SyncReport:
@@ -249,16 +254,16 @@ class _Sync:
         if state is None:
             return _Decision("full", "this source was never read to its end")
         reasons = (
-            (full, "a full read was asked for"),
-            (state["api"] != self._endpoint.api, "the API is at another address than last time"),
-            (state["account"] != self._endpoint.account, "the API key is another one than last time"),
-            (state["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
-            (state["stored"] != stored, f"raw has {stored:,} rows where the last sync left {state['stored']:,}"),
-            (not self._source.incremental, "this API has no filter for what has changed"),
+            (state["api"] != self._endpoint.api, False, "the API is at another address than last time"),
+            (state["account"] != self._endpoint.account, False, "the API key is another one than last time"),
+            (state["declaration"] != self._source.fingerprint, False, "the declaration of the source has changed"),
+            (full, True, "a full read was asked for"),
+            (state["stored"] != stored, True, f"raw has {stored:,} rows where the last sync left {state['stored']:,}"),
+            (not self._source.incremental, True, "this API has no filter for what has changed"),
         )
-        for reason, because in reasons:
+        for reason, known, because in reasons:
             if reason:
-                return _Decision("full", because, sweep=state["sweep"], cursor_name=state["cursor_name"])
+                return _Decision("full", because, sweep=state["sweep"], cursor_name=state["cursor_name"], known=known)
         because = f"the last sync was complete up to {planned.timestamp(state['watermark'])}"
         return _Decision("incremental", because, state["watermark"], state["sweep"], state["cursor_name"])
 
@@ -281,11 +286,17 @@ class _Sync:
                 window_no=number,
                 name=window.name,
                 params=Jsonb(window.params),
+                position=Jsonb(Position(cut=window.cut).to_json()),
             )
         self._log(f"{self._source.name}: sync {begun['sync_id']}, {decision.mode}: {decision.because}")
         return _Begun(begun["sync_id"], decision, until, {})
 
     def _plan(self, decision: _Decision, until: datetime) -> list[Window]:
+        if decision.known:
+            _, present = self._store.count()
+            lanes = min(self._source.paging.lanes, present // (LEAST_PAGES * self._source.paging.size))
+            if lanes > 1:
+                return planned.lanes(self._store.cuts(lanes))
         if decision.watermark is None:
             return planned.full(self._source, until)
         span = None
@@ -300,22 +311,28 @@ class _Sync:
         """Crawl every window that is not complete, and store its pages as they come."""
         counted = self._store.one("extract/count_pages.sql", sync_id=begun.sync_id)
         expected = self._store.one("extract/expected_pages.sql", mode=begun.decision.mode)
-        opened = self._store.execute("extract/open_windows.sql", sync_id=begun.sync_id)
+        windows = self._store.execute("extract/windows.sql", sync_id=begun.sync_id)
         self._store.connection.commit()
         assert counted is not None
         pages = expected["pages"] if expected else None
         self._progress = Progress(self._source.name, pages, self._log, self._clock)
         self._progress.start(counted["pages"])
-        counts = _Counts(counted["last_page_no"], {window["window_no"]: window["pages"] for window in opened})
-        crawls = [(window["window_no"], self._crawl_of(window)) for window in opened]
-        lanes = self._source.history.lanes if self._source.history else 1
+        counts = _Counts(counted["last_page_no"], {window["window_no"]: window["pages"] for window in windows})
+        crawls = [(window["window_no"], self._crawl_of(window)) for window in windows if window["state"] == "open"]
+        lanes = self._source.history.lanes if self._source.history else self._source.paging.lanes
+        for window in windows:
+            self._meeting.begin(window["window_no"], window["first_ids"])
         with Lanes(crawls, lanes, self._endpoint.stop.set) as running:
             for batch in running.batches():
                 self._keep_clock(begun)
                 self._save(begun.sync_id, [counts.place(*item) for item in batch])
+                for lane, page in batch:
+                    if page.position.pages == 1 and page.rows:
+                        self._meeting.begin(lane, (row.key for row in page.rows if row.key is not None))
 
     def _crawl_of(self, window: dict[str, Any]) -> Crawl:
         read = reader(self._source)
+        lane = window["window_no"]
 
         def ask(params: dict[str, str]) -> Answer[Body]:
             return self._endpoint.get(params, read)
@@ -327,6 +344,8 @@ class _Sync:
             self._learned,
             position=Position.from_json(window["position"]),
             trail=Trail(window["first_ids"], window["last_ids"], dict.fromkeys(window["cursors"])),
+            # windows of a history overlap by design, and each is read to its own end
+            meets=lambda ids: self._source.history is None and self._meeting.met(lane, ids),
         )
 
     def _keep_clock(self, begun: _Begun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
 
@@ -15,10 +16,14 @@ _AHEAD = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a source: the query parameters that bound it. ``name`` is for people."""
+    """A part of a source: the query parameters that bound it. ``name`` is for people.
+
+    ``cut`` is the id behind which a lane of an uncut list begins.
+    """
 
     name: str
     params: dict[str, str] = field(default_factory=dict)
+    cut: str | None = None
 
 
 def timestamp(moment: datetime) -> str:
@@ -39,6 +44,11 @@ def full(source: Source, until: datetime) -> list[Window]:
         windows.append(_window("created", history.start, history.end, start - _SEAM, end))
         end, length = start, length * 2
     return windows
+
+
+def lanes(cuts: Sequence[str]) -> list[Window]:
+    """The lanes of a list: one from its top, and one behind each of ``cuts``, which are in the list's order."""
+    return [Window(f"lane_{number}_of_{len(cuts) + 1}", cut=cut) for number, cut in enumerate([None, *cuts], 1)]
 
 
 def incremental(

@@ -1,10 +1,11 @@
--- The windows still to be read, with what the guards need to know of the pages stored: the ids of the first and of
+-- The windows of a sync, with what the guards need to know of the pages stored: the ids of the first and of
 -- the last page of the current attempt, and the last id of each.
 select
     w.window_no,
     w.name,
     w.params,
     w.position,
+    w.state,
     w.pages,
     coalesce(p.first_ids, '{}') as first_ids,
     coalesce(p.last_ids, '{}') as last_ids,
@@ -36,5 +37,4 @@ left join lateral (
 ) as p on true
 where
     w.sync_id = %(sync_id)s
-    and w.state = 'open'
 order by w.window_no
