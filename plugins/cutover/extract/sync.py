@@ -8,7 +8,7 @@ marks rows as gone.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -326,9 +326,13 @@ class _Sync:
             for batch in running.batches():
                 self._keep_clock(begun)
                 self._save(begun.sync_id, [counts.place(*item) for item in batch])
-                for lane, page in batch:
-                    if page.position.pages == 1 and page.rows:
-                        self._meeting.begin(lane, (row.key for row in page.rows if row.key is not None))
+                self._begin_lanes(batch)
+
+    def _begin_lanes(self, batch: Sequence[tuple[int, Page]]) -> None:
+        """Lanes whose first page has been stored may be met. Nothing here outlives the call: pages may be of 30 MB."""
+        for lane, page in batch:
+            if page.position.pages == 1 and page.rows:
+                self._meeting.begin(lane, (row.key for row in page.rows if row.key is not None))
 
     def _crawl_of(self, window: dict[str, Any]) -> Crawl:
         read = reader(self._source)
