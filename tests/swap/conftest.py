@@ -7,7 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from bench.production import COPY, PASSWORD, TABLES, Production, lay, make_roles
+from cutover import rollback
+from cutover.migration import Migration
+from cutover.swap.move import Order
 from stack.postgres import EmbeddedPostgres
+
+MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
 
 __all__ = ["COPY", "PASSWORD", "TABLES", "Production", "make_roles"]
 
@@ -29,3 +34,12 @@ def production(empty_production: Production) -> Production:
     """A production of 200 people."""
     empty_production.fill(200)
     return empty_production
+
+
+def back(production: Production, run: str) -> Order:
+    """The approved rollback of the newest entry."""
+    with production.connect() as connection:
+        order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, run)
+    rollback.preview(production.connect, order)
+    production.approve(order)
+    return order

@@ -12,14 +12,14 @@ import psycopg
 import pytest
 
 from bench.production import Production, lay
-from cutover import ledger, rollback
+from cutover import ledger
 from cutover.errors import CutoverError
-from cutover.migration import Migration
-from cutover.swap.move import Observer, Order, Statement, finish, swap
+from cutover.swap.move import Observer, Statement, finish, swap
 from stack.postgres import EmbeddedPostgres
 
+from .conftest import back
+
 VERSIONS = ["PG_BINDIR"] if os.environ.get("PG_BINDIR") else ["16", "18"]
-MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
 KEY = "events_profile_id_fkey"
 PARTITIONS = ["public.events_2025", "public.events_2026_all"]
 
@@ -53,15 +53,6 @@ def production(each_server: EmbeddedPostgres, request: pytest.FixtureRequest) ->
         admin.execute("create table public.events_2026_all partition of public.events_2026 default")
         admin.execute(f"comment on constraint {KEY} on public.events is 'whose event'")
     return made
-
-
-def back(production: Production, run: str) -> Order:
-    """The approved rollback of the newest entry."""
-    with production.connect() as connection:
-        order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, run)
-    rollback.preview(production.connect, order)
-    production.approve(order)
-    return order
 
 
 def production_version(production: Production) -> int:

@@ -16,14 +16,13 @@ import pytest
 
 from bench.clients import MARKED, Answer, at_work
 from bench.production import Production
-from cutover import rollback
-from cutover.migration import Migration
 from cutover.swap import preparation
-from cutover.swap.move import Order, read_scope, swap
+from cutover.swap.move import read_scope, swap
+
+from .conftest import back
 
 AT_LEAST = int(os.environ.get("CUTOVER_LOAD", "20000"))
 PEOPLE = 400
-MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
 
 
 @pytest.fixture
@@ -33,15 +32,6 @@ def busy(empty_production: Production) -> Production:
     with empty_production.admin() as admin:
         admin.execute("grant select on public.paid to app; grant execute on function public.display_name to app")
     return empty_production
-
-
-def back(production: Production, run: str) -> Order:
-    """The approved rollback of the newest entry."""
-    with production.connect() as connection:
-        order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, run)
-    rollback.preview(production.connect, order)
-    production.approve(order)
-    return order
 
 
 def counted(production: Production) -> tuple[int, int, int]:
