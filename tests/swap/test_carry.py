@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from bench.production import COPY, Production
-from cutover.swap import move
-from cutover.swap.move import Observer
+from bench.production import COPY, TABLES, Production
+from cutover.swap import move, preparation
+from cutover.swap.carry import Carried, carry
+from cutover.swap.move import Observer, Order
+from cutover.swap.scope import Scope
 
 
 def person(number: int) -> str:
@@ -86,6 +92,144 @@ def test_updates_that_cannot_be_carried_are_quarantined_one_by_one(production: P
     assert production.value(amounts) == [1, 2, 3]
 
 
+def ready_to_carry(production: Production, order: Order) -> Scope:
+    """The scope of an order whose incoming tables have keys and everything else that production's have."""
+    with production.connect() as connection:
+        connection.autocommit = True
+        connection.execute(f"create schema {order.backup_schema}".encode())
+        found = move.read_scope(connection, order)
+        preparation.dress(connection, found)
+        return found
+
+
+def carried_since(production: Production, order: Order, found: Scope, since: str) -> tuple[list[Carried], str]:
+    """What was carried, and up to which snapshot; committed."""
+    with production.connect() as connection:
+        return carry(connection, order.run, found, since, None)
+
+
+def differences(production: Production) -> dict[str, int]:
+    """Rows of each table that production and the incoming tables do not have in common."""
+    return {
+        name: production.value(
+            f"select count(*) from ((table public.{name} except table staging.{name}) "
+            f"union all (table staging.{name} except table public.{name})) as d"
+        )
+        for _, name in TABLES
+    }
+
+
+def test_one_statement_writes_a_thousand_rows_at_most_and_none_is_left_out(production: Production) -> None:
+    order = production.prepare("r1")
+    found = ready_to_carry(production, order)
+    with production.admin() as admin:
+        admin.execute(
+            "insert into public.orders (profile_id, amount) "
+            "select md5('u' || 1 + n % 200)::uuid, n from generate_series(1, 2345) as n"
+        )
+        admin.execute("update public.orders set status = 'refunded' where user_id is not null")
+    counts, _ = carried_since(production, order, found, order.since)
+    assert [(c.operation, c.carried, c.quarantined) for c in counts] == [("insert", 2345, 0), ("update", 400, 0)]
+    assert differences(production) == {"profiles": 0, "affiliates": 0, "orders": 0}
+
+
+def test_one_row_that_cannot_be_carried_takes_none_of_its_neighbours_along(production: Production) -> None:
+    """Neighbours are one statement, and that fails: they are written one by one then."""
+    taken = "insert into staging.profiles (id, email, name) values (gen_random_uuid(), 'new5@example.com', 'Staged')"
+    gone = "delete from staging.orders where id = md5('o207')::uuid"
+    order = production.prepare("r1", {**COPY, "taken": taken, "gone": gone})
+    found = ready_to_carry(production, order)
+    with production.admin() as admin:
+        admin.execute("insert into auth.users (id) select md5('new' || n)::uuid from generate_series(1, 10) as n")
+        for n in range(1, 11):
+            admin.execute(
+                "insert into public.profiles (id, email) values (md5(%s)::uuid, %s)", (f"new{n}", f"new{n}@example.com")
+            )
+            admin.execute("update public.orders set amount = %s where id = md5('o' || %s)::uuid", (n, 200 + n))
+    counts, _ = carried_since(production, order, found, order.since)
+    assert {(c.table_name, c.operation): (c.carried, c.quarantined) for c in counts} == {
+        ("profiles", "insert"): (9, 1),
+        ("orders", "update"): (9, 1),
+    }
+    with production.admin() as admin:
+        kept = admin.execute(
+            "select sqlstate, coalesce(new_row ->> 'email', new_row ->> 'amount') from cutover.quarantine order by 1"
+        ).fetchall()
+    assert kept == [("02000", "7.00"), ("23505", "new5@example.com")]
+
+
+PEOPLE = st.integers(1, 3)
+ORDERS = st.integers(1, 4)
+WRITES = st.one_of(
+    st.builds(
+        "update public.profiles set settings = '{{\"n\": {1}}}' where id = md5('u{0}')::uuid".format, PEOPLE, ORDERS
+    ),
+    st.builds("update public.profiles set name = 'Name {1}' where id = md5('u{0}')::uuid".format, PEOPLE, ORDERS),
+    st.builds("update public.profiles set email = '{1}@x.example' where id = md5('u{0}')::uuid".format, PEOPLE, ORDERS),
+    st.builds(
+        "insert into public.profiles (id, email) values (md5('u{0}')::uuid, '{1}@x.example')".format, PEOPLE, ORDERS
+    ),
+    st.builds("delete from public.profiles where id = md5('u{0}')::uuid".format, PEOPLE),
+    st.builds(
+        "update public.affiliates set earned = earned + {1} where user_id = md5('u{0}')::uuid".format, PEOPLE, ORDERS
+    ),
+    st.builds("insert into public.affiliates (user_id) values (md5('u{0}')::uuid)".format, PEOPLE),
+    st.builds(
+        "update public.profiles set affiliate_id = (select a.id from public.affiliates as a "
+        "where a.user_id = md5('u{1}')::uuid) where id = md5('u{0}')::uuid".format,
+        PEOPLE,
+        PEOPLE,
+    ),
+    st.builds("delete from public.affiliates where user_id = md5('u{0}')::uuid".format, PEOPLE),
+    st.builds(
+        "insert into public.orders (id, profile_id, amount) values (md5('o{1}')::uuid, md5('u{0}')::uuid, {1})".format,
+        PEOPLE,
+        ORDERS,
+    ),
+    st.builds("update public.orders set amount = amount + 1 where id <= md5('o{0}')::uuid".format, ORDERS),
+    st.builds(
+        "update public.orders set profile_id = md5('u{0}')::uuid where id = md5('o{1}')::uuid".format, PEOPLE, ORDERS
+    ),
+    st.builds("update public.orders set number = {0} where id = md5('o{1}')::uuid".format, PEOPLE, ORDERS),
+    st.builds("update public.orders set number = -number where id <= md5('o{0}')::uuid".format, ORDERS),
+    st.builds("update public.orders set id = md5('o{1}')::uuid where id = md5('o{0}')::uuid".format, ORDERS, ORDERS),
+    st.builds("delete from public.orders where id = md5('o{0}')::uuid".format, ORDERS),
+)
+
+
+def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_production: Production) -> None:
+    """Hundreds of random histories on few rows: keys change hands, rows go and come again, cascades run."""
+    production = empty_production
+    production.fill(4)
+    order = production.prepare("r1")
+    found = ready_to_carry(production, order)
+    since, carried = order.since, 0
+
+    # a failure is not made shorter: the rows of one history are what the next begins with
+    @settings(
+        max_examples=150,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate],
+    )
+    @given(st.lists(st.lists(WRITES, min_size=1, max_size=3), min_size=10, max_size=40))
+    def histories(transactions: list[list[str]]) -> None:
+        nonlocal since, carried
+        with production.admin() as admin:
+            for writes in transactions:
+                # what production itself refuses, it does not have either
+                with contextlib.suppress(psycopg.errors.IntegrityError), admin.transaction():
+                    for write in writes:
+                        admin.execute(write.encode())
+        counts, since = carried_since(production, order, found, since)
+        assert sum(c.quarantined for c in counts) == 0
+        assert differences(production) == {"profiles": 0, "affiliates": 0, "orders": 0}
+        carried += sum(c.carried for c in counts)
+
+    histories()
+    assert carried > 1000
+
+
 def test_it_does_not_lock_while_clients_write_faster_than_it_carries(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +239,9 @@ def test_it_does_not_lock_while_clients_write_faster_than_it_carries(
     with pytest.raises(Exception, match=r"swap\.locked-out.*faster than their writes can be carried"):
         production.swap(order)
     assert production.value("select count(*) from cutover.ledger") == 0
+    # every so often it accepts to carry a moment's writes inside the lock, or it would stay away for ever
+    production.messages.clear()
+    assert production.swap(replace(order, patience=move.Patience(first_pause_s=0.01, insist=3))).attempts == 3
 
 
 def test_a_statement_that_takes_long_inside_the_lock_is_broken_off(

@@ -137,6 +137,7 @@ class Run:
 
     def clear(self, task_id: str, account: str = "operator", *, downstream: bool = True) -> None:
         """Run a task again; with everything behind it, unless told otherwise."""
+        self._let_the_run_end(task_id)
         before = self.task(task_id)["try_number"]
         body = {
             "dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "include_downstream": downstream,
@@ -148,6 +149,19 @@ class Run:
         # the states of the earlier try are still there until the new one has begun
         while self.task(task_id)["try_number"] == before or self.task(task_id)["state"] in (None, "scheduled"):
             assert time.monotonic() < deadline, f"{task_id} has not begun again: {self.task(task_id)['state']}"
+            time.sleep(0.2)
+
+    def _let_the_run_end(self, task_id: str) -> None:
+        """Wait, when a task has failed, until its run has too.
+
+        The scheduler that is about to end a run ends it even if a task was cleared meanwhile: nothing would run again.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.task(task_id)["state"] == "failed":
+            run = self.running.api("admin").get(self.path)
+            if run["state"] in ("failed", "success"):
+                return
+            assert time.monotonic() < deadline, f"{task_id} has failed, and its run is {run['state']}"
             time.sleep(0.2)
 
     def let_time_run_out(self, task_id: str) -> None:

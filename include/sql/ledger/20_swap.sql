@@ -76,10 +76,10 @@ language sql stable set search_path = '' as $$
 $$;
 revoke all on function cutover.keyed_columns(oid) from public;
 
--- Applies one captured write to a table, or says why that is not possible. `changed` are the columns that an update
--- sets; `affected` is 0 for a delete of a row that is not there.
+-- Applies captured writes of one operation to a table, all of them or none, and says why if that is not possible.
+-- `changed` are the columns that updates set; `affected` is 0 for a delete of a row that is not there.
 create or replace function cutover.apply(
-    target text, key_condition text, columns text[], changed text[], operation text, old_row jsonb, new_row jsonb,
+    target text, key_condition text, columns text[], changed text[], operation text, old_rows jsonb[], new_rows jsonb[],
     out affected bigint, out state text, out message text
 ) language plpgsql set search_path = '' as $$
 declare
@@ -89,30 +89,33 @@ begin
     if operation = 'insert' then
         select string_agg(format('%I', c), ', ') into listed from unnest(columns) as u (c);
         execute format(
-            'insert into %1$s (%2$s) overriding system value select %2$s from jsonb_populate_record(null::%1$s, $1)',
+            'insert into %1$s (%2$s) overriding system value select %2$s '
+            'from unnest($1) as w (new_row), jsonb_populate_record(null::%1$s, w.new_row)',
             target, listed
-        ) using new_row;
-        affected := 1;
+        ) using new_rows;
+        get diagnostics affected = row_count;
     elsif operation = 'delete' then
         execute format(
-            'delete from %1$s as t using jsonb_populate_record(null::%1$s, $1) as k where %2$s', target, key_condition
-        ) using old_row;
+            'delete from %1$s as t using unnest($1) as w (old_row), jsonb_populate_record(null::%1$s, w.old_row) as k '
+            'where %2$s',
+            target, key_condition
+        ) using old_rows;
         get diagnostics affected = row_count;
     elsif operation = 'update' then
         select string_agg(format('%1$I = n.%1$I', c), ', ') into listed from unnest(changed) as u (c);
         if listed is null then
-            affected := 1;
+            affected := cardinality(new_rows);
             return;
         end if;
         execute format(
-            'update %1$s as t set %2$s from jsonb_populate_record(null::%1$s, $1) as n, '
-            'jsonb_populate_record(null::%1$s, $2) as k where %3$s',
+            'update %1$s as t set %2$s from unnest($1, $2) as w (new_row, old_row), '
+            'jsonb_populate_record(null::%1$s, w.new_row) as n, jsonb_populate_record(null::%1$s, w.old_row) as k '
+            'where %3$s',
             target, listed, key_condition
-        ) using new_row, old_row;
+        ) using new_rows, old_rows;
         get diagnostics affected = row_count;
-        if affected = 0 then
-            state := '02000';
-            message := 'the row that it changed is not in the incoming table';
+        if affected < cardinality(new_rows) then
+            raise exception 'the row that it changed is not in the incoming table' using errcode = '02000';
         end if;
     else
         state := '0A000';
@@ -123,15 +126,19 @@ exception
         affected := 0;
         get stacked diagnostics state = returned_sqlstate, message = message_text;
 end $$;
-revoke all on function cutover.apply(text, text, text[], text[], text, jsonb, jsonb) from public;
+revoke all on function cutover.apply(text, text, text[], text[], text, jsonb[], jsonb[]) from public;
 
 -- Applies captured writes of the outgoing tables to the incoming ones: those not seen by `since` and seen by
 -- `until`. An insert carries the row, an update only the columns that it changed, a delete the key. What cannot be
 -- applied goes whole to the quarantine with its SQLSTATE; a delete of a row that is not there has nothing to do.
 --
--- Updates of one row that touch no keyed column are applied as one: a counter that went up a hundred thousand times
--- would else leave as many versions of its row, and every next update reads all of them. The last wins, so that is the
--- same; if it fails, they are applied one by one, so that the quarantine has each.
+-- Clients wait for the last of this, and write on during the rest: it must be quicker than they are. So
+-- * updates of one row that touch no keyed column are one: the last wins. (A counter that went up a hundred thousand
+--   times would else leave as many versions of its row, and every next update reads all of them.) And when nothing
+--   else happened to that row, it does not matter when that is done: all such rows are one statement, before the rest;
+-- * inserts into one table with nothing in between are one statement;
+-- * everything else is done one by one, in the order in which it was written.
+-- A statement that fails is done again write by write, so that the quarantine has only what cannot be applied.
 create or replace function cutover.carry(
     this_run text, outgoing oid[], incoming oid[], since pg_snapshot, until pg_snapshot, except_xid xid8
 ) returns table (table_name text, operation text, carried bigint, already_gone bigint, quarantined bigint)
@@ -139,12 +146,15 @@ create or replace function cutover.carry(
 language plpgsql set search_path = '' set enable_seqscan = off
 set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' as $$
 declare
+    -- rows that one statement may write: their images are in memory
+    at_once constant integer := 1000;
     step record;
     change record;
     done record;
     -- counts by "relid operation outcome". No temporary table: making one inside the lock costs clients milliseconds.
     tally jsonb := '{}';
     outcome text;
+    together boolean;
 begin
     set constraints all deferred;
     for step in
@@ -176,6 +186,8 @@ begin
                 l.change_id,
                 l.relid,
                 l.operation,
+                p.keyed,
+                p.key_columns,
                 (
                     select jsonb_agg(coalesce(l.old_row, l.new_row) -> k.name order by k.name)
                     from unnest(p.key_columns) as k (name)
@@ -197,13 +209,16 @@ begin
         stretched as (
             select
                 c.*,
-                count(*) filter (where c.alone) over (partition by c.relid, c.key order by c.change_id) as stretch
+                count(*) filter (where c.alone) over (partition by c.relid, c.key order by c.change_id) as stretch,
+                count(*) filter (where c.alone) over (partition by c.relid, c.key) = 0
+                -- a row that moved to another key is found there only after that
+                and not bool_or(c.moved) over (partition by c.relid) as anytime
             from (
                 select
                     c.*,
-                    c.operation <> 'update' or c.key is null or coalesce(c.changed && p.keyed, false) as alone
+                    c.operation <> 'update' or c.key is null or coalesce(c.changed && c.keyed, false) as alone,
+                    coalesce(c.changed && c.key_columns, false) as moved
                 from captured as c
-                join pair as p on p.outgoing = c.relid
             ) as c
         ),
 
@@ -211,31 +226,78 @@ begin
             select
                 s.relid,
                 s.operation,
+                s.anytime,
                 array_agg(distinct s.change_id order by s.change_id) as change_ids,
-                array_agg(distinct u.name) filter (where u.name is not null) as changed
+                max(s.change_id) as last_id,
+                array_agg(distinct u.name order by u.name) filter (where u.name is not null) as changed
             from stretched as s
             left join lateral unnest(s.changed) as u (name) on true
-            group by s.relid, s.operation, s.key, s.stretch, s.alone
+            group by s.relid, s.operation, s.key, s.stretch, s.alone, s.anytime
+        ),
+
+        ordered as (
+            select
+                f.*,
+                case
+                    when f.anytime then format('%s %s', f.relid, f.changed)
+                    when f.operation = 'insert' then format('%s insert', f.relid)
+                    else f.last_id::text
+                end as kind,
+                row_number() over (
+                    order by f.anytime desc, case when f.anytime then format('%s %s', f.relid, f.changed) end, f.last_id
+                ) as place
+            from folded as f
+        ),
+
+        -- neighbours of one kind are one statement: within it, the place and the number among its kind go up together
+        numbered as (
+            select
+                o.*,
+                o.place - row_number() over (partition by o.kind order by o.place) as neighbourhood
+            from ordered as o
+        ),
+
+        statement as (
+            select
+                n.relid,
+                n.operation,
+                n.changed,
+                array_agg(i.change_id order by i.change_id) as change_ids,
+                -- of each row the last: it has every column that any of them set, and the key is that of all
+                array_agg(i.change_id order by i.change_id) filter (where i.change_id = n.last_id) as last_ids,
+                min(n.place) as place
+            from numbered as n
+            cross join unnest(n.change_ids) as i (change_id)
+            group by n.relid, n.operation, n.changed, n.kind, n.neighbourhood, n.place / at_once
         )
 
         select
-            f.*,
+            s.relid,
+            s.operation,
+            s.change_ids,
+            s.last_ids,
             p.target,
             p.schema_name,
             p.table_name,
             p.columns,
-            (select array_agg(u.name) from unnest(f.changed) as u (name) where u.name = any(p.columns)) as assigned,
+            (select array_agg(u.name) from unnest(s.changed) as u (name) where u.name = any(p.columns)) as assigned,
             (select string_agg(format('t.%1$I = k.%1$I', k.name), ' and ') from unnest(p.key_columns) as k (name))
             as key_condition
-        from folded as f
-        join pair as p on p.outgoing = f.relid
-        order by f.change_ids[cardinality(f.change_ids)]
+        from statement as s
+        join pair as p on p.outgoing = s.relid
+        order by s.place
     loop
-        if cardinality(step.change_ids) > 1 then
-            -- the last has every column that any of them set, and the key is that of all
-            select l.* into change from cutover.changelog as l where l.change_id = step.change_ids[cardinality(step.change_ids)];
+        together := cardinality(step.change_ids) > 1;
+        if together then
+            select
+                array_agg(case when step.operation = 'update' then l.new_row else l.old_row end) as old_rows,
+                array_agg(l.new_row) as new_rows
+            into change
+            from cutover.changelog as l
+            where l.change_id = any(step.last_ids);
             done := cutover.apply(
-                step.target, step.key_condition, step.columns, step.assigned, step.operation, change.new_row, change.new_row
+                step.target, step.key_condition, step.columns, step.assigned, step.operation,
+                change.old_rows, change.new_rows
             );
             if done.state is null then
                 outcome := concat_ws(' ', step.relid, step.operation, 'carried');
@@ -249,12 +311,12 @@ begin
         loop
             done := cutover.apply(
                 step.target, step.key_condition, step.columns,
-                case when cardinality(step.change_ids) = 1 then step.assigned else array(
+                case when together and change.operation = 'update' then array(
                     select c.key
                     from jsonb_each(change.new_row) as c
                     where c.value is distinct from change.old_row -> c.key and c.key = any(step.columns)
-                ) end,
-                change.operation, change.old_row, change.new_row
+                ) else step.assigned end,
+                change.operation, array[change.old_row], array[change.new_row]
             );
             if done.state is not null then
                 insert into cutover.quarantine (

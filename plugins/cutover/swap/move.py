@@ -42,6 +42,8 @@ _QUICK_TRIES = 8
 _CATCH_UP_ROUNDS = 20
 _CAUGHT_UP_S = 0.1
 _CAUGHT_UP_CHANGES = 100
+# How short the last round must be for an attempt that insists: clients then wait for about as long, once.
+_NEARLY_CAUGHT_UP_S = 1.0
 # How long a transaction that has everything ready waits for a gap between long ones.
 _LAST_LOOK_S = 1.0
 
@@ -441,7 +443,7 @@ def _lock(
     quick = bool(attempt % order.patience.insist)
     for left in reversed(range(_QUICK_TRIES if quick else 1)):
         _warm(connection, order, planned)
-        more, since = _catch_up(connection, order, planned, since)
+        more, since = _catch_up(connection, order, planned, since, quick=quick)
         late += more
         if observer:
             observer.at("locking")
@@ -455,19 +457,26 @@ def _lock(
     raise AssertionError("the last try returns or raises")
 
 
-def _catch_up(connection: psycopg.Connection, order: Order, planned: Plan, since: str) -> tuple[list[Carried], str]:
+def _catch_up(
+    connection: psycopg.Connection, order: Order, planned: Plan, since: str, *, quick: bool
+) -> tuple[list[Carried], str]:
     """Carry round after round, each what was written during the one before, until what is left takes no time.
 
     Raises LockNotAvailable when clients write faster than can be carried: the rest would be carried inside the lock.
+    An attempt that is not ``quick`` insists: it accepts a rest that takes a while, so that clients who never pause do
+    not keep a swap away for ever.
     """
     carried: list[Carried] = []
     for _ in range(_CATCH_UP_ROUNDS):
         began = time.monotonic()
         more, since = carry(connection, order.run, planned.scope, since, order.except_xid)
         carried += more
+        took = time.monotonic() - began
         changes = sum(count.carried + count.already_gone + count.quarantined for count in more)
-        if time.monotonic() - began < _CAUGHT_UP_S or changes <= _CAUGHT_UP_CHANGES:
+        if took < _CAUGHT_UP_S or changes <= _CAUGHT_UP_CHANGES:
             return carried, since
+    if not quick and took < _NEARLY_CAUGHT_UP_S:
+        return carried, since
     raise psycopg.errors.LockNotAvailable("clients write faster than their writes can be carried; did not lock")
 
 
