@@ -27,9 +27,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, TaskGroup
 
 from cutover.migration import load
+from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
 from cutover.operators.extract import extract_group
 from cutover.operators.groups import freeze_group, transform_group
@@ -44,7 +45,6 @@ from cutover.operators.validate import ValidateOperator
 from cutover.sql import include_root
 
 MIGRATION = "clean_launch"
-FEWER = "Fewer than this, and the run stops at the validation, before anybody is asked."
 
 with DAG(
     dag_id=MIGRATION,
@@ -58,49 +58,17 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     tags=["cutover", "launch"],
     params={
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Stop after the review: nobody is asked, nothing is swapped.",
+        "dry_run": parameters.dry_run(),
+        "full": parameters.full(
+            "Read the sources in full",
+            "Read every row of the APIs again, instead of what may have changed since the last sync.",
         ),
-        "full": Param(
-            False,
-            type="boolean",
-            title="Read the sources in full",
-            description="Read every row of the APIs again, instead of what may have changed since the last sync.",
-        ),
-        "approval_hours": Param(
-            24,
-            type="integer",
-            minimum=1,
-            maximum=168,
-            title="Hours to wait for the approval",
-            description="After this the run fails and production stays as it is. An approval is valid as long.",
-        ),
-        "on_drift": Param(
-            "carry",
-            type="string",
-            enum=["carry", "refuse"],
-            title="Writes made while the run was under way",
-            description="carry: apply them to the new tables, inside the swap. refuse: do not swap if there are any.",
-        ),
-        "carry_limit": Param(
-            100_000,
-            type="integer",
-            minimum=0,
-            title="Most writes to carry",
-            description="More than this and the swap refuses: a new run is quicker than carrying them.",
-        ),
-        "minimum_profiles": Param(
-            6000, type="integer", minimum=0, title="Fewest profiles to accept", description=FEWER
-        ),
-        "minimum_transactions": Param(
-            6000, type="integer", minimum=0, title="Fewest transactions to accept", description=FEWER
-        ),
-        "minimum_enrollments": Param(
-            6000, type="integer", minimum=0, title="Fewest enrolments to accept", description=FEWER
-        ),
+        "approval_hours": parameters.approval_hours(24, "After this the run fails and production stays as it is."),
+        "on_drift": parameters.on_drift("production"),
+        "carry_limit": parameters.carry_limit(),
+        "minimum_profiles": parameters.fewest(6000, "profiles"),
+        "minimum_transactions": parameters.fewest(6000, "transactions"),
+        "minimum_enrollments": parameters.fewest(6000, "enrolments"),
     },
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:

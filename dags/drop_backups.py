@@ -18,9 +18,12 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import DAG, Param
 
+from cutover.migration import declared
+from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
 from cutover.operators.phases import DropBackupsOperator, ListBackupsOperator
 
+MIGRATIONS = declared()
 MIGRATION = "{{ params.migration }}"
 
 with DAG(
@@ -34,9 +37,9 @@ with DAG(
     tags=["cutover"],
     params={
         "migration": Param(
-            "clean_launch",
+            MIGRATIONS[0],
             type="string",
-            enum=["clean_launch", "mula_unification"],
+            enum=MIGRATIONS,
             title="Whose backups",
             description="The migration whose old tables are to go.",
         ),
@@ -47,14 +50,7 @@ with DAG(
             title="Older than so many days",
             description="The newest backup always stays.",
         ),
-        "approval_hours": Param(
-            24,
-            type="integer",
-            minimum=1,
-            maximum=168,
-            title="Hours to wait for the approval",
-            description="After this the run fails, and no backup is dropped.",
-        ),
+        "approval_hours": parameters.approval_hours(24, "After this the run fails, and no backup is dropped."),
     },
 ) as dag:
     list_backups = ListBackupsOperator(task_id="list", migration=MIGRATION)

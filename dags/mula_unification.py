@@ -34,6 +34,7 @@ from datetime import datetime, timedelta, timezone
 from airflow.sdk import DAG, Param, TaskGroup
 
 from cutover.migration import load
+from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
 from cutover.operators.extract import extract_group
 from cutover.operators.groups import freeze_group, transform_group
@@ -49,7 +50,6 @@ from cutover.operators.window import LateWritesOperator, ReleaseOperator, Window
 from cutover.sql import include_root
 
 MIGRATION = "mula_unification"
-FEWER = "Fewer than this, and the run stops at the validation, before anybody is asked."
 
 with DAG(
     dag_id=MIGRATION,
@@ -63,46 +63,17 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     tags=["cutover", "launch"],
     params={
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Stop after the review: nobody is asked, nothing is swapped.",
+        "dry_run": parameters.dry_run(),
+        "full": parameters.full(
+            "Compare every row by content",
+            "Also where a table has a time of modification: finds what was changed without touching it.",
         ),
-        "full": Param(
-            False,
-            type="boolean",
-            title="Compare every row by content",
-            description="Also where a table has a time of modification: finds what was changed without touching it.",
+        "accept_gone": parameters.accept_gone(),
+        "approval_hours": parameters.approval_hours(
+            24, "After this the run fails, nothing has changed. At most the length of a maintenance window."
         ),
-        "accept_gone": Param(
-            False,
-            type="boolean",
-            title="Believe it when many rows are gone",
-            description="A source that misses more than a tenth of the rows known is refused otherwise.",
-        ),
-        "approval_hours": Param(
-            24,
-            type="number",
-            exclusiveMinimum=0,
-            maximum=168,
-            title="Hours to wait for the approval",
-            description="After this the run fails, nothing has changed. At most the length of a maintenance window.",
-        ),
-        "on_drift": Param(
-            "carry",
-            type="string",
-            enum=["carry", "refuse"],
-            title="Writes to the unified database while the run was under way",
-            description="carry: apply them to the new tables, inside the swap. refuse: do not swap if there are any.",
-        ),
-        "carry_limit": Param(
-            100_000,
-            type="integer",
-            minimum=0,
-            title="Most writes to carry",
-            description="More than this and the swap refuses: a new run is quicker than carrying them.",
-        ),
+        "on_drift": parameters.on_drift("the unified database"),
+        "carry_limit": parameters.carry_limit(),
         "maintenance_window": Param(
             False,
             type="boolean",
@@ -132,10 +103,8 @@ with DAG(
             title="Minutes to wait for writers of a source to finish",
             description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
         ),
-        "minimum_users": Param(1, type="integer", minimum=0, title="Fewest people to accept", description=FEWER),
-        "minimum_birth_charts": Param(
-            1, type="integer", minimum=0, title="Fewest birth charts to accept", description=FEWER
-        ),
+        "minimum_users": parameters.fewest(1, "people"),
+        "minimum_birth_charts": parameters.fewest(1, "birth charts"),
     },
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:

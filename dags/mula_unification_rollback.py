@@ -18,9 +18,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, TaskGroup
 
 from cutover.migration import load
+from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
 from cutover.operators.phases import CertificateOperator, PreviewOperator, RollbackOperator, production_assets
 from cutover.operators.window import ReleaseOperator
@@ -37,14 +38,7 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     tags=["cutover", "rollback"],
     params={
-        "approval_hours": Param(
-            4,
-            type="number",
-            exclusiveMinimum=0,
-            maximum=168,
-            title="Hours to wait for the approval",
-            description="After this the run fails and nothing has changed.",
-        ),
+        "approval_hours": parameters.approval_hours(4, "After this the run fails and nothing has changed."),
     },
 ) as dag:
     preview = PreviewOperator(task_id="preview", migration=MIGRATION)

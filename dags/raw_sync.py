@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
+from cutover.operators import parameters
 from cutover.operators.extract import SyncSummaryOperator, extract_group
 
 with DAG(
@@ -33,18 +34,8 @@ with DAG(
     dagrun_timeout=timedelta(hours=12),
     tags=["cutover"],
     params={
-        "full": Param(
-            False,
-            type="boolean",
-            title="Read the sources in full",
-            description="Read everything again, not only what may have changed.",
-        ),
-        "accept_gone": Param(
-            False,
-            type="boolean",
-            title="Believe it when many rows are gone",
-            description="A complete reading that misses many of the rows known is refused otherwise.",
-        ),
+        "full": parameters.full("Read the sources in full", "Read everything again, not only what may have changed."),
+        "accept_gone": parameters.accept_gone(),
     },
 ) as dag:
     # The summary needs every endpoint: if one fails, so does the run, and the others have stored what they had.

@@ -28,7 +28,7 @@ class CutoverPlugin(AirflowPlugin):
     operator_extra_links: ClassVar[list[Any]] = [ReviewLink()]
     external_views: ClassVar[list[Any]] = [
         # Without a route of their own inside Airflow these open as whole pages: their links lead back to Airflow.
-        {"name": "Launches", "href": "/cutover/", "destination": "nav", "category": "browse"},
+        {"name": "Launches and Data Docs", "href": "/cutover/", "destination": "nav", "category": "browse"},
         {"name": "Ledger", "href": "/cutover/ledger", "destination": "nav", "category": "browse"},
         {
             "name": "Review",

@@ -364,17 +364,21 @@ class Bench:
 
 
 def _spent(requests: list[Any], limit: int, window: float) -> float | None:
-    """How near the requests came to the least time in which a sliding window lets them through; None if at once."""
+    """The least time that a sliding window allows until the last quota is begun, by the time that was taken to it.
+
+    Of the endpoint that is furthest from it; None if no endpoint needed more than one quota. What is asked for within
+    the last quota no limit holds back.
+    """
     times: dict[str, list[float]] = {}
     for request in requests:
         if request.status != 429:
             times.setdefault(request.path, []).append(request.at)
-    shares = [
-        window * ((len(moments) - 1) // limit) / (moments[-1] - moments[0])
-        for moments in times.values()
-        if len(moments) > limit
-    ]
-    return min(shares) if shares else None
+    shares = []
+    for moments in map(sorted, times.values()):
+        quotas = (len(moments) - 1) // limit
+        if quotas:
+            shares.append(window * quotas / (moments[quotas * limit] - moments[0]))
+    return min(shares, default=None)
 
 
 def _run_tool(tool: str, job: Job) -> dict[str, float] | None:

@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cutover.errors import CutoverError
+from cutover.operators.approvers import VARIABLE
 
 if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+
+
+APPROVER = "reviewer"  # the account that may approve, unless the variable or a connection names others
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def prepare(passwords: dict[str, str]) -> None:
             _set_role(security, name, permissions)
         for account in ACCOUNTS:
             _set_account(security, account, passwords[account.name])
+        _name_approver(security)
 
 
 def _set_role(security: FabAirflowSecurityManagerOverride, name: str, extra: set[tuple[str, str]]) -> None:
@@ -109,6 +114,24 @@ def _set_account(security: FabAirflowSecurityManagerOverride, account: Account, 
     user.roles = [role]
     security.update_user(user)
     security.reset_password(user.id, password)
+
+
+def _name_approver(security: FabAirflowSecurityManagerOverride) -> None:
+    """Put the reviewer into the variable that says who may approve, unless it names somebody already.
+
+    With the id, by which Airflow refuses everybody else's answer; it is not known before the account is made.
+    """
+    from airflow.models.variable import Variable
+
+    if Variable.get(VARIABLE, default_var=None) is not None:
+        return
+    reviewer = security.find_user(username=APPROVER)
+    assert reviewer is not None  # it was made just before
+    Variable.set(
+        VARIABLE,
+        json.dumps([{"id": str(reviewer.id), "name": reviewer.username}]),
+        description="Who may approve what is launched: names, or id and name as Security > List Users has them.",
+    )
 
 
 def read_passwords(arguments: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:

@@ -16,11 +16,11 @@ from cutover.ledger import run_key
 from cutover.migration import load
 from cutover.run import get as get_run
 from demo import checks, mula_checks
-from stack.accounts import ACCOUNTS
+from stack.accounts import ACCOUNTS, APPROVER
 from stack.deployment import Deployment
 from stack.progress import Console
 from stack.rest import Api, run_path
-from stack.settings import APPROVER, ROOT, short
+from stack.settings import ROOT, short
 
 APPROVAL = "approve"
 # Airflow fails a task that is answered before the scheduler has heard that its first part has ended. That is a

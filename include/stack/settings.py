@@ -39,7 +39,6 @@ MULA_CONNECTIONS = {
     "compatibility_owner": ("compatibility", "compatibility_owner"),
     "unified": ("unified", PRODUCTION_ROLE),
 }
-APPROVER = "reviewer"  # the account that may approve, unless the caller or the connection names others
 _LIBPQ_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "connect_timeout", "application_name")
 
 
@@ -189,7 +188,6 @@ class Settings:
             "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
             # it reports each of 200 functions that its documentation will not list
             "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
-            "AIRFLOW_VAR_CUTOVER_APPROVERS": APPROVER,
             "CUTOVER_DATA_DOCS": str(self.home / "data_docs"),
             "GX_ANALYTICS_ENABLED": "false",
             "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Airflow's own, in every task log

@@ -84,6 +84,11 @@ class Migration(Declared):
         return self.connections[source.connection]
 
 
+def declared() -> list[str]:
+    """The names of all migrations: the folders of ``include/sql`` that hold a ``migration.yaml``."""
+    return [Path(path).parent.name for path in sql.files(".", "*/migration.yaml")]
+
+
 @lru_cache(maxsize=16)
 def load(name: str) -> Migration:
     """Read ``include/sql/<name>/migration.yaml``.

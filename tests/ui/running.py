@@ -21,6 +21,7 @@ import psycopg
 import requests
 
 from cutover.ledger import run_key
+from cutover.operators.approvers import VARIABLE
 from demo import credentials, production
 from demo.population import Population, Profile
 from demo.simulators import Simulator
@@ -72,6 +73,19 @@ class Running:
             cursor = connection.execute(query.encode(), values or None)
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
+
+    def name_approvers(self, *named: dict[str, str] | str) -> None:
+        """Say in Airflow's variable who may approve from now on."""
+        body = {"key": VARIABLE, "value": json.dumps(named)}
+        answer = self.ask("admin", "PATCH", f"variables/{VARIABLE}", body)
+        assert answer.ok, answer.text
+
+    def account(self, name: str) -> dict[str, str]:
+        """An account with its id, as Airflow has it."""
+        with psycopg.connect(self.deployment.settings.dsn("airflow")) as metadata:
+            row = metadata.execute("select id::text from ab_user where username = %s", (name,)).fetchone()
+        assert row is not None
+        return {"id": row[0], "name": name}
 
     def trigger(self, dag_id: str, account: str = "operator", **conf: Any) -> Run:
         """A new run."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cutover.operators import approvers, notify
+from cutover.operators.approvers import Approver
 
 MESSAGE = notify.Message("approve?", ("figures",), "http://here/review", "http://here/answer")
 
@@ -53,9 +54,16 @@ def test_a_mail_connection_without_recipients_says_so(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("given", ['["ana", "ben"]', "ana, ben", ["ana", "ben"]])
 def test_approvers_are_a_list_in_any_of_its_forms(given: Any) -> None:
-    assert approvers._names(given) == ["ana", "ben"]
+    assert approvers.parse(given) == [Approver("ana"), Approver("ben")]
+    assert approvers.assigned(approvers.parse(given)) == []
+
+
+def test_approvers_with_their_ids_are_assigned_unless_one_has_none() -> None:
+    both = approvers.parse('[{"id": 3, "name": "ana"}, {"id": "4", "name": "ben"}]')
+    assert approvers.assigned(both) == [{"id": "3", "name": "ana"}, {"id": "4", "name": "ben"}]
+    assert approvers.assigned(approvers.parse([{"id": 3, "name": "ana"}, "ben"])) == []
 
 
 @pytest.mark.parametrize("given", [None, "", "[]", " , ", []])
 def test_nobody_named_is_nobody(given: Any) -> None:
-    assert approvers._names(given) == []
+    assert approvers.parse(given) == []

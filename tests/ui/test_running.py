@@ -6,6 +6,7 @@ One deployment serves all tests of this file, in their order: each leaves the ru
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -17,6 +18,7 @@ import pytest
 from cutover import approval, review
 from cutover.errors import CutoverError
 from cutover.migration import load
+from cutover.operators.approvers import VARIABLE
 from cutover.run import get as get_run
 from cutover.swap import approval as consumed
 from stack.postgres import EmbeddedPostgres
@@ -38,7 +40,8 @@ def running(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def launch(running: Running) -> Run:
-    """A launch, triggered by the administrator, that waits for its approval."""
+    """A launch, triggered by the administrator, who may approve, too, that waits for its approval."""
+    running.name_approvers(running.account("reviewer"), running.account("admin"))
     run = running.trigger("clean_launch", "admin", **running.conf)
     run.until_asked()
     return run
@@ -48,11 +51,16 @@ def launch(running: Running) -> Run:
 def _production_is_untouched_unless_approved(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a test of a bypass did: no entry in the ledger has come of it."""
     running: Running = request.getfixturevalue("running")
-    count = "select coalesce((select count(*) from cutover.ledger), 0) where to_regclass('cutover.ledger') is not null"
-    before = running.value(count) if running.value("select to_regclass('cutover.ledger')") else 0
+    before = _entries(running)
     yield
     if "approved" not in request.node.name:
-        assert (running.value(count) or 0) == before
+        assert _entries(running) == before
+
+
+def _entries(running: Running) -> int:
+    """Entries in the ledger, which the first run makes."""
+    there = running.value("select to_regclass('cutover.ledger')")
+    return running.value("select count(*)::integer from cutover.ledger") if there else 0
 
 
 def _approve_in_database(running: Running, launch: Run, /, **values: Any) -> None:
@@ -77,6 +85,12 @@ def _refused(run: Run, why: str, task_id: str = "swap") -> None:
 
 def _swap_again(run: Run) -> None:
     run.clear("swap", "admin")
+
+
+def test_the_approver_of_a_new_deployment_is_its_reviewer_and_nobody_else_is_heard(running: Running) -> None:
+    """Comes first: the launch below is made with approvers of its own."""
+    named = running.api("admin").get(f"variables/{VARIABLE}")["value"]
+    assert json.loads(named) == [running.account("reviewer")]
 
 
 def test_the_form_shows_what_is_staged_and_where_to_read_all_of_it(running: Running, launch: Run) -> None:
@@ -107,8 +121,10 @@ def test_the_approval_has_a_link_to_the_review_while_it_waits(running: Running, 
     assert links["Review"] == f"{running.url}{launch.page}/review"
 
 
-@pytest.mark.parametrize("account", ["auditor", "operator"])
-def test_who_may_not_answer_is_refused(launch: Run, account: str) -> None:
+@pytest.mark.parametrize("account", ["auditor", "operator", "admin"])
+def test_who_may_not_answer_is_refused_and_the_question_stays_open(running: Running, launch: Run, account: str) -> None:
+    """Two have no right to answer anything; the administrator has, and approves, but has triggered this run."""
+    assert launch.form()["assigned_users"] == [running.account("reviewer")]
     assert launch.answer(account).status_code == 403
     assert launch.task("approve")["state"] == "awaiting_input"
 
@@ -210,15 +226,6 @@ def test_an_approval_is_void_once_the_question_is_asked_again(running: Running, 
     _refused(launch, "asked again")
 
 
-def test_the_person_who_triggered_it_cannot_approve_it(running: Running, launch: Run) -> None:
-    launch.clear("approve")
-    launch.until_asked()
-    assert launch.answer("admin").ok  # Airflow lets the administrator answer anything
-    launch.until("approve", "failed")
-    assert "[approve.same-person]" in launch.log("approve")
-    assert launch.task("swap")["state"] != "success"
-
-
 def test_an_approved_launch_swaps_once_and_its_answer_is_final(running: Running, launch: Run) -> None:
     launch.clear("approve")
     launch.until_asked()
@@ -248,12 +255,31 @@ def test_a_rollback_needs_an_approval_of_its_own(running: Running, launch: Run) 
     assert "These tables come back" in rollback.form()["body"]
     assert rollback.mark_success("approve").ok
     _refused(rollback, "nobody has approved it", "rollback")
-    # who may answer in Airflow's eyes, but is no approver
-    rollback.clear("approve")
+
+
+def test_where_airflow_does_not_know_who_is_meant_the_gate_does(running: Running, launch: Run) -> None:
+    """With names alone Airflow takes the administrator's answer; the gate does not, and the run ends."""
+    running.name_approvers("reviewer")
+    rollback = running.trigger("clean_launch_rollback")
     rollback.until_asked()
     assert rollback.answer("admin").ok
     rollback.until("approve", "failed")
     assert "[approve.not-an-approver]" in rollback.log("approve")
+
+    running.name_approvers("reviewer", "admin")
+    rollback = running.trigger("clean_launch_rollback", "admin")
+    rollback.until_asked()
+    assert rollback.answer("admin").ok
+    rollback.until("approve", "failed")
+    assert "[approve.same-person]" in rollback.log("approve")
+
+
+def test_a_run_that_only_its_own_trigger_could_approve_ends_at_once(running: Running) -> None:
+    running.name_approvers(running.account("admin"))
+    rollback = running.trigger("clean_launch_rollback", "admin")
+    rollback.until("preview", "failed")
+    assert "[approve.nobody-else]" in rollback.log("preview")
+    running.name_approvers(running.account("reviewer"))
 
 
 def test_a_question_that_nobody_answers_in_time_fails_the_run(running: Running) -> None:

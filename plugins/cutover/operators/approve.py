@@ -26,8 +26,8 @@ from cutover.errors import CutoverError
 from cutover.ledger import run_key
 from cutover.migration import load
 from cutover.operators import notify
-from cutover.operators.approvers import approvers
-from cutover.operators.base import connect_to, fail
+from cutover.operators.approvers import Approver, approvers, assigned
+from cutover.operators.base import connect_to, fail, triggered_by
 from cutover.operators.links import ReviewLink, answer_address, review_address
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ApprovalSensor(ApprovalOperator):
     def _ask(self, context: Context) -> None:
         from cutover import approval
 
-        allowed = approvers(load(self.migration))
+        allowed = self._allowed(context)
         shown = self._evidence(context)
         self.subject, self.body = shown["subject"], shown["body"]
         self.params = ParamsDict(
@@ -92,14 +92,12 @@ class ApprovalSensor(ApprovalOperator):
         ti = context["ti"]
         with opened(self._connect(context)) as connection:
             approval.void_earlier(connection, self._run(context), self.action, f"asked again, try {ti.try_number}")
-        self._put_form(ti.id)
+        self._put_form(ti.id, allowed)
         hours = context["params"]["approval_hours"]
         # Airflow keeps a link when the task has ended; this one is needed while it waits.
         ti.xcom_push(key=ReviewLink().xcom_key, value=self._review_address(context))
         self._tell(context, shown["fingerprint"])
-        self.log.info(
-            "waiting up to %s h for %s, but not for %s", hours, " or ".join(allowed), self._triggered_by(context)
-        )
+        self.log.info("waiting up to %s h for %s", hours, " or ".join(approver.name for approver in allowed))
         raise TaskAwaitingInput(method_name="execute_complete", timeout=timedelta(hours=hours))
 
     def _tell(self, context: Context, fingerprint: str) -> None:
@@ -110,12 +108,12 @@ class ApprovalSensor(ApprovalOperator):
         dag_run = context["dag_run"]
         links = (self._review_address(context), answer_address(dag_run.dag_id, dag_run.run_id, self.task_id))
         told = notify.tell(
-            notify.message_for(self.subject, review, fingerprint, links, self._triggered_by(context)), self.log.info
+            notify.message_for(self.subject, review, fingerprint, links, triggered_by(context)), self.log.info
         )
         with opened(self._connect(context)) as connection:
             notify.keep(connection, self._run(context), self.action, told)
 
-    def _put_form(self, ti_id: Any) -> None:
+    def _put_form(self, ti_id: Any, allowed: list[Approver]) -> None:
         """Send the form. Airflow keeps that of an earlier try: what is on record must be what was just sent."""
         from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
@@ -129,7 +127,7 @@ class ApprovalSensor(ApprovalOperator):
                 defaults=None,
                 multiple=False,
                 params=self.serialized_params,
-                assigned_users=[],
+                assigned_users=assigned(allowed),  # type: ignore[arg-type]  # the payload makes objects of them
             )
         )
         kept = (stored.params or {}).get("fingerprint", {}).get("value")  # type: ignore[union-attr]
@@ -171,14 +169,14 @@ class ApprovalSensor(ApprovalOperator):
             try_number=ti.try_number,
             person=person["name"],
             person_id=str(person["id"]),
-            triggered_by=self._triggered_by(context),
+            triggered_by=triggered_by(context),
             comment=values.get("comment"),
             decided_at=event["responded_at"],
             valid_for=timedelta(hours=context["params"]["approval_hours"]),
         )
         connect = self._connect(context)
         if answer.decision == "approve":
-            approval.require_second_person(answer, approvers(load(self.migration)))
+            approval.require_second_person(answer, [approver.name for approver in self._allowed(context)])
             current = self._evidence(context)["fingerprint"]
             if answer.fingerprint != current:
                 raise CutoverError(
@@ -248,8 +246,8 @@ class ApprovalSensor(ApprovalOperator):
     def _run(self, context: Context) -> str:
         return run_key(context["dag_run"].dag_id, context["dag_run"].run_id)
 
-    def _triggered_by(self, context: Context) -> str | None:
-        return getattr(context["dag_run"], "triggering_user_name", None)
+    def _allowed(self, context: Context) -> list[Approver]:
+        return approvers(load(self.migration), triggered_by(context))
 
     def _connect(self, context: Context) -> Any:
         return connect_to(load(self.migration).target, f"cutover {self._run(context)} {self.task_id}"[:63])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cutover.errors import CutoverError
@@ -13,17 +14,28 @@ if TYPE_CHECKING:
 VARIABLE = "cutover_approvers"
 
 
-def approvers(migration: Migration) -> list[str]:
-    """Names of the accounts that may approve: ``approvers`` in the extra of the target's connection, else the
-    Airflow variable ``cutover_approvers`` (a JSON list, or names with commas between).
+@dataclass(frozen=True)
+class Approver:
+    """An account that may approve. ``id`` is what Airflow's auth manager calls it; None where that is not told."""
 
-    Raises CutoverError ``approve.no-approvers`` if neither names anybody: a launch that nobody may approve must
-    fail in its first task, and one that anybody may approve must not exist.
+    name: str
+    id: str | None = None
+
+
+def approvers(migration: Migration, triggered_by: str | None) -> list[Approver]:
+    """The accounts that may approve a run which ``triggered_by`` has triggered, so never that one.
+
+    They are ``approvers`` in the extra of the target's connection, else the Airflow variable ``cutover_approvers``: a
+    list (JSON) of names or of ``{"id": ..., "name": ...}``, or names with commas between.
+
+    Raises CutoverError ``approve.no-approvers`` if nobody is named, and ``approve.nobody-else`` if only who triggered
+    the run is: a launch that nobody may approve must fail in its first task, and one that anybody may approve must not
+    exist.
     """
     from airflow.sdk import BaseHook, Variable
 
-    named = _names(BaseHook.get_connection(migration.target).extra_dejson.get("approvers"))
-    named = named or _names(Variable.get(VARIABLE, default=None))
+    named = parse(BaseHook.get_connection(migration.target).extra_dejson.get("approvers"))
+    named = named or parse(Variable.get(VARIABLE, default=None))
     if not named:
         raise CutoverError(
             "approve.no-approvers",
@@ -31,10 +43,34 @@ def approvers(migration: Migration) -> list[str]:
             "nobody is named who may approve.",
             f'name accounts in its extra, {{"approvers": ["..."]}}, or in the Airflow variable {VARIABLE}.',
         )
-    return named
+    others = [approver for approver in named if approver.name != triggered_by]
+    if not others:
+        raise CutoverError(
+            "approve.nobody-else",
+            f"connection {migration.target}",
+            f"{triggered_by} has triggered this run, and nobody else is named who may approve it.",
+            f"have somebody else trigger it, or name another account in `approvers` or in the variable {VARIABLE}.",
+        )
+    return others
 
 
-def _names(given: Any) -> list[str]:
+def parse(given: Any) -> list[Approver]:
+    """The approvers that an extra's or a variable's value names."""
     if isinstance(given, str):
         given = json.loads(given) if given.lstrip().startswith("[") else given.split(",")
-    return [str(name).strip() for name in given or [] if str(name).strip()]
+    named = [
+        Approver(str(one["name"]).strip(), str(one["id"])) if isinstance(one, dict) else Approver(str(one).strip())
+        for one in given or []
+    ]
+    return [approver for approver in named if approver.name]
+
+
+def assigned(allowed: list[Approver]) -> list[dict[str, str]]:
+    """What Airflow is told of them, so that it refuses everybody else's answer.
+
+    Airflow compares ids. Where one of them is not known this is empty, or that person could not answer: then Airflow
+    takes an answer from whoever may edit it, and the gate checks the name.
+    """
+    if any(approver.id is None for approver in allowed):
+        return []
+    return [{"id": str(approver.id), "name": approver.name} for approver in allowed]

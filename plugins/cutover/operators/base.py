@@ -43,6 +43,11 @@ def fail(error: CutoverError) -> AirflowException:
     return kind(str(error))
 
 
+def triggered_by(context: Context) -> str | None:
+    """The account that triggered the run; None if a schedule did."""
+    return getattr(context["dag_run"], "triggering_user_name", None)
+
+
 class CutoverOperator(BaseOperator):
     """Base of the tasks of a migration. Subclasses write ``run_phase``."""
 
@@ -83,7 +88,7 @@ class CutoverOperator(BaseOperator):
                 migration=self.migration,
                 dag_id=dag_run.dag_id,
                 dag_run_id=dag_run.run_id,
-                triggered_by=getattr(dag_run, "triggering_user_name", None),
+                triggered_by=triggered_by(context),
                 parameters=dict(context["params"]),
             )
 

@@ -8,7 +8,7 @@ from airflow.sdk import Asset
 
 from cutover.connect import opened
 from cutover.operators.approvers import approvers
-from cutover.operators.base import CutoverOperator
+from cutover.operators.base import CutoverOperator, triggered_by
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,7 +31,7 @@ class PreflightOperator(CutoverOperator):
         """Returns what was found: server version, dependents, sizes."""
         from cutover import freeze, preflight
 
-        approvers(self.declaration)  # raises if nobody could answer in the end
+        approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         connect = self.connect(context)
         preflight.require_rights(connect, self.declaration)
         freeze.install(connect, self.declaration)
@@ -157,7 +157,7 @@ class PreviewOperator(CutoverOperator):
         """Returns the preview; raises if the rollback would be refused."""
         from cutover import freeze, rollback
 
-        approvers(self.declaration)  # raises if nobody could answer in the end
+        approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)
@@ -191,7 +191,7 @@ class ListBackupsOperator(CutoverOperator):
 
         from cutover import freeze, retention
 
-        approvers(self.declaration)  # raises if nobody could answer in the end
+        approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)

@@ -1,0 +1,80 @@
+"""Parameters that several DAGs offer in their trigger form, so that one thing is called and bounded alike in all."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+WEEK_HOURS = 168
+
+
+def dry_run() -> Param:
+    """``dry_run``: stop after the review."""
+    return Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Stop after the review: nobody is asked, nothing is swapped.",
+    )
+
+
+def full(title: str, description: str) -> Param:
+    """``full``: read more of the sources than what may have changed."""
+    return Param(False, type="boolean", title=title, description=description)
+
+
+def accept_gone() -> Param:
+    """``accept_gone``: believe a source that misses many of the rows known."""
+    return Param(
+        False,
+        type="boolean",
+        title="Believe it when many rows are gone",
+        description="A complete reading that misses more than a tenth of the rows known is refused otherwise.",
+    )
+
+
+def approval_hours(hours: float, otherwise: str) -> Param:
+    """``approval_hours``: how long the question waits, and how long the answer is good for.
+
+    ``otherwise`` says what becomes of the run when nobody answers.
+    """
+    return Param(
+        hours,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=WEEK_HOURS,
+        title="Hours to wait for the approval",
+        description=f"{otherwise} An approval is valid as long.",
+    )
+
+
+def on_drift(written: str) -> Param:
+    """``on_drift``: what happens to writes made meanwhile; ``written`` says to what they are made."""
+    return Param(
+        "carry",
+        type="string",
+        enum=["carry", "refuse"],
+        title=f"Writes to {written} while the run was under way",
+        description="carry: apply them to the new tables, inside the swap. refuse: do not swap if there are any.",
+    )
+
+
+def carry_limit() -> Param:
+    """``carry_limit``: the most writes to carry."""
+    return Param(
+        100_000,
+        type="integer",
+        minimum=0,
+        title="Most writes to carry",
+        description="More than this and the swap refuses: a new run is quicker than carrying them.",
+    )
+
+
+def fewest(number: int, what: str) -> Param:
+    """``minimum_<what>``: the fewest staged rows that make sense."""
+    return Param(
+        number,
+        type="integer",
+        minimum=0,
+        title=f"Fewest {what} to accept",
+        description="Fewer than this, and the run stops at the validation, before anybody is asked.",
+    )
