@@ -119,18 +119,45 @@ def differences(production: Production) -> dict[str, int]:
     }
 
 
-def test_one_statement_writes_a_thousand_rows_at_most_and_none_is_left_out(production: Production) -> None:
+WATCH = """
+create table public.statements (n bigint, bytes bigint);
+grant insert on public.statements to app_owner, cutover;
+create function public.count_statement() returns trigger language plpgsql as $$
+begin
+    insert into public.statements select count(*), sum(octet_length(w.new_row)) from written as w;
+    return null;
+end $$;
+create trigger watched after insert on staging.orders referencing new table as written
+for each statement execute function public.count_statement();
+"""
+
+
+def test_one_statement_writes_so_many_rows_and_bytes_at_most_and_none_is_left_out(production: Production) -> None:
+    with production.admin() as admin:
+        # a name that statements of the engine use themselves
+        admin.execute("alter table public.orders add column new_row text")
     order = production.prepare("r1")
     found = ready_to_carry(production, order)
     with production.admin() as admin:
+        admin.execute(WATCH)
         admin.execute(
-            "insert into public.orders (profile_id, amount) "
-            "select md5('u' || 1 + n % 200)::uuid, n from generate_series(1, 2345) as n"
+            "insert into public.orders (profile_id, amount, new_row) "
+            "select md5('u' || 1 + n % 200)::uuid, n, 'short' from generate_series(1, 2345) as n"
         )
         admin.execute("update public.orders set status = 'refunded' where user_id is not null")
+        admin.execute(
+            "insert into public.orders (profile_id, amount, new_row) select md5('u1')::uuid, n, "
+            "(select string_agg(md5(random()::text || n || m), '') from generate_series(1, 32768) as m) "
+            "from generate_series(1, 50) as n"
+        )
     counts, _ = carried_since(production, order, found, order.since)
-    assert [(c.operation, c.carried, c.quarantined) for c in counts] == [("insert", 2345, 0), ("update", 400, 0)]
+    assert [(c.operation, c.carried, c.quarantined) for c in counts] == [("insert", 2395, 0), ("update", 400, 0)]
     assert differences(production) == {"profiles": 0, "affiliates": 0, "orders": 0}
+    with production.admin() as admin:
+        written = admin.execute("select n, bytes from public.statements").fetchall()
+    assert sum(rows for rows, _ in written) == 2395
+    assert max(rows for rows, _ in written) <= 1000 and len(written) < 20
+    assert max(size for _, size in written) < 40 * 1024 * 1024
 
 
 def test_one_row_that_cannot_be_carried_takes_none_of_its_neighbours_along(production: Production) -> None:

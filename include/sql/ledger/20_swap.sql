@@ -87,11 +87,12 @@ declare
 begin
     affected := 0;
     if operation = 'insert' then
-        select string_agg(format('%I', c), ', ') into listed from unnest(columns) as u (c);
         execute format(
-            'insert into %1$s (%2$s) overriding system value select %2$s '
-            'from unnest($1) as w (new_row), jsonb_populate_record(null::%1$s, w.new_row)',
-            target, listed
+            'insert into %1$s (%2$s) overriding system value select %3$s '
+            'from unnest($1) as w (new_row), jsonb_populate_record(null::%1$s, w.new_row) as n',
+            target,
+            (select string_agg(format('%I', c), ', ') from unnest(columns) as u (c)),
+            (select string_agg(format('n.%I', c), ', ') from unnest(columns) as u (c))
         ) using new_rows;
         get diagnostics affected = row_count;
     elsif operation = 'delete' then
@@ -146,8 +147,9 @@ create or replace function cutover.carry(
 language plpgsql set search_path = '' set enable_seqscan = off
 set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'postgres' as $$
 declare
-    -- rows that one statement may write: their images are in memory
-    at_once constant integer := 1000;
+    -- rows, and bytes (compressed), that one statement may write: their images are in memory
+    rows_at_once constant integer := 1000;
+    bytes_at_once constant integer := 16 * 1024 * 1024;
     step record;
     change record;
     done record;
@@ -186,6 +188,7 @@ begin
                 l.change_id,
                 l.relid,
                 l.operation,
+                pg_column_size(l.new_row) as bytes,
                 p.keyed,
                 p.key_columns,
                 (
@@ -229,6 +232,7 @@ begin
                 s.anytime,
                 array_agg(distinct s.change_id order by s.change_id) as change_ids,
                 max(s.change_id) as last_id,
+                max(s.bytes) as bytes,
                 array_agg(distinct u.name order by u.name) filter (where u.name is not null) as changed
             from stretched as s
             left join lateral unnest(s.changed) as u (name) on true
@@ -253,7 +257,8 @@ begin
         numbered as (
             select
                 o.*,
-                o.place - row_number() over (partition by o.kind order by o.place) as neighbourhood
+                o.place - row_number() over (partition by o.kind order by o.place) as neighbourhood,
+                (sum(o.bytes) over (order by o.place) / bytes_at_once)::bigint as heap
             from ordered as o
         ),
 
@@ -268,7 +273,7 @@ begin
                 min(n.place) as place
             from numbered as n
             cross join unnest(n.change_ids) as i (change_id)
-            group by n.relid, n.operation, n.changed, n.kind, n.neighbourhood, n.place / at_once
+            group by n.relid, n.operation, n.changed, n.kind, n.neighbourhood, n.heap, n.place / rows_at_once
         )
 
         select
