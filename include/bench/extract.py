@@ -21,7 +21,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stack.postgres import EmbeddedPostgres
 
 MIGRATION = "clean_launch"
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,7 +233,8 @@ def run_dlt(job: Job) -> None:
         def update_request(self, request: Any) -> None:
             request.params = {**(request.params or {}), self.cursor: self.last}
 
-    os.environ["DLT_DATA_DIR"] = tempfile.mkdtemp(prefix="bench-dlt-")
+    working = tempfile.TemporaryDirectory(prefix="cutover-bench-dlt-")  # gone with this process
+    os.environ["DLT_DATA_DIR"] = working.name
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     source = rest_api_source(
         {
@@ -294,10 +298,8 @@ def _peak_memory() -> float:
 class Bench:
     """The servers that all tools meet."""
 
-    def __init__(self, home: Path) -> None:
-        from stack.postgres import EmbeddedPostgres
-
-        self.postgres = EmbeddedPostgres(home / "postgres", settings={"shared_buffers": "1GB"}).start()
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.postgres = postgres
         self.figures: list[Figure] = []
 
     def measure(self, tools: list[str], scale: int, latency_ms: int, limit: int | None, window: float) -> None:
@@ -397,7 +399,9 @@ def _run_tool(tool: str, job: Job) -> dict[str, float] | None:
         check=False,
     )
     if done.returncode != 0:
-        print(f"{tool} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no message'}")
+        # an error of ours has two lines: what is wrong, and what clears it
+        said = " ".join(line.strip() for line in done.stderr.strip().splitlines()[-2:])
+        print(f"{tool} failed: {said or 'no message'}")
         return None
     measured: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return measured
@@ -486,19 +490,18 @@ def main(arguments: list[str] | None = None) -> int:
     tools = chosen.tools.split(",")
     if unknown := set(tools) - set(_TOOLS):
         parser.error(f"--tools: there is no {', '.join(sorted(unknown))}; choose among {', '.join(_TOOLS)}")
-    with tempfile.TemporaryDirectory(prefix="bench-extract-") as home:
-        bench = Bench(Path(home))
-        try:
-            print(HEAD)
-            for scale in chosen.scales:
-                for latency in chosen.latencies:
-                    bench.measure(tools, scale, latency, None, chosen.window)
-            for limit in chosen.limits:
-                bench.measure(["cutover"], chosen.limit_scale, chosen.latencies[0], limit, chosen.window)
-        finally:
-            bench.postgres.stop()
-        if chosen.json:
-            chosen.json.write_text(json.dumps([asdict(figure) for figure in bench.figures], indent=2))
+    from bench.server import temporary_server
+
+    with temporary_server(durable=True, settings={"shared_buffers": "1GB"}) as server:
+        bench = Bench(server)
+        print(HEAD)
+        for scale in chosen.scales:
+            for latency in chosen.latencies:
+                bench.measure(tools, scale, latency, None, chosen.window)
+        for limit in chosen.limits:
+            bench.measure(["cutover"], chosen.limit_scale, chosen.latencies[0], limit, chosen.window)
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(figure) for figure in bench.figures], indent=2))
     return 0
 
 

@@ -24,7 +24,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -38,6 +37,7 @@ from psycopg import sql
 
 from bench.clients import MARKED, RATE, Answer, at_work
 from bench.production import PASSWORD, TABLES, Production, allow, lay
+from bench.server import temporary_server
 from cutover import ledger, rollback
 from cutover import sql as files
 from cutover.migration import Migration
@@ -130,9 +130,8 @@ class Site:
 class Bench:
     """The server, and the figures so far."""
 
-    def __init__(self, home: Path, seconds: float) -> None:
-        self.postgres = EmbeddedPostgres(home / "postgres", durable=True, settings=_settings())
-        self.postgres.start()
+    def __init__(self, postgres: EmbeddedPostgres, seconds: float) -> None:
+        self.postgres = postgres
         self.seconds = seconds
         self.figures: list[Figure] = []
         self.rows = 0
@@ -375,24 +374,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--variants", default="renames,table_by_table,engine,reader_in_front,truncate,delete")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="bench-swap-") as home:
-        Path(home).chmod(0o755)
-        bench = Bench(Path(home), chosen.seconds)
-        try:
-            with psycopg.connect(bench.postgres.dsn()) as connection:
-                version = connection.info.parameter_status("server_version")
-            load = " ".join(f"{one:.1f}" for one in os.getloadavg())
-            print(
-                f"PostgreSQL {version}, {os.cpu_count()} CPUs, load before the start {load}; 8 clients at {RATE:.0f}/s"
-            )
-            print(HEAD)
-            for rows in chosen.rows:
-                bench.build(rows)
-                for variant in chosen.variants.split(","):
-                    if variant != "delete" or rows <= MOST_ROWS_TO_DELETE:
-                        getattr(bench, variant)()
-        finally:
-            bench.postgres.stop()
+    with temporary_server(durable=True, settings=_settings()) as server:
+        bench = Bench(server, chosen.seconds)
+        with psycopg.connect(server.dsn()) as connection:
+            version = connection.info.parameter_status("server_version")
+        load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+        print(f"PostgreSQL {version}, {os.cpu_count()} CPUs, load before the start {load}; 8 clients at {RATE:.0f}/s")
+        print(HEAD)
+        for rows in chosen.rows:
+            bench.build(rows)
+            for variant in chosen.variants.split(","):
+                if variant != "delete" or rows <= MOST_ROWS_TO_DELETE:
+                    getattr(bench, variant)()
     if chosen.json:
         document = {
             "server": version,

@@ -15,13 +15,12 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg
 
+from bench.server import temporary_server
 from cutover import freeze, migration, run, stage, transform
 from cutover import sql as files
 from cutover.connect import Connect, connector, opened
@@ -49,13 +48,8 @@ def main() -> None:
     if chosen.copy_into:
         _copy_once(json.loads(chosen.copy_into))
         return
-    with tempfile.TemporaryDirectory(prefix="cutover-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
-        server.start()
-        try:
-            figures = _measure(server, chosen.users, chosen.rounds, chosen.merge)
-        finally:
-            server.stop()
+    with temporary_server(durable=False) as server:
+        figures = _measure(server, chosen.users, chosen.rounds, chosen.merge)
     print(json.dumps(figures, indent=2) if chosen.json else _told(figures))
 
 

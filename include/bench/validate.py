@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from bench.server import temporary_server
 from cutover import ledger, transform
 from cutover import sql as files
 from cutover.connect import connector
@@ -137,16 +136,10 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations  # noqa: F401 - its import is not what is measured
 
-    with tempfile.TemporaryDirectory(prefix="bench-validate-") as home:
-        Path(home).chmod(0o755)
-        server = EmbeddedPostgres(Path(home), durable=False)
-        server.start()
-        try:
-            print(HEAD)
-            for rows in chosen.rows:
-                print(measure(fill(server, rows), rows, chosen.turns), flush=True)
-        finally:
-            server.stop()
+    with temporary_server(durable=False) as server:
+        print(HEAD)
+        for rows in chosen.rows:
+            print(measure(fill(server, rows), rows, chosen.turns), flush=True)
     return 0
 
 

@@ -156,12 +156,10 @@ class EmbeddedPostgres:
     def __post_init__(self) -> None:
         self._bin = bin_dir()
         self._user: pwd.struct_passwd | None = None
+        self._original: Path | None = None
         if os.geteuid() == 0:
             self._user = _service_user()
             self._move_within_reach()
-        self.home.mkdir(parents=True, exist_ok=True)
-        if self._user:
-            os.chown(self.home, self._user.pw_uid, self._user.pw_gid)
 
     def _move_within_reach(self) -> None:
         """Keep data, and if need be the binaries, where the service user can read them.
@@ -170,12 +168,8 @@ class EmbeddedPostgres:
         of root's, named after the original, so that it is found again.
         """
         if not _reachable_by_others(self.home):
-            original = self.home.resolve()
-            self.home = _open_twin(original)
-            if not self.durable:
-                _sweep_twins()
-                self.home.mkdir(parents=True, exist_ok=True)
-                (self.home / _EXPENDABLE).write_text(str(original))
+            self._original = self.home.resolve()
+            self.home = _open_twin(self._original)
         if not _reachable_by_others(self._bin):
             original = self._bin.parent
             package = original.parent
@@ -194,6 +188,15 @@ class EmbeddedPostgres:
                     shutil.rmtree(partial)
             self._bin = twin / package.name / original.name / "bin"
 
+    def _make_home(self) -> None:
+        """Make the folder, for the user that runs the server."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        if self._user:
+            os.chown(self.home, self._user.pw_uid, self._user.pw_gid)
+        if self._original and not self.durable:
+            (self.home / _EXPENDABLE).write_text(str(self._original))
+            _sweep_twins()
+
     @property
     def data(self) -> Path:
         """The cluster's data directory."""
@@ -204,6 +207,7 @@ class EmbeddedPostgres:
         """The superuser's password, made at first use and kept readable by the owner alone."""
         path = self.home / "password"
         if not path.exists():
+            self._make_home()
             partial = path.with_suffix(f".{os.getpid()}")
             partial.touch(mode=0o600)
             partial.write_text(secrets.token_urlsafe(24))
@@ -282,6 +286,7 @@ class EmbeddedPostgres:
 
     def _initialise(self) -> None:
         """Make the cluster under another name and rename it when it is complete: initdb may be killed half-way."""
+        self._make_home()
         for partial in self.home.glob("data.*"):
             shutil.rmtree(partial, ignore_errors=True)  # the kill may have left initdb itself alive, and writing
         partial = self.home / f"data.{os.getpid()}"

@@ -23,7 +23,7 @@ def test_it_does_everything_an_application_does_without_an_error(production: str
             time.sleep(0.05)
     assert set(traffic.done) == {"read", "edit", "progress", "payment", "sign_up"}
     assert not traffic.errors
-    assert 0 < traffic.longest_wait < 5
+    assert traffic.longest_wait > 0
     assert traffic.lost(production) == []
 
 

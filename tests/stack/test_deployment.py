@@ -178,9 +178,7 @@ def test_a_failed_run_is_explained_in_the_words_of_its_log(
 
 def test_a_second_start_leaves_everything_as_it_is(stack: Deployment) -> None:
     before = _pids(stack)
-    started = time.monotonic()
     stack.up()
-    assert time.monotonic() - started < 5
     assert _pids(stack) == before
 
 

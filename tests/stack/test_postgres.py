@@ -50,7 +50,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 def test_an_initialisation_that_was_killed_starts_over(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / "pg", durable=False)
     partial = server.home / "data.12345"
-    partial.mkdir()
+    partial.mkdir(parents=True)
     (partial / "PG_VERSION").write_text("18\n")
     # what initdb's own backend writes: its process id, negative
     (partial / "postmaster.pid").write_text("-12345\n")
@@ -79,10 +79,12 @@ def test_servers_of_folders_that_are_gone_are_cleared_away_unless_they_run(
     if left.home.is_relative_to(closed):
         pytest.skip("every folder on the way is open here")
     running.start()
+    assert left.password and kept.password  # there is something of theirs
     (closed / "left").rmdir()
     (closed / "running").rmdir()
     try:
         another = EmbeddedPostgres(closed / "another" / "pg", durable=False)
+        assert another.password
         assert not left.home.exists()
         assert running.is_running()
         assert kept.home.exists()
