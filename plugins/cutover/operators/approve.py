@@ -27,7 +27,7 @@ from cutover.ledger import run_key
 from cutover.migration import load
 from cutover.operators import notify
 from cutover.operators.approvers import Approver, approvers, assigned
-from cutover.operators.base import connect_to, fail, triggered_by
+from cutover.operators.base import connect_to, in_words, triggered_by
 from cutover.operators.links import ReviewLink, answer_address, review_address
 
 if TYPE_CHECKING:
@@ -56,19 +56,13 @@ class ApprovalSensor(ApprovalOperator):
         """Ask. Raises unless what is staged is what was reviewed and what the form shows."""
         if context["params"].get("dry_run"):
             raise AirflowSkipException("dry run: the review is made, nobody is asked and nothing is swapped")
-        try:
+        with in_words(self.log, f"task {self.task_id}"):
             self._ask(context)
-        except CutoverError as error:
-            self.log.error("%s", error)
-            raise fail(error) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take the answer, check it, record it."""
-        try:
+        with in_words(self.log, f"task {self.task_id}"):
             self._answer(context, event)
-        except CutoverError as error:
-            self.log.error("%s", error)
-            raise fail(error) from None
         return super().execute_complete(context, event)
 
     def _ask(self, context: Context) -> None:

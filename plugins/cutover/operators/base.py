@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import traceback
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from cutover.connect import Connect, Log, connector, opened
+from cutover.database import PASSING, explain
 from cutover.errors import CutoverError
 from cutover.ledger import run_key
 from cutover.migration import Migration, load
@@ -38,9 +42,26 @@ def connect_to(connection_id: str, application: str) -> Connect:
 
 
 def fail(error: CutoverError) -> AirflowException:
-    """The exception that ends a task for this error. Only an unreachable database is worth another try."""
-    kind = AirflowException if error.code == "connect.unreachable" else AirflowFailException
+    """The exception that ends a task for this error. Only what may pass by itself is worth another try."""
+    kind = AirflowException if error.code in PASSING else AirflowFailException
     return kind(str(error))
+
+
+@contextmanager
+def in_words(log: Any, obj: str) -> Iterator[None]:
+    """Ends the task, when something goes wrong that a person can clear, with its message; ``obj`` is what met it."""
+    try:
+        yield
+    except CutoverError as error:
+        told = error
+    except psycopg.Error as error:
+        # where it was, and not the error itself: that may show a row
+        log.error("%s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        told = explain(error, obj)
+    else:
+        return
+    log.error("%s", told)
+    raise fail(told) from None
 
 
 def triggered_by(context: Context) -> str | None:
@@ -61,6 +82,11 @@ class CutoverOperator(BaseOperator):
     def declaration(self) -> Migration:
         """The migration's declaration."""
         return load(self.migration)
+
+    @property
+    def about(self) -> str:
+        """What an error of the database is said to concern."""
+        return f"task {self.task_id}"
 
     @property
     def report(self) -> Log:
@@ -94,11 +120,8 @@ class CutoverOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the phase; an error that a person can clear ends the task with its message."""
-        try:
+        with in_words(self.log, self.about):
             return self.run_phase(context)
-        except CutoverError as error:
-            self.log.error("%s", error)
-            raise fail(error) from None
 
     def run_phase(self, context: Context) -> Any:
         """Do the work of this task."""

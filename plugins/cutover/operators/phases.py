@@ -81,6 +81,11 @@ class LoadOperator(CutoverOperator):
         self.step = step
         self.sql = sql
 
+    @property
+    def about(self) -> str:
+        """The statement's file."""
+        return f"include/sql/{self.migration}/transform/{self.step}.sql"
+
     def run_phase(self, context: Context) -> int:
         """Returns the rows staged."""
         from cutover import stage

@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator, TaskGroup
 from cutover.connect import Connect, opened
 from cutover.errors import CutoverError
 from cutover.migration import load
-from cutover.operators.base import CutoverOperator, connect_to, fail
+from cutover.operators.base import CutoverOperator, connect_to, in_words
 from cutover.operators.extract import CopyOperator
 
 if TYPE_CHECKING:
@@ -96,11 +96,8 @@ class FenceSensor(WindowOperator, BaseSensorOperator):
         if datetime.now(timezone.utc) < opens:
             self.report(f"the window opens at {opens.isoformat(timespec='seconds')}")
             return False
-        try:
+        with in_words(self.log, self.about):
             self._fence(context, opens)
-        except CutoverError as error:
-            self.log.error("%s", error)
-            raise fail(error) from None
         return True
 
     def _fence(self, context: Context, opens: datetime) -> None:
