@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
@@ -48,6 +49,18 @@ def test_a_role_that_may_not_make_schemas_is_told_so_before_anything_is_made(
     told = capsys.readouterr().out
     assert (state, failed(tasks)) == ("failed", {"preflight.check"})
     assert f"grant create on database {database} to cutover;" in told
+    assert world.value("select to_regnamespace('cutover') is null")
+
+
+def test_a_folder_that_takes_no_data_docs_stops_it_before_anything_is_made(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("CUTOVER_DATA_DOCS", str(tmp_path / "a file" / "docs"))
+    state, tasks = run("clean_launch", **SMALL)
+    told = capsys.readouterr().out
+    assert (state, failed(tasks)) == ("failed", {"preflight.check"})
+    assert "[validate.docs-not-written]" in told and "Not a directory" in told
     assert world.value("select to_regnamespace('cutover') is null")
 
 

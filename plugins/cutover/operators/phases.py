@@ -30,7 +30,9 @@ class PreflightOperator(CutoverOperator):
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns what was found: server version, dependents, sizes."""
         from cutover import freeze, preflight
+        from cutover.validate import data_docs, validation
 
+        data_docs.require_writable(validation.docs_root())
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         connect = self.connect(context)
         preflight.require_rights(connect, self.declaration)

@@ -19,8 +19,10 @@ import html
 import json
 import re
 import shutil
+import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +58,36 @@ def write(root: Path, migration: str, outcome: Outcome, result: ValidationResult
     """Write the site of one validation. Returns its folder below ``root``, and its manifest's SHA-256.
 
     Raises CutoverError ``validate.docs-not-offline`` if a page would load something from elsewhere,
-    ``validate.docs-incomplete`` if Great Expectations left a page out.
+    ``validate.docs-incomplete`` if Great Expectations left a page out, ``validate.docs-not-written`` if the folder
+    takes no files.
     """
+    with _written_below(root):
+        return _write(root, migration, outcome, result)
+
+
+def require_writable(root: Path) -> None:
+    """Raise CutoverError ``validate.docs-not-written`` unless a file can be made in ``root``."""
+    with _written_below(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root) as file:
+            file.write(b"a site has megabytes" * 100_000)
+
+
+@contextmanager
+def _written_below(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CutoverError(
+            "validate.docs-not-written",
+            str(root),
+            f"Data Docs cannot be written there: {error.strerror or error}.",
+            "let the worker's user write there, make room, or name another folder in CUTOVER_DATA_DOCS; then clear the "
+            "task.",
+        ) from error
+
+
+def _write(root: Path, migration: str, outcome: Outcome, result: ValidationResult) -> tuple[str, str]:
     shared = share_assets(root)
     sites = root / migration / result.run
     making = sites / f".making-{uuid.uuid4().hex}"
