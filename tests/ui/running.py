@@ -34,6 +34,7 @@ from stack.settings import ROOT, Settings
 
 PASSWORD = "only-for-this-test-server"
 _PATIENCE_S = 120
+_UNDER_WAY = ("scheduled", "queued", "running", "restarting", "awaiting_input", "deferred", "up_for_retry")
 SMALL = {"minimum_profiles": 100, "minimum_transactions": 100, "minimum_enrollments": 100}
 
 
@@ -151,7 +152,7 @@ class Run:
 
     def clear(self, task_id: str, account: str = "operator", *, downstream: bool = True) -> None:
         """Run a task again; with everything behind it, unless told otherwise."""
-        self._let_the_run_end(task_id)
+        self._let_the_run_end()
         before = self.task(task_id)["try_number"]
         body = {
             "dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "include_downstream": downstream,
@@ -165,17 +166,18 @@ class Run:
             assert time.monotonic() < deadline, f"{task_id} has not begun again: {self.task(task_id)['state']}"
             time.sleep(0.2)
 
-    def _let_the_run_end(self, task_id: str) -> None:
-        """Wait, when a task has failed, until its run has too.
+    def _let_the_run_end(self) -> None:
+        """Wait, when none of its tasks is under way, until the run has ended.
 
-        The scheduler that is about to end a run ends it even if a task was cleared meanwhile: nothing would run again.
+        The scheduler that is about to end a run ends it even if a task was cleared meanwhile, and gives the tasks
+        behind one that has failed their state: they would never run again.
         """
         deadline = time.monotonic() + _PATIENCE_S
-        while self.task(task_id)["state"] == "failed":
-            run = self.running.api("admin").get(self.path)
-            if run["state"] in ("failed", "success"):
+        while self.running.api("admin").get(self.path)["state"] not in ("failed", "success"):
+            tasks = self.running.api("admin").get(f"{self.path}/taskInstances", limit=200)["task_instances"]
+            if any(task["state"] in _UNDER_WAY for task in tasks):
                 return
-            assert time.monotonic() < deadline, f"{task_id} has failed, and its run is {run['state']}"
+            assert time.monotonic() < deadline, f"nothing runs, and the run does not end: {tasks}"
             time.sleep(0.2)
 
     def let_time_run_out(self, task_id: str) -> None:
