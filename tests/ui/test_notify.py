@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cutover.errors import CutoverError
 from cutover.operators import approvers, notify
 from cutover.operators.approvers import Approver
 
@@ -62,6 +63,12 @@ def test_approvers_with_their_ids_are_assigned_unless_one_has_none() -> None:
     both = approvers.parse('[{"id": 3, "name": "ana"}, {"id": "4", "name": "ben"}]')
     assert approvers.assigned(both) == [{"id": "3", "name": "ana"}, {"id": "4", "name": "ben"}]
     assert approvers.assigned(approvers.parse([{"id": 3, "name": "ana"}, "ben"])) == []
+
+
+@pytest.mark.parametrize("given", ['["ana"', '{"name": "ana"}', [{"name": "ana"}], [3], {"id": 3, "name": "ana"}])
+def test_what_names_nobody_rightly_is_refused(given: Any) -> None:
+    with pytest.raises(CutoverError, match=r"\[approve.bad-approvers\]"):
+        approvers.parse(given)
 
 
 @pytest.mark.parametrize("given", [None, "", "[]", " , ", []])

@@ -28,9 +28,9 @@ def approvers(migration: Migration, triggered_by: str | None) -> list[Approver]:
     They are ``approvers`` in the extra of the target's connection, else the Airflow variable ``cutover_approvers``: a
     list (JSON) of names or of ``{"id": ..., "name": ...}``, or names with commas between.
 
-    Raises CutoverError ``approve.no-approvers`` if nobody is named, and ``approve.nobody-else`` if only who triggered
-    the run is: a launch that nobody may approve must fail in its first task, and one that anybody may approve must not
-    exist.
+    Raises CutoverError ``approve.bad-approvers`` for any other value, ``approve.no-approvers`` if nobody is named, and
+    ``approve.nobody-else`` if only who triggered the run is: a launch that nobody may approve must fail in its first
+    task, and one that anybody may approve must not exist.
     """
     from airflow.sdk import BaseHook, Variable
 
@@ -55,14 +55,29 @@ def approvers(migration: Migration, triggered_by: str | None) -> list[Approver]:
 
 
 def parse(given: Any) -> list[Approver]:
-    """The approvers that an extra's or a variable's value names."""
-    if isinstance(given, str):
-        given = json.loads(given) if given.lstrip().startswith("[") else given.split(",")
-    named = [
-        Approver(str(one["name"]).strip(), str(one["id"])) if isinstance(one, dict) else Approver(str(one).strip())
-        for one in given or []
-    ]
+    """The approvers that an extra's or a variable's value names. Raises ``approve.bad-approvers`` for anything else."""
+    try:
+        if isinstance(given, str):
+            given = json.loads(given) if given.lstrip().startswith(("[", "{")) else given.split(",")
+        if not isinstance(given, list | None):
+            raise TypeError
+        named = [_approver(one) for one in given or []]
+    except (TypeError, KeyError, ValueError):
+        raise CutoverError(
+            "approve.bad-approvers",
+            f"`approvers` of the target's connection, or the Airflow variable {VARIABLE}",
+            "its value is no list of accounts.",
+            'write names with commas between, or a JSON list of names or of {"id": "3", "name": "reviewer"}.',
+        ) from None
     return [approver for approver in named if approver.name]
+
+
+def _approver(one: Any) -> Approver:
+    if isinstance(one, dict):
+        return Approver(str(one["name"]).strip(), str(one["id"]))
+    if not isinstance(one, str):
+        raise TypeError
+    return Approver(one.strip())
 
 
 def assigned(allowed: list[Approver]) -> list[dict[str, str]]:

@@ -41,9 +41,13 @@ def connect_to(connection_id: str, application: str) -> Connect:
     return connector(dsn, connection_id, application)
 
 
+# Worth another try without anybody doing anything; an extraction goes on behind the last page that was stored.
+_PASSING = (*PASSING, "extract.gave-up", "extract.busy", "extract.database")
+
+
 def fail(error: CutoverError) -> AirflowException:
     """The exception that ends a task for this error. Only what may pass by itself is worth another try."""
-    kind = AirflowException if error.code in PASSING else AirflowFailException
+    kind = AirflowException if error.code in _PASSING else AirflowFailException
     return kind(str(error))
 
 

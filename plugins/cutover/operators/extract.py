@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseHook, TaskGroup
-from airflow.sdk.exceptions import AirflowException
 
 from cutover.errors import CutoverError
 from cutover.migration import load
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from cutover.extract.client import Access
 
-# Worth another try by itself: the next one goes on behind the last page that was stored.
-_PASSING = ("extract.gave-up", "extract.busy", "extract.database", "connect.unreachable")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -114,20 +111,15 @@ class ExtractOperator(CutoverOperator):
 
         migration = self.declaration
         source = migration.source(self.source)
-        try:
-            report = sync(
-                source,
-                migration.service(source),
-                access(source.connection),
-                self.connect(context),
-                full=_is_true(self.full),
-                accept_gone=_is_true(self.accept_gone),
-                log=self.report,
-            )
-        except CutoverError as error:
-            if error.code in _PASSING:
-                raise AirflowException(str(error)) from None
-            raise
+        report = sync(
+            source,
+            migration.service(source),
+            access(source.connection),
+            self.connect(context),
+            full=_is_true(self.full),
+            accept_gone=_is_true(self.accept_gone),
+            log=self.report,
+        )
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
         return report.to_xcom()

@@ -9,27 +9,25 @@ WEEK_HOURS = 168
 
 def dry_run() -> Param:
     """``dry_run``: stop after the review."""
-    return Param(
-        False,
-        type="boolean",
-        title="Dry run",
-        description="Stop after the review: nobody is asked, nothing is swapped.",
-    )
+    return _switch("Dry run", "Stop after the review: nobody is asked, nothing is swapped.")
 
 
 def full(title: str, description: str) -> Param:
     """``full``: read more of the sources than what may have changed."""
-    return Param(False, type="boolean", title=title, description=description)
+    return _switch(title, description)
 
 
 def accept_gone() -> Param:
     """``accept_gone``: believe a source that misses many of the rows known."""
-    return Param(
-        False,
-        type="boolean",
-        title="Believe it when many rows are gone",
-        description="A complete reading that misses more than a tenth of the rows known is refused otherwise.",
+    return _switch(
+        "Believe it when many rows are gone",
+        "A complete reading that misses more than a tenth of the rows known is refused otherwise.",
     )
+
+
+def _switch(title: str, description: str) -> Param:
+    """Off unless somebody switches it on."""
+    return Param(False, type="boolean", title=title, description=description)
 
 
 def approval_hours(hours: float, otherwise: str) -> Param:
