@@ -29,6 +29,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import DAG, TaskGroup
 
+from cutover.database.statements import include_root
 from cutover.migration import load
 from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
@@ -42,7 +43,7 @@ from cutover.operators.phases import (
     production_assets,
 )
 from cutover.operators.validate import ValidateOperator
-from cutover.sql import include_root
+from cutover.operators.watch import BaselineOperator
 
 MIGRATION = "clean_launch"
 
@@ -66,6 +67,8 @@ with DAG(
         "approval_hours": parameters.approval_hours(24, "After this the run fails and production stays as it is."),
         "on_drift": parameters.on_drift("production"),
         "carry_limit": parameters.carry_limit(),
+        "rejects_share": parameters.rejects_share(load(MIGRATION).rejects_limit.share),
+        "rejects_rows": parameters.rejects_rows(load(MIGRATION).rejects_limit.rows),
         "minimum_profiles": parameters.fewest(6000, "profiles"),
         "minimum_transactions": parameters.fewest(6000, "transactions"),
         "minimum_enrollments": parameters.fewest(6000, "enrolments"),
@@ -84,6 +87,9 @@ with DAG(
 
     with TaskGroup("review", tooltip="What the approver reads") as review:
         ReviewOperator(task_id="build", migration=MIGRATION)
+
+    # What the launch is compared with once it is live: beside the question, so that it can keep nobody from launching.
+    review >> BaselineOperator(task_id="baseline", migration=MIGRATION)
 
     # In a dry run this one, and so everything after it, is skipped.
     approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="swap")

@@ -10,7 +10,8 @@ transaction, with every write that was made since.
 3. `rollback` moves the tables back. What could not be carried is whole in `cutover.quarantine`.
 4. `verify` looks everything up again.
 
-A rollback can be rolled back: trigger this DAG again. A task that failed may be cleared at any time; it finds out
+A rollback can be rolled back: trigger this DAG again. To go further back instead, to the state before the launch
+before, choose **newest launch**. A task that failed may be cleared at any time; it finds out
 whether the rollback has happened.
 """
 
@@ -37,6 +38,7 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     tags=["cutover", "rollback"],
     params={
+        "take_back": parameters.take_back(),
         "approval_hours": parameters.approval_hours(4, "After this the run fails and production stays as it is."),
     },
 ) as dag:

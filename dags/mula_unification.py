@@ -7,6 +7,7 @@ the unified schema, by one swap that a second person approves and that can be ro
 | phase | what happens | sources | unified database |
 |---|---|---|---|
 | `preflight` | everything that would stop the run later | read | read |
+| `dump` | both sources dumped, each dump proved to hold what its source held | read | untouched |
 | `extract` | both sources copied, each as it was at one moment | read | untouched |
 | `window` | only with a maintenance window: sources fenced, last writes copied | **read-only** | untouched |
 | `freeze` | write capture installed, then one consistent copy | | writes are captured |
@@ -16,7 +17,8 @@ the unified schema, by one swap that a second person approves and that can be ro
 | `approve` | waits for a person who did not trigger the run | | untouched |
 | `swap` | one transaction; or nothing | | **swapped** |
 | `verify` | suites and certificate, and the sources once more | read | read |
-| `release` | the fence is taken away again, unless the swap has happened | **open again** | |
+| `release` | the fence is opened again, unless the swap has happened | **open again** | |
+| `outcome` | fails the run when its window has ended without a swap | | |
 
 The first launch makes the tables; a repeat brings what the sources have besides and keeps what the unified
 application has written: a row changed there stays as it is there, a row deleted there stays deleted.
@@ -33,9 +35,11 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import DAG, Param, TaskGroup
 
+from cutover.database.statements import include_root
 from cutover.migration import load
 from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
+from cutover.operators.dump import DumpCheckOperator, dump_group
 from cutover.operators.extract import extract_group
 from cutover.operators.groups import freeze_group, transform_group
 from cutover.operators.phases import (
@@ -46,8 +50,14 @@ from cutover.operators.phases import (
     production_assets,
 )
 from cutover.operators.validate import ValidateOperator
-from cutover.operators.window import LateWritesOperator, ReleaseOperator, WindowCheckOperator, window_group
-from cutover.sql import include_root
+from cutover.operators.watch import BaselineOperator
+from cutover.operators.window import (
+    LateWritesOperator,
+    OutcomeOperator,
+    ReleaseOperator,
+    WindowCheckOperator,
+    window_group,
+)
 
 MIGRATION = "mula_unification"
 
@@ -69,11 +79,14 @@ with DAG(
             "Also where a table has a time of modification: finds what was changed without touching it.",
         ),
         "accept_gone": parameters.accept_gone(),
+        "dump_sources": parameters.dump_sources(),
         "approval_hours": parameters.approval_hours(
             24, "After this the run fails, nothing has changed. At most the length of a maintenance window."
         ),
         "on_drift": parameters.on_drift("the unified database"),
         "carry_limit": parameters.carry_limit(),
+        "rejects_share": parameters.rejects_share(load(MIGRATION).rejects_limit.share),
+        "rejects_rows": parameters.rejects_rows(load(MIGRATION).rejects_limit.rows),
         "maintenance_window": Param(
             False,
             type="boolean",
@@ -109,8 +122,10 @@ with DAG(
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:
         PreflightOperator(task_id="check", migration=MIGRATION)
+        DumpCheckOperator(task_id="dump", migration=MIGRATION)
         fenceable = WindowCheckOperator(task_id="window", migration=MIGRATION).as_setup()
 
+    dump = dump_group(MIGRATION)
     extract = extract_group(MIGRATION)
     window = window_group(MIGRATION)
     freeze = freeze_group(MIGRATION)
@@ -123,6 +138,9 @@ with DAG(
 
     with TaskGroup("review", tooltip="What the approver reads") as review:
         ReviewOperator(task_id="build", migration=MIGRATION)
+
+    # What the launch is compared with once it is live: beside the question, so that it can keep nobody from launching.
+    review >> BaselineOperator(task_id="baseline", migration=MIGRATION)
 
     approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="swap")
 
@@ -137,9 +155,14 @@ with DAG(
     # A teardown: it comes last, whatever has failed before it, and leaves the run's own state to the tasks before it.
     # Airflow leaves out a teardown none of whose setups has succeeded. The fence alone will not do: it fails half-way
     # where one source is fenced and the other one's writers do not stop.
-    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(
-        setups=[fenceable, dag.get_task("window.fence")]
+    setups = [fenceable, dag.get_task("window.fence")]
+    release = ReleaseOperator(task_id="release", migration=MIGRATION).as_teardown(setups=setups)
+    # A run that somebody ends inside its window has skipped whatever was left, and would count as a good one.
+    outcome = OutcomeOperator(task_id="outcome", migration=MIGRATION).as_teardown(
+        setups=setups, on_failure_fail_dagrun=True
     )
 
-    # The long copy is made while the applications are in use; the window only sees what they wrote meanwhile.
-    preflight >> extract >> window >> freeze >> transform >> validate >> review >> approve >> swap >> verify >> release
+    # The dumps and the long copy are made while the applications are in use; the window only sees what they wrote
+    # meanwhile.
+    preflight >> [dump, extract] >> window >> freeze >> transform >> validate >> review >> approve
+    approve >> swap >> verify >> release >> outcome

@@ -11,7 +11,8 @@ go to the backup, whole, and the unified database is as empty as it was.
 4. `verify` looks everything up again; `release` lets both applications write to their own databases again, if it was
    the launch taken back that kept them from it.
 
-A rollback can be rolled back: trigger this DAG again.
+A rollback can be rolled back: trigger this DAG again. To go further back instead, to the state before the launch
+before, choose **newest launch**.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     tags=["cutover", "rollback"],
     params={
+        "take_back": parameters.take_back(),
         "approval_hours": parameters.approval_hours(4, "After this the run fails and nothing has changed."),
     },
 ) as dag:

@@ -20,11 +20,19 @@ async def pages(scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receive, send)
 
 
+def one_answer(app: Any) -> Any:
+    """The middleware of ``cutover.ui.answers``, imported where it is asked for: in the API server."""
+    from cutover.ui.answers import one_answer as middleware
+
+    return middleware(app)
+
+
 class CutoverPlugin(AirflowPlugin):
     """What Airflow is told about the pages."""
 
     name = "cutover"
     fastapi_apps: ClassVar[list[Any]] = [{"app": pages, "url_prefix": "/cutover", "name": "Cutover"}]
+    fastapi_root_middlewares: ClassVar[list[Any]] = [{"middleware": one_answer, "name": "One answer to one question"}]
     operator_extra_links: ClassVar[list[Any]] = [ReviewLink()]
     external_views: ClassVar[list[Any]] = [
         # Without a route of their own inside Airflow these open as whole pages: their links lead back to Airflow.

@@ -18,12 +18,15 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from cutover import ledger, transform
-from cutover import sql as files
+from cutover import migration, review
+from cutover.database import statements as files
+from cutover.migration import load_order
+from cutover.records import ledger
 
 MIGRATION = SimpleNamespace(migration="clean_launch", merge={"users": "auth.users"})
 NAMESPACE = uuid.UUID("6f1c8f0e-3f0b-5a52-9a1b-0d7f6e6f3c11")
 RUN = "r20251102_081500_1f0c9a"
+SETTINGS = review.settings(migration.load("clean_launch"))
 
 RAW_TABLES = ("xendit_invoices", "xendit_transactions", "systemeio_contacts", "systemeio_tags")
 
@@ -32,7 +35,8 @@ create schema auth;
 create table auth.users (
     instance_id uuid, id uuid primary key, aud text, role text, email text, encrypted_password text,
     email_confirmed_at timestamptz, confirmation_token text, recovery_token text, email_change_token_new text,
-    email_change text, last_sign_in_at timestamptz, raw_app_meta_data jsonb, raw_user_meta_data jsonb,
+    email_change text, last_sign_in_at timestamptz, banned_until timestamptz,
+    raw_app_meta_data jsonb, raw_user_meta_data jsonb,
     created_at timestamptz, updated_at timestamptz, is_sso_user boolean not null default false,
     deleted_at timestamptz, is_anonymous boolean not null default false,
     confirmed_at timestamptz generated always as (email_confirmed_at) stored
@@ -72,7 +76,7 @@ class World:
         later: list[str] = []
         for table in ("unified_profiles", "transactions", "enrollments", "affiliates"):
             ddl = files.text(f"clean_launch/staging/{table}.sql").replace("staging.", "public.")
-            now, keys = transform.split_foreign_keys(ddl)
+            now, keys = load_order.split_foreign_keys(ddl)
             for statement in now:
                 execute(statement)
             later.extend(keys)
@@ -149,9 +153,12 @@ class World:
         return number
 
     def account(self, email: str | None, **values: Any) -> uuid.UUID:
-        """An account in production; returns its id."""
+        """An account in production, with its address confirmed; returns its id."""
         account = values.pop("id", None) or uuid.UUID(int=next(self.numbers))
-        row = {"created_at": at("2024-01-01"), "encrypted_password": "secret"} | values
+        row = {"created_at": at("2024-01-01"), "encrypted_password": "secret"} | {
+            "email_confirmed_at": at("2024-01-02")
+        }
+        row |= values
         self.insert("auth.users", id=account, email=email, **row)
         return account
 
@@ -208,11 +215,11 @@ class World:
         execute("create schema staging")
         later: list[str] = []
         for path in files.files("clean_launch/staging"):
-            now, keys = transform.split_foreign_keys(files.text(path))
+            now, keys = load_order.split_foreign_keys(files.text(path))
             for statement in now:
                 execute(statement)
             later.extend(keys)
-        for step in transform.load_order(MIGRATION):
+        for step in load_order.steps(MIGRATION):
             self.run_file(f"clean_launch/transform/{step}.sql")
         for statement in later:
             # new accounts are merged into auth.users at the swap, not before
@@ -256,7 +263,7 @@ class World:
     def run_file(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement file as the engine does; its rows, if it returns any."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(files.text(path).encode(), {"run": RUN, **parameters})
+            cursor.execute(files.text(path).encode(), {"run": RUN, **SETTINGS, **parameters})
             return cursor.fetchall() if cursor.description else []
 
     # questions
@@ -297,6 +304,11 @@ def fill_with_some_of_everything(world: World) -> None:
     world.invoice("cleo@example.com", description="Canva")
     world.invoice("cleo@example.com", description="Coaching call")
     world.current("transactions", xendit_invoice_id=invoice, amount=1, status="x", metadata={"note": "kept"})
+    member = world.account("member@example.com")
+    world.profile(member, "member@example.com", phone="1", tags=None, acquisition_source="signup")
+    world.current("enrollments", user_id=member, product_type="webinar", status="paused")
+    tester = world.account("qa.1@learn.example.com")
+    world.profile(tester, "qa.1@learn.example.com")
 
 
 def launch(world: World) -> None:
@@ -307,7 +319,7 @@ def launch(world: World) -> None:
     execute(
         "insert into auth.users (id, email, created_at) select id, email, created_at from staging.users where is_new"
     )
-    execute("alter table public.unified_profiles drop constraint fk_unified_profiles_affiliate_id")
+    execute("alter table public.unified_profiles drop constraint if exists fk_unified_profiles_affiliate_id")
     for table in ("unified_profiles", "transactions", "enrollments", "affiliates"):
         columns = world.row(
             "select string_agg(quote_ident(column_name), ', ' order by ordinal_position) as names "

@@ -15,7 +15,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from stack.postgres import EmbeddedPostgres
+from cutover.dumps import client
+from cutover.records import signing
+from stack.postgres import EmbeddedPostgres, bin_dir
 
 _names = itertools.count(1)
 _ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +32,32 @@ os.environ.update(
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_AIRFLOW_HOME}/airflow.db",
     AIRFLOW__API_AUTH__JWT_SECRET="a secret of the tests alone, as long as the algorithm that signs with it wants",
 )
+# What tests sign with, as a deployment does: with a key of its own.
+os.environ[signing.VARIABLE] = str(_AIRFLOW_HOME / "signing.key")
+signing.make(_AIRFLOW_HOME / "signing.key")
+# The programs of the server that is tested against.
+os.environ[client.VARIABLE] = str(bin_dir())
+
+
+# Minutes each; whatever else there is takes seconds. The last of them decides when a run of all tests ends.
+_LONGEST_FIRST = (
+    "swap/test_kills.py",
+    "ui/test_running.py",
+    "end_to_end/test_demo.py",
+    "stack/test_deployment.py",
+    "swap/test_clients.py",
+    "swap/test_any_schema.py",
+    "mula/test_writes.py",
+    "swap/test_under_load.py",
+    "swap/test_carry.py",
+    "swap/test_dependents.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest. Within a file the order stays."""
+    places = {_ROOT / "tests" / name: place for place, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,39 @@ def test_every_error_code_that_is_explained_can_be_raised(repository: Path) -> N
     assert not unknown
 
 
+def test_the_page_of_errors_is_what_the_code_says(repository: Path) -> None:
+    """``./run errors`` writes it."""
+    from stack import errors
+
+    assert (repository / errors.PAGE).read_text() == errors.page(repository)
+    entries = {entry.code: entry for entry in errors.entries(repository)}
+    # of each way in which an error is made: an argument, a choice between two, a query, a table, a step, a right
+    for code in (
+        "swap.drift", "approve.expired", "approve.failed", "swap.columns-changed", "database.locked",
+        "review.not-validated", "preflight.cannot-write", "preflight.course-missing",
+    ):  # fmt: skip
+        assert code in entries, code
+    assert all(entry.raised_in for entry in entries.values())
+
+
+def test_every_warning_check_and_reason_of_clean_launch_is_explained(repository: Path) -> None:
+    page = (repository / "docs/clean_launch.md").read_text()
+    folder = repository / "include/sql/clean_launch"
+    listed = set(re.findall(r"`(\d\d_[a-z_]+)`", page[page.index("## Warnings for the approver") :]))
+    assert listed == {path.stem for path in (folder / "review/warnings").glob("*.sql")}
+    checks = page[page.index("## Validation") : page.index("## Warnings for the approver")]
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", checks, re.M)) == {
+        path.stem for path in (folder / "validate/checks").glob("*.sql")
+    }
+    rejects = (folder / "prepare/90_rejects.sql").read_text()
+    replaced = rejects[rejects.index("reason in (") : rejects.index("rejected as")]
+    fates = page[page.index("## What becomes of every row") : page.index("## Validation")]
+    reasons = set(re.findall(r"'([a-z_]+)'", replaced))
+    assert {reason for reason in reasons if f"`{reason}`" not in fates} == set()
+    rules = re.findall(r"'((?:second )?payment [a-z ]*[a-z])'", (folder / "prepare/80_movement.sql").read_text())
+    assert len(rules) > 6 and {rule for rule in rules if f"`{rule}`" not in fates} == set()
+
+
 def test_every_command_is_one(repository: Path) -> None:
     from stack.__main__ import _COMMANDS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import random
 import time
 import uuid
@@ -167,7 +168,9 @@ def _run(load: Load, number: int, stop: Event, pipe: Pipe) -> None:
     answers: list[Answer] = []
     pipe.send("ready")
     due = time.monotonic()
-    while not stop.is_set():
+    parent = os.getppid()
+    # whoever started it may have been killed, and nobody else would end it
+    while not stop.is_set() and os.getppid() == parent:
         due += client.random.expovariate(load.rate)
         pause = due - time.monotonic()
         if pause > 0:

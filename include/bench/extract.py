@@ -68,7 +68,7 @@ class Figure:
 
 def run_cutover(job: Job) -> None:
     """This project's extraction: all endpoints side by side, as the DAG does."""
-    from cutover.connect import connector
+    from cutover.database.connect import connector
     from cutover.extract.client import Access
     from cutover.extract.sync import sync
     from cutover.migration import load

@@ -1,6 +1,6 @@
 """A production in which every kind of dependent occurs, and the steps of a run on it: for tests and measurements.
 
-Its schema is ``include/sql/bench/production.sql``. The engine works as the role ``cutover``, which is no superuser;
+Its schema is ``include/bench/sql/production.sql``. The engine works as the role ``cutover``, which is no superuser;
 clients as the role ``app``.
 """
 
@@ -13,10 +13,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cutover import ledger
-from cutover import sql as files
-from cutover.swap import capture, fingerprint, inventory, preparation
-from cutover.swap.move import Observer, Order, swap
+from cutover.database import statements as files
+from cutover.database.connect import session
+from cutover.records import chain, ledger, run
+from cutover.swap import capture, coverage, inventory, preparation
+from cutover.swap.execution import Observer
+from cutover.swap.order import Order
+from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
 
 Table = tuple[str, str]
@@ -86,10 +89,11 @@ class Production:
     dsn: str
     app_dsn: str
     messages: list[str] = field(default_factory=list)
+    owner: str = "app_owner"
 
     def connect(self) -> psycopg.Connection:
         """As the engine's role."""
-        return psycopg.connect(self.dsn)
+        return session(self.dsn, "cutover")
 
     def admin(self) -> psycopg.Connection:
         """As superuser, for looking."""
@@ -111,7 +115,9 @@ class Production:
         with self.connect() as connection:
             ledger.install(connection)
             connection.execute("create schema if not exists staging")
-            connection.execute("grant usage, create on schema staging to app_owner")
+            connection.execute(
+                sql.SQL("grant usage, create on schema staging to {}").format(sql.Identifier(self.owner))
+            )
         for table in tables:
             with self.connect() as connection:
                 capture.install(connection, [table])
@@ -155,14 +161,25 @@ class Production:
     def approve(self, order: Order) -> str:
         """Record an approval of exactly what is staged. Returns the fingerprint."""
         with self.connect() as connection:
-            staged = fingerprint.tables(connection, order.incoming_schema, order.fingerprinted, order.tables)
-            seen = fingerprint.combine(staged, order.evidence)
             connection.execute(
+                "insert into cutover.run (run, migration, dag_id, dag_run_id) values (%s, %s, 'test', %s) "
+                "on conflict do nothing",
+                (order.run, order.migration, order.run),
+            )
+        with self.connect() as connection:
+            coverage.one_moment(connection, order)
+            covered = coverage.take(connection, order)
+        seen = covered.fingerprint
+        with self.connect() as connection:
+            run.note(connection, order.run, coverage=covered.as_dict(), fingerprint=seen)
+            written = connection.execute(
                 "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
                 "decided_at, expires_at) select %s, %s, 'approve', %s, 'approve', coalesce(max(try_number), 0) + 1, "
-                "'reviewer', now(), now() + interval '1 hour' from cutover.approvals",
+                "'reviewer', now(), now() + interval '1 hour' from cutover.approvals returning approval_id",
                 (order.run, order.action, seen),
-            )
+            ).fetchone()
+            assert written is not None
+            chain.cover(connection, "approval", order.run, ("approvals", written[0]))
             return seen
 
     def prepare(
@@ -175,18 +192,26 @@ class Production:
             row = connection.execute("select pg_current_snapshot()::text, pg_current_xact_id()::text").fetchone()
             assert row is not None
             since, staged_xid = row
+            named = [sql.Identifier(*table).as_string() for table in tables]
+            oids = connection.execute("select array_agg(to_regclass(n)::oid) from unnest(%s::text[]) as n", (named,))
+            filenodes = capture.filenodes(connection, (oids.fetchone() or [[]])[0])
             for schema, table in reversed(tables):
                 preparation.create_shell(connection, schema, table, "staging")
             for statement in load.values():
                 connection.execute(statement.encode())
-        named = {"tables": tables, "fingerprinted": [name for _, name in tables]}
-        order = self.order(run, since, staged_xid, **{**named, **changes})
+        given = {"tables": tables, "filenodes": filenodes, "fingerprinted": [name for _, name in tables]}
+        order = self.order(run, since, staged_xid, **{**given, **changes})
         self.approve(order)
         return order
 
     def swap(self, order: Order, observer: Observer | None = None) -> ledger.Entry:
         """Run the swap, keeping its messages."""
-        return swap(self.connect, order, self.messages.append, observer)
+        return swap(self.connect, order, self.log, observer)
+
+    def log(self, message: str) -> None:
+        """Keep a message of the engine, and print it: a test that fails shows what was said before."""
+        self.messages.append(message)
+        print(message)
 
     def inventory(self) -> inventory.Inventory:
         """Every fact about every relation and function of the application's schemas."""

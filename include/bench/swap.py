@@ -1,6 +1,6 @@
 """How long clients wait for a swap, beside the ways it is done otherwise: ``python -m bench.swap``.
 
-One embedded server, one production with every kind of dependent (``include/sql/bench/production.sql``), eight client
+One embedded server, one production with every kind of dependent (``include/bench/sql/production.sql``), eight client
 processes that read, write and sign up. For every size the same staged tables are put in place by each variant, each
 on its own copy of the database:
 
@@ -38,11 +38,13 @@ from psycopg import sql
 from bench.clients import MARKED, RATE, Answer, at_work
 from bench.production import PASSWORD, TABLES, Production, allow, lay
 from bench.server import temporary_server
-from cutover import ledger, rollback
-from cutover import sql as files
+from cutover import rollback
+from cutover.database import statements as files
 from cutover.migration import Migration
+from cutover.records import ledger
 from cutover.swap import preparation, scope
-from cutover.swap.move import Observer, swap
+from cutover.swap.execution import Observer
+from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
 
 MIGRATION = Migration(migration="test", merge={"users": "auth.users"})

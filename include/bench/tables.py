@@ -16,15 +16,17 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 
 from bench.server import temporary_server
-from cutover import freeze, migration, run, stage, transform
-from cutover import sql as files
-from cutover.connect import Connect, connector, opened
+from cutover import freeze, migration, transform
+from cutover.database import statements as files
+from cutover.database.connect import Connect, connector, opened
 from cutover.extract.tables import copy_database
+from cutover.migration import load_order
+from cutover.records import phase, run
 from demo import mula
 from stack.postgres import EmbeddedPostgres, bin_dir
 
@@ -184,17 +186,25 @@ def _merge(server: EmbeddedPostgres, users: int) -> dict[str, float]:
             triggered_by=None,
             parameters={},
         )
+    _record(unified, ("preflight", *(f"extract.{name}" for name in MIGRATION.databases), "capture"))
     seconds = _timed(lambda: _transform(unified))
     return {"users": 2 * users, "charts": 4 * users, "seconds": round(seconds, 2)}
 
 
 def _transform(unified: Connect) -> None:
     freeze.freeze(unified, MIGRATION, "bench", _quiet)
-    stage.prepare(unified, MIGRATION, "bench", _quiet)
-    for step in transform.load_order(MIGRATION):
+    transform.prepare(unified, MIGRATION, "bench", _quiet)
+    for step in load_order.steps(MIGRATION):
         statement = files.text(f"mula_unification/transform/{step}.sql")
-        stage.load(unified, MIGRATION, "bench", step=step, statement=statement, log=_quiet)
-    stage.add_keys(unified, MIGRATION, "bench", _quiet)
+        transform.load(unified, MIGRATION, "bench", step=step, statement=statement, log=_quiet)
+    transform.add_keys(unified, MIGRATION, "bench", _quiet)
+
+
+def _record(unified: Connect, steps: Sequence[str]) -> None:
+    """Steps that are not measured here."""
+    for step in steps:
+        with opened(unified) as connection:
+            phase.record(connection, MIGRATION, "bench", step)
 
 
 def _quiet(_: str) -> None:

@@ -19,9 +19,10 @@ import psycopg
 from psycopg import sql
 
 from bench.server import temporary_server
-from cutover import ledger, transform
-from cutover import sql as files
-from cutover.connect import connector
+from cutover.database import statements as files
+from cutover.database.connect import connector
+from cutover.migration import load_order
+from cutover.records import ledger
 from cutover.validate import suites
 from cutover.validate.suites import Place, Suite
 from stack.postgres import EmbeddedPostgres
@@ -43,7 +44,7 @@ def fill(server: EmbeddedPostgres, rows: int) -> str:
             connection.execute(files.text(path).encode())
         connection.execute("create schema staging")
         for table in TABLES:
-            for statement in transform.split_foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[0]:
+            for statement in load_order.split_foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[0]:
                 connection.execute(statement.encode())
         connection.execute(files.statement("bench/validate.sql", rows=sql.Literal(rows)))
         connection.execute("vacuum (analyze)")

@@ -23,6 +23,7 @@ COURSE_OF = {
 }
 _LEVELS = tuple(f"10000000-0000-4000-8000-00000000000{rank}" for rank in (1, 2, 3))
 _LESSONS = 24
+_DAYS_OF_STRANGERS = 600
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 Row = tuple[Any, ...]
@@ -62,6 +63,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "public.support_tickets": ("profile_id", "subject", "status", "created_at", "updated_at"),
     "public.notifications": ("profile_id", "title", "read_at", "created_at"),
     "public.events": ("profile_id", "kind", "at", "details"),
+    "public.lesson_bookmarks": ("profile_id", "lesson_id"),
+    "public.lesson_notes": ("profile_id", "lesson_id", "body", "created_at"),
+    "public.notification_preferences": ("profile_id", "by_email", "by_push"),
+    "public.direct_messages": ("sender_id", "receiver_id", "body", "sent_at"),
+    "public.course_reviews": ("course_id", "profile_id", "stars", "body"),
 }
 
 
@@ -84,6 +90,8 @@ class Contamination:
     # accounts that no clean source makes a customer
     leads: int = 110
     unknown_people: int = 60
+    # further members, who signed up and never bought; beyond the business rules' counts
+    members: int = 0
     test_accounts: int = 160
     test_payments: int = 288
     test_enrollments: int = 133
@@ -93,13 +101,17 @@ class Contamination:
 
     def shrunk(self, divisor: int) -> Contamination:
         """About one ``divisor``-th, everything still occurring at least once."""
-        counts = {item.name: max(1, getattr(self, item.name) // divisor) for item in fields(self)}
+        counts = {
+            item.name: max(1, getattr(self, item.name) // divisor) if getattr(self, item.name) else 0
+            for item in fields(self)
+        }
         return Contamination(**counts)
 
     @property
     def profiles(self) -> int:
         """Rows of unified_profiles."""
-        return self.payers + self.tagged_without_payment + self.leads + self.unknown_people + self.test_accounts
+        people = self.payers + self.tagged_without_payment + self.leads + self.unknown_people
+        return people + self.members + self.test_accounts
 
     @property
     def accounts(self) -> int:
@@ -147,8 +159,9 @@ def production_block(
 ) -> ProductionBlock:
     """The production rows that belong to a block of the population.
 
-    Rows of the outside tables refer only to what outlives the launch. With ``orphans``, some refer to what does not:
-    test accounts' profiles, enrolments and payments.
+    Members and test accounts are active everywhere: what members did stays, what test accounts did goes with their
+    profiles. Everything else outside refers to what outlives the launch; with ``orphans``, some refers to payments that
+    do not, and to which their keys hold on.
     """
     return _Maker(population, block, contamination, orphans).make()
 
@@ -184,7 +197,7 @@ class _Maker:
         paying = [self._person_account(person) for person in payers[: counts.payers]]
         unpaid = [self._person_account(person) for person in tagged[: counts.tagged_without_payment]]
         others = [self._person_account(person) for person in self.rng.sample(leads, min(counts.leads, len(leads)))]
-        others += [self._stranger_account(position) for position in range(counts.unknown_people)]
+        others += [self._stranger_account(position) for position in range(counts.unknown_people + counts.members)]
         tests = [self._test_account(position) for position in range(counts.test_accounts)]
         self._second_accounts(paying, payers[counts.payers :])
 
@@ -197,6 +210,8 @@ class _Maker:
         self._enrollments(unpaid, counts.enrollments_without_payment)
         self._enrollments(tests, counts.test_enrollments)
         self._outside_rows(paying, unpaid, affiliates)
+        self._activity(others)
+        self._activity(tests)
         if self.orphans:
             self._orphans(tests, affiliates)
         return self.made
@@ -241,7 +256,9 @@ class _Maker:
 
     def _stranger_account(self, position: int) -> _Account:
         email = f"old.student{self.block.number}.{position}@example.ph"
-        return self._account(email, milliseconds("2023-11-05") + position * DAY, "Old", f"Student {position}")
+        # the last of many have not signed up in the future
+        created = milliseconds("2023-11-05") + position % _DAYS_OF_STRANGERS * DAY
+        return self._account(email, created, "Old", f"Student {position}")
 
     def _test_account(self, position: int) -> _Account:
         name = f"{self.block.number}.{position}"
@@ -399,6 +416,23 @@ class _Maker:
             add("public.events", account.id, ("login", "video", "download")[position % 3], at, '{"device": "phone"}')
             if position % 6 == 0:
                 add("public.notifications", account.id, "Welcome!", at if position % 4 else None, at)
+
+    def _activity(self, accounts: Sequence[_Account]) -> None:
+        """What people do who have not bought: a row or more of each in every table that knows people."""
+        add = self.made.add
+        for position, account in enumerate(accounts):
+            for day in range(1, 4 + position % 5):
+                at = _moment(account.created + day * DAY)
+                add("public.events", account.id, ("login", "video", "search")[day % 3], at, '{"device": "laptop"}')
+            add("public.notifications", account.id, "Your first lesson is free", None, at)
+            add("public.lesson_bookmarks", account.id, position % _LESSONS + 1)
+            add("public.notification_preferences", account.id, position % 2 == 0, position % 3 == 0)
+            if position % 2 == 0:
+                add("public.lesson_notes", account.id, position % _LESSONS + 1, "look at this again", at)
+                add("public.direct_messages", account.id, accounts[position - 1].id, "are you in, too?", at)
+            if position % 3 == 0:
+                add("public.course_reviews", COURSE_OF[P2P], account.id, 5 - position % 2, "the free part is good")
+                add("public.support_tickets", account.id, "Is there an instalment plan?", "open", at, at)
 
     def _orphans(self, tests: Sequence[_Account], affiliates: dict[str, str]) -> None:
         add = self.made.add

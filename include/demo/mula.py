@@ -7,21 +7,26 @@ user or chart, two default charts, a share code that the application's own key r
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import psycopg
+from argon2.low_level import Type, hash_secret
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from cutover.database.connect import session
+from cutover.database.statements import files, text
 from cutover.errors import CutoverError
-from cutover.sql import files, text
 from demo.names import FIRST_NAMES, SURNAMES
 
 DATABASES = ("dasha", "compatibility", "unified")
@@ -148,7 +153,7 @@ class _Maker:
                     number,
                     None if without else address,
                     f"{FIRST_NAMES[person % len(FIRST_NAMES)].lower()}{person}",
-                    hashlib.md5(f"{app}{number}".encode(), usedforsecurity=False).hexdigest(),
+                    None if by_oauth else password_hash(app, number),
                     "google" if by_oauth else None,
                     f"{app}-{number:09}" if by_oauth else None,
                     created,
@@ -263,6 +268,27 @@ class _Maker:
                 )  # fmt: skip
 
 
+def password(app: str, number: int) -> str:
+    """What a person of the demonstration types to sign in with an account."""
+    return f"{app}-{number}"
+
+
+@cache
+def password_hash(app: str, number: int) -> str:
+    """The hash that the application kept: bcrypt in the Dasha Timer, Django's PBKDF2 and some Argon2 in Compatibility.
+
+    Of a real scheme at the least work that it allows: thousands of them are made while somebody waits.
+    """
+    typed = password(app, number).encode()
+    salt = hashlib.sha256(typed).hexdigest()
+    if app == "dasha":
+        return bcrypt.hashpw(typed, f"$2b$04${salt[:21]}e".encode()).decode()
+    if number % 10 == 0:
+        return hash_secret(typed, salt[:16].encode(), 1, 8, 1, 32, Type.ID).decode()
+    digest = base64.b64encode(hashlib.pbkdf2_hmac("sha256", typed, salt[:12].encode(), 100)).decode()
+    return f"pbkdf2_sha256$100${salt[:12]}${digest}"
+
+
 def load(superuser_dsn: dict[str, str], passwords: dict[str, str], size: Size | None = None) -> bool:
     """Fill the two source databases, and prepare the unified one, which stays empty.
 
@@ -275,7 +301,7 @@ def load(superuser_dsn: dict[str, str], passwords: dict[str, str], size: Size | 
     size = size or Size()
     made: dict[str, Rows] | None = None
     loaded = False
-    with psycopg.connect(superuser_dsn["unified"]) as connection:
+    with session(superuser_dsn["unified"], "cutover demonstration") as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('cutover demonstration'))")
         connection.execute(text(f"{_FOLDER}/00_roles.sql").encode())
         for role, password in passwords.items():
@@ -285,7 +311,7 @@ def load(superuser_dsn: dict[str, str], passwords: dict[str, str], size: Size | 
             sql.SQL("grant create on database {} to cutover").format(sql.Identifier(connection.info.dbname))
         )
     for name in ("dasha", "compatibility"):
-        with psycopg.connect(superuser_dsn[name]) as connection:
+        with session(superuser_dsn[name], "cutover demonstration") as connection:
             mark = _mark(size)
             found = connection.execute("select obj_description(to_regnamespace('public'), 'pg_namespace')").fetchone()
             if found is not None and found[0] == mark:
@@ -295,7 +321,7 @@ def load(superuser_dsn: dict[str, str], passwords: dict[str, str], size: Size | 
             _fill(connection, name, made[name])
             connection.execute(sql.SQL("comment on schema public is {}").format(sql.Literal(mark)))
             loaded = True
-        with psycopg.connect(superuser_dsn[name], autocommit=True) as connection:
+        with session(superuser_dsn[name], "cutover demonstration", autocommit=True) as connection:
             connection.execute("vacuum (analyze)")
     return loaded
 

@@ -6,9 +6,9 @@ import psycopg
 from psycopg import sql
 
 from demo.checks import Balance, Check, Measured, balances
-from demo.mula import Size
+from demo.mula import Size, password
 
-__all__ = ["balances", "check", "measure"]
+__all__ = ["balances", "check", "measure", "ways_in"]
 
 TABLES = (
     "users",
@@ -66,6 +66,32 @@ def check(connection: psycopg.Connection, run: str, before: Measured, scale: int
     return results
 
 
+def ways_in(dsn: str) -> list[str]:
+    """Somebody with a password and something to see in both applications, as lines that say how they sign in."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(_IN_BOTH).fetchone()
+    if found is None:
+        return []
+    address, dasha, compatibility = found
+    return [
+        f"e-mail     {address}",
+        f"password   {password('dasha', dasha)} (of the Dasha Timer) or {password('compatibility', compatibility)} (of "
+        "Compatibility)",
+        "           what belongs to the other account is shown once it is proved in the settings",
+    ]
+
+
+_IN_BOTH = """
+select u.email, d.legacy_user_id::integer, c.legacy_user_id::integer
+from public.users as u
+inner join public.legacy_identities as d on u.id = d.user_id and d.source = 'dasha' and d.proved_at is null
+inner join public.legacy_identities as c on u.id = c.user_id and c.source = 'compatibility' and c.proved_at is null
+inner join raw.dasha_dasha_data as period on d.legacy_user_id = period.user_id::text
+inner join raw.compatibility_results as result on c.legacy_user_id = result.user_id::text
+where u.email ~ '^[a-z0-9.@]+$'
+order by d.legacy_user_id::integer
+limit 1
+"""
 _LOST_CHARTS = """
 select c.id
 from raw.dasha_birth_charts as c

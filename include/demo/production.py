@@ -6,13 +6,16 @@ The tables counted are ordinary and partitioned tables of the schemas public and
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from cutover.database.connect import session
+from cutover.database.statements import files, text
 from cutover.errors import CutoverError
-from cutover.sql import files, text
 from demo import contamination as contamination_module
 from demo import population as population_module
 from demo.contamination import COLUMNS, Contamination, production_block
@@ -22,6 +25,7 @@ TABLES = 109
 _FOLDER = "demo/production"
 _MARK = "Cutover demonstration"
 _ROLES = f"{_FOLDER}/00_roles.sql"
+_MEMBERS = "demo/members/activity.sql"
 # After these files the rows come, then the rest: triggers must not see them.
 _BEFORE_ROWS = ("05", "10", "20", "30", "31", "32", "33", "34", "40", "50")
 
@@ -50,7 +54,7 @@ def load(
     population = population or Population(scale=scale)
     contamination = contamination or Contamination()
     mark = _mark(population, contamination, orphans)
-    with psycopg.connect(superuser_dsn) as connection:
+    with session(superuser_dsn, "cutover demonstration") as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('cutover demonstration'))")
         found = _found_mark(connection)
         loaded = found != mark
@@ -63,9 +67,13 @@ def load(
         if loaded:
             _run_files(connection, before_rows=True)
             for block in population.blocks():
-                rows = production_block(population, block, contamination, orphans=orphans and block.number == 0).rows
+                # further members are so many in all
+                of_block = contamination if block.number == 0 else replace(contamination, members=0)
+                rows = production_block(population, block, of_block, orphans=orphans and block.number == 0).rows
                 for table, columns in COLUMNS.items():
                     _copy(connection, table, columns, rows[table])
+            if contamination.members:
+                connection.execute(text(_MEMBERS).encode())
             # The circular key is checked here, or tables with rows yet unchecked could not be altered.
             connection.execute("set constraints all immediate")
             _run_files(connection, before_rows=False)
@@ -73,7 +81,7 @@ def load(
         _set_password(connection, "cutover", cutover_password)
         _set_password(connection, "app", app_password)
     if loaded:
-        with psycopg.connect(superuser_dsn, autocommit=True) as connection:
+        with session(superuser_dsn, "cutover demonstration", autocommit=True) as connection:
             connection.execute("vacuum (analyze)")
     return loaded
 
@@ -81,12 +89,20 @@ def load(
 def _mark(population: Population, contamination: Contamination, orphans: bool) -> str:
     """What the comment on schema public says when the database was loaded from this world by these files."""
     digest = hashlib.sha256()
-    for path in files(_FOLDER):
+    for path in (*files(_FOLDER), _MEMBERS):
         digest.update(text(path).encode())
     for module in (population_module, contamination_module):
         digest.update(Path(str(module.__file__)).read_bytes())
     digest.update(repr((population, contamination, orphans)).encode())
-    return f"{_MARK}, scale {population.scale}, {digest.hexdigest()[:16]}"
+    members = f", {contamination.members} further members" if contamination.members else ""
+    return f"{_MARK}, scale {population.scale}{members}, {digest.hexdigest()[:16]}"
+
+
+def further_members(superuser_dsn: str) -> int:
+    """How many further members the database was loaded with; 0 if it was not loaded."""
+    with session(superuser_dsn, "cutover demonstration") as connection:
+        found = re.search(r", (\d+) further members,", _found_mark(connection) or "")
+    return int(found[1]) if found else 0
 
 
 def _found_mark(connection: psycopg.Connection) -> str | None:

@@ -1,5 +1,7 @@
 """A small application at work on production: it signs people up, edits profiles, records progress and payments.
 
+Members who never bought visit it, too, those who have signed up meanwhile among them.
+
 It remembers every write that the database acknowledged, so that a test or a bench can ask afterwards which of them
 are gone (``lost``), how long clients waited and what they were told.
 """
@@ -12,17 +14,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
+from typing import cast
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
-from cutover.sql import statement, text
+from cutover.database.connect import session
+from cutover.database.statements import statement, text
 
 _FOLDER = "demo/traffic"
-_KINDS = ("read", "edit", "progress", "payment", "sign_up")
-_WEIGHTS = (60, 16, 16, 6, 2)
+_KINDS = ("read", "edit", "progress", "visit", "payment", "sign_up")
+_WEIGHTS = (50, 16, 16, 10, 6, 2)
 
 
 @dataclass
@@ -35,14 +40,18 @@ class Outcome:
     # the last acknowledged value by key: a later write to the same row replaces an earlier one
     phones: dict[UUID, str] = field(default_factory=dict)
     watched: dict[tuple[UUID, int], int] = field(default_factory=dict)
-    payments: dict[str, UUID] = field(default_factory=dict)
+    # whose, and begun when
+    payments: dict[str, tuple[UUID, datetime]] = field(default_factory=dict)
     accounts: dict[UUID, str] = field(default_factory=dict)
+    visits: dict[str, UUID] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Student:
     profile: UUID
     enrollment: UUID
+    # somebody else, who never bought; nobody where production has no such people
+    member: UUID | None = None
 
 
 class Traffic:
@@ -57,9 +66,15 @@ class Traffic:
         self._pause = clients / rate
         self._stopping = threading.Event()
         self.outcomes = [Outcome() for _ in range(clients)]
-        with psycopg.connect(dsn) as connection:
+        with session(dsn, "demonstration traffic", pinned=False) as connection:
             connection.execute("set role service_role")
-            students = [_Student(*row) for row in connection.execute(text(f"{_FOLDER}/students.sql").encode())]
+            members = [row[0] for row in connection.execute(text(f"{_FOLDER}/members.sql").encode())]
+            students = [
+                _Student(profile, enrollment, members[number % len(members)] if members else None)
+                for number, (profile, enrollment) in enumerate(
+                    connection.execute(text(f"{_FOLDER}/students.sql").encode())
+                )
+            ]
         self._threads = [
             threading.Thread(
                 target=self._work,
@@ -105,14 +120,28 @@ class Traffic:
         """The longest that any action took, in seconds."""
         return max((wait for outcome in self.outcomes for wait in outcome.waits), default=0.0)
 
-    def lost(self, dsn: str) -> list[str]:
-        """Acknowledged writes that the database does not hold, in words. ``dsn`` is of a role that sees every row."""
-        with psycopg.connect(dsn) as connection:
+    def begun(self, before: datetime) -> int:
+        """Payments that were begun before a moment. None was paid by its end."""
+        return sum(at < before for outcome in self.outcomes for _, at in outcome.payments.values())
+
+    def lost(self, dsn: str, *, frozen_at: datetime | None = None) -> list[str]:
+        """Acknowledged writes that the database does not hold, in words. ``dsn`` is of a role that sees every row.
+
+        After a launch: a payment that was only begun before ``frozen_at`` is none to it (business rules, 1.4).
+        """
+        payments = [
+            (key, profile)
+            for outcome in self.outcomes
+            for key, (profile, at) in outcome.payments.items()
+            if frozen_at is None or at >= frozen_at
+        ]
+        with session(dsn, "demonstration traffic", pinned=False) as connection:
             return [
                 *_missing(connection, "phones.sql", ((k, v) for o in self.outcomes for k, v in o.phones.items())),
                 *_missing(connection, "watched.sql", ((*k, v) for o in self.outcomes for k, v in o.watched.items())),
-                *_missing(connection, "payments.sql", ((k, v) for o in self.outcomes for k, v in o.payments.items())),
+                *_missing(connection, "payments.sql", payments),
                 *_missing(connection, "accounts.sql", ((k, v) for o in self.outcomes for k, v in o.accounts.items())),
+                *_missing(connection, "visits.sql", ((k, v) for o in self.outcomes for k, v in o.visits.items())),
             ]
 
     # one client
@@ -123,6 +152,7 @@ class Traffic:
             "read": _read,
             "edit": _edit,
             "progress": _record_progress,
+            "visit": _visit,
             "payment": _pay,
             "sign_up": _sign_up,
         }
@@ -133,7 +163,7 @@ class Traffic:
             started = time.monotonic()
             try:
                 if connection is None or connection.closed:
-                    connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=5)
+                    connection = session(self._dsn, "demonstration traffic", autocommit=True, pinned=False)
                 actions[kind](connection, rng.choice(students), outcome, rng, f"{number}.{serial}")
                 outcome.done[kind] += 1
             except psycopg.Error as error:
@@ -180,8 +210,8 @@ def _record_progress(
 
 def _pay(connection: psycopg.Connection, student: _Student, outcome: Outcome, rng: random.Random, serial: str) -> None:
     external_id = f"traffic-{serial}-{rng.getrandbits(48):012x}"
-    if _write(connection, "pay.sql", profile=student.profile, external_id=external_id):
-        outcome.payments[external_id] = student.profile
+    if row := _write(connection, "pay.sql", profile=student.profile, external_id=external_id):
+        outcome.payments[external_id] = student.profile, cast(datetime, row[0])
 
 
 def _sign_up(
@@ -191,6 +221,17 @@ def _sign_up(
     account, email = UUID(int=rng.getrandbits(128), version=4), f"new.{serial}.{rng.getrandbits(32):08x}@example.ph"
     if _write(connection, "sign_up.sql", account=account, email=email):
         outcome.accounts[account] = email
+
+
+def _visit(
+    connection: psycopg.Connection, student: _Student, outcome: Outcome, rng: random.Random, serial: str
+) -> None:
+    # whoever has just signed up looks around first
+    signed_up = list(outcome.accounts)[-5:]
+    profile = rng.choice(signed_up) if signed_up and rng.random() < 0.5 else student.member
+    visit = f"{serial}-{rng.getrandbits(48):012x}"
+    if profile is not None and _write(connection, "visit.sql", visit=visit, profile=profile):
+        outcome.visits[visit] = profile
 
 
 def _missing(connection: psycopg.Connection, path: str, rows: Iterable[tuple[object, ...]]) -> list[str]:

@@ -149,7 +149,7 @@ def read_passwords(arguments: Sequence[str], variables: Mapping[str, str]) -> di
                 "stack.no-password",
                 f"account {account.name}",
                 "it has no password.",
-                f"set CUTOVER_PASSWORD_{account.name.upper()}, as in .env.example.",
+                f"set CUTOVER_PASSWORD_{account.name.upper()}, in secrets/accounts.env.",
             )
     return passwords
 

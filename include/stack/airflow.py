@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import psycopg
 import requests
 from psycopg import sql
 
+from cutover.database.connect import session
 from cutover.errors import CutoverError
 from stack import accounts
 from stack.processes import Processes
@@ -25,6 +27,9 @@ COMPONENTS = {
     "dag-processor": ("airflow", "dag-processor"),
     "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
 }
+# Seconds in which a component that is not healthy yet has to use some processor time; one that does not, hangs.
+_STUCK_AFTER_S = 120.0
+_SOME_CPU_S = 0.5
 _IN_HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
@@ -66,7 +71,7 @@ class Airflow:
         self.passwords()
         state = self._wanted_state()
         password = settings.secrets["airflow_database_password"]
-        with psycopg.connect(settings.postgres.dsn(), autocommit=True) as admin:
+        with session(settings.postgres.dsn(), "cutover stack", autocommit=True) as admin:
             _ensure_role(admin, AIRFLOW_DATABASE, password)
             found = admin.execute(
                 "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [AIRFLOW_DATABASE]
@@ -125,34 +130,66 @@ class Airflow:
         for component, arguments in COMPONENTS.items():
             self.processes.start(component, [sys.executable, "-m", *arguments], self.environment())
 
-    def wait_until_healthy(self, timeout: float = 120, tell: Callable[[str], None] = lambda _: None) -> None:
+    def wait_until_healthy(self, timeout: float | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
         """Return when every component is healthy; ``tell`` hears what is still waited for.
 
-        Raises CutoverError ``stack.airflow-not-healthy`` with the end of the log of what ended or hangs.
+        Waits as long as there is progress: on a busy machine a start takes minutes. ``timeout`` (seconds; default is
+        the setting CUTOVER_START_MINUTES) bounds it in all. Raises CutoverError ``stack.airflow-not-healthy`` with the
+        end of the log of what ended or hangs.
         """
-        deadline = time.monotonic() + timeout
+        began = moved = time.monotonic()
+        bound = self.settings.start_seconds if timeout is None else timeout
+        spent = -1.0
         warm = False
         while True:
             waiting = self.unhealthy()
             if "api-server" not in waiting and not warm:
                 # Its first call builds the API that tasks talk to, for seconds: not in the first task's time.
-                requests.get(f"{self.settings.url}/execution/health/ping", timeout=60)
+                self._ask("/execution/health/ping", timeout=60)
                 warm = True
             if not waiting:
                 return
-            tell(", ".join(waiting))
+            now = time.monotonic()
+            tell(f"{', '.join(waiting)} ({now - began:.0f} s)")
             for component in COMPONENTS:
                 if self.processes.leader(component) is None:
                     raise self._failure(component, "it ended while starting")
-            if time.monotonic() > deadline:
-                raise self._failure(waiting[0], f"not healthy after {timeout:.0f} s")
+            used = self._processor_time(waiting)
+            if not spent <= used < spent + _SOME_CPU_S:
+                spent, moved = used, now
+            if now - began > bound:
+                raise self._failure(
+                    waiting[0],
+                    f"not healthy after {bound:.0f} s",
+                    "or allow it more: CUTOVER_START_MINUTES=30 ./run ...",
+                )
+            if now - moved > _STUCK_AFTER_S:
+                raise self._failure(waiting[0], f"it has done nothing for {_STUCK_AFTER_S:.0f} s")
             time.sleep(0.25)
+
+    def _processor_time(self, components: list[str]) -> float:
+        """Seconds of processor time that these components have used so far."""
+        used = 0.0
+        members = self.processes.members()
+        for component in components:
+            for process in members.get(component, []):
+                try:
+                    times = process.cpu_times()
+                except psutil.Error:
+                    continue
+                used += times.user + times.system
+        return used
+
+    def _ask(self, path: str, timeout: float) -> requests.Response:
+        """GET of Airflow's, past any proxy."""
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(f"{self.settings.url}{path}", timeout=timeout)
 
     def unhealthy(self) -> list[str]:
         """The components that do not report as healthy, by Airflow's own health endpoint."""
         try:
-            answer = requests.get(f"{self.settings.url}/api/v2/monitor/health", timeout=5)
-            health = answer.json()
+            health = self._ask("/api/v2/monitor/health", timeout=5).json()
         except (requests.RequestException, ValueError):
             return list(COMPONENTS)
         return [name for name, key in _IN_HEALTH.items() if (health.get(key) or {}).get("status") != "healthy"]
@@ -166,14 +203,15 @@ class Airflow:
         """Stop everything that this home's stack has started but PostgreSQL; returns how many processes."""
         return self.processes.stop()
 
-    def _failure(self, component: str, why: str) -> CutoverError:
+    def _failure(self, component: str, why: str, besides: str = "") -> CutoverError:
         log = self.processes.log(component)
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
         return CutoverError(
             "stack.airflow-not-healthy",
             component,
             f"{why}. The end of {log}:\n{tail}",
-            "read the log above, then `./run down` and try again.",
+            "read the log above, and run the same command again: it goes on where it stopped"
+            + (f"; {besides}" if besides else "."),
         )
 
 

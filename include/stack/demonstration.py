@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,25 +12,42 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any
 
-import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
+from cutover.database.connect import session
+from cutover.dumps.proof import CONNECTION as REHEARSAL
 from cutover.errors import CutoverError
-from cutover.ledger import run_key
 from cutover.migration import load
-from cutover.run import get as get_run
+from cutover.records.ledger import run_key
+from cutover.records.run import get as get_run
 from demo import checks, mula_checks
+from demo.traffic import Traffic
 from stack.accounts import ACCOUNTS, APPROVER
 from stack.deployment import Deployment
 from stack.progress import Console
 from stack.rest import Api, run_path
-from stack.settings import ROOT, short
+from stack.settings import DATABASE_CONNECTIONS, ROOT, short
+from stack.whereabouts import without_password
 
 APPROVAL = "approve"
-# Airflow fails a task that is answered before the scheduler has heard that its first part has ended. That is a
-# matter of seconds, on a busy machine of more, and shows nowhere but in the scheduler's log.
-SECONDS_BEFORE_ANSWER = 3.0
-SECONDS_FOR_SCHEDULER = 30.0
+# Airflow fails a task that is answered before the scheduler has heard that its first part has ended. That shows
+# nowhere but in the scheduler's log; where it does not come up there, an answer is given after so long all the same.
+SECONDS_FOR_SCHEDULER = 60.0
 _MARKS = {"success": ("✓", "green"), "failed": ("✗", "red"), "upstream_failed": ("·", "dim"), "skipped": ("·", "dim")}
+
+
+def until_parked(deployment: Deployment, dag_id: str, run_id: str, task_id: str, try_number: int) -> None:
+    """Wait until the scheduler has heard that this try of a task has ended its first part, and waits for an answer."""
+    deadline = time.monotonic() + SECONDS_FOR_SCHEDULER
+    finished = f"TaskInstance Finished: dag_id={dag_id}, task_id={task_id}, run_id={run_id},"
+    while time.monotonic() < deadline:
+        log = deployment.processes.log("scheduler").read_text(errors="replace")
+        if any(
+            finished in line and "state=awaiting_input" in line and f"try_number={try_number}," in line
+            for line in log.splitlines()
+        ):
+            return
+        time.sleep(0.3)
 
 
 @dataclass
@@ -38,6 +58,8 @@ class Demonstration:
     migration: str
     scale: int = 1
     _operator: Api = field(init=False)
+    # people who use the application while the launch is under way
+    _people: Traffic | None = field(init=False, default=None)
 
     @property
     def _checks(self) -> ModuleType:
@@ -62,9 +84,30 @@ class Demonstration:
         """
         passwords = self.deployment.airflow.passwords()
         self._operator = Api(self.deployment.settings.url, "operator", passwords["operator"])
+        asked = self._ask_airflow_where()
         self._wait_for_dag()
-        with psycopg.connect(self.deployment.target_admin_dsn(self._target)) as production:
+        with session(self.deployment.target_admin_dsn(self._target), "cutover demonstration") as production:
             before = self._checks.measure(production)
+        self._require_own_database(asked)
+        self._send_people()
+        try:
+            return self._show(before, passwords[APPROVER], approve=approve)
+        finally:
+            self._send_people_home()
+
+    def _send_people(self) -> None:
+        """Where production has members beside those of the real account, they use it meanwhile."""
+        if self.migration.startswith("clean_launch") and self.deployment.further_members():
+            self._people = Traffic(self.deployment.application_dsn(), clients=2, rate=20).start()
+
+    def _send_people_home(self) -> Traffic | None:
+        """Let everybody finish what they do; returns what they have to tell."""
+        people, self._people = self._people, None
+        if people is not None:
+            people.stop()
+        return people
+
+    def _show(self, before: checks.Measured, password: str, *, approve: bool) -> int:
         run_id = self._unfinished_run() or self._trigger()
         watch = _Watch(self._operator, self.console, self.migration, run_id)
         self.console.line(f"{self.migration}   {run_id}")
@@ -75,7 +118,7 @@ class Demonstration:
             self._say_how_to_approve(run_id, watch)
             return 0
         if state == "waiting":
-            self._answer(run_id, watch, passwords[APPROVER])
+            self._answer(run_id, watch, password)
             state = watch.until_finished()
         if state != "success":
             watch.explain_failure(self._run_url(run_id))
@@ -117,6 +160,43 @@ class Demonstration:
             f"see whether {ROOT / 'dags'} has its file, and read .local/logs/dag-processor.log.",
         )
 
+    def _ask_airflow_where(self) -> subprocess.Popen[str]:
+        """Ask Airflow which databases its tasks would get, in their environment. It takes seconds, so it goes ahead."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "stack.whereabouts", *DATABASE_CONNECTIONS, REHEARSAL],
+            env={**self.deployment.airflow.environment(), "_AIRFLOW_PROCESS_CONTEXT": "client"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _require_own_database(self, asked: subprocess.Popen[str]) -> None:
+        """Raise ``demo.another-database`` unless the tasks will find the embedded server's databases, and no other.
+
+        The demonstration approves itself. Whatever leads its tasks elsewhere (a secrets backend, a configuration file,
+        a connection kept in Airflow) must stop it before anything is triggered: on any connection of any migration,
+        and on the server where dumps are restored, of which the demonstration has none.
+        """
+        answer, errors = asked.communicate(timeout=120)
+        try:
+            there: dict[str, Any] = json.loads(answer.splitlines()[-1])
+        except (IndexError, ValueError):
+            there = {self._target: (errors.strip().splitlines() or ["no answer"])[-1]}
+        names = (self._target, *DATABASE_CONNECTIONS, REHEARSAL)
+        own = self.deployment.settings.own_databases()
+        ours: dict[str, Any] = {name: without_password(conninfo_to_dict(dsn)) for name, dsn in own.items()}
+        for name in names:
+            if (found := there.get(name)) != ours.get(name):
+                raise CutoverError(
+                    "demo.another-database",
+                    f"connection {name}",
+                    f"Airflow's tasks would work on {found}, and the demonstration's own is {ours.get(name)}. Nothing "
+                    "was triggered.",
+                    "unset what leads them elsewhere (a secrets backend, an airflow.cfg in .local/airflow, a "
+                    "connection kept in Airflow), and try again.",
+                )
+
     def _unfinished_run(self) -> str | None:
         """The newest run that has not ended: a second one would only wait behind it."""
         for state in ("running", "queued"):
@@ -145,10 +225,8 @@ class Demonstration:
 
     def _answer(self, run_id: str, watch: _Watch, password: str) -> None:
         self.console.status(f"approving as {APPROVER}")
-        while watch.seconds_waiting() < SECONDS_FOR_SCHEDULER:
-            if watch.seconds_waiting() >= SECONDS_BEFORE_ANSWER and self._is_parked(run_id, watch.approval):
-                break
-            time.sleep(0.2)
+        waiting = self._operator.get(f"{run_path(self.migration, run_id)}/taskInstances/{watch.approval}")
+        until_parked(self.deployment, self.migration, run_id, watch.approval, waiting["try_number"])
         reviewer = Api(self.deployment.settings.url, APPROVER, password)
         path = f"{run_path(self.migration, run_id)}/taskInstances/{watch.approval}/-1/hitlDetails"
         form = reviewer.get(path)
@@ -159,20 +237,30 @@ class Demonstration:
         reviewer.patch(path, answer)
         self.console.line(f"  {'':<11}{self.console.styled(f'approved by {APPROVER}', 'yellow')}")
 
-    def _is_parked(self, run_id: str, task_id: str) -> bool:
-        """Whether the scheduler has heard that the task has ended its first part and waits."""
-        log = self.deployment.processes.log("scheduler").read_text(errors="replace")
-        finished = f"TaskInstance Finished: dag_id={self.migration}, task_id={task_id}, run_id={run_id},"
-        return any(finished in line and "state=awaiting_input" in line for line in log.splitlines())
-
     def _conclude(self, run_id: str, before: checks.Measured, watch: _Watch) -> int:
         say, bold = self.console.line, self.console.bold
         run = run_key(self.migration, run_id)
-        with psycopg.connect(self.deployment.target_admin_dsn(self._target)) as production:
+        people = self._send_people_home()
+        with session(self.deployment.target_admin_dsn(self._target), "cutover demonstration") as production:
             after = self._checks.measure(production)
             balances = self._checks.balances(production, run)
             results = self._checks.check(production, run, before, self.scale)
-            unchanged = _changed_nothing(get_run(production, run).review)
+            record = get_run(production, run)
+        if people is not None:
+            done, failed, frozen_at = people.done, people.errors, record.frozen_at
+            lost = people.lost(self.deployment.target_admin_dsn(self._target), frozen_at=frozen_at)
+            begun = people.begun(frozen_at) if frozen_at else 0
+            say()
+            say(
+                f"Meanwhile people did {done.total():,} things, {done['visit']:,} visits of members and "
+                f"{done['sign_up']:,} sign-ups among them; the longest took {people.longest_wait * 1000:,.0f} ms."
+            )
+            if begun:
+                say(f"Left out by rule: {begun:,} checkouts begun before the freeze and not paid. The backup has them.")
+            results += [
+                checks.Check("of what people did, failed", "0", f"{failed.total():,}", not failed),
+                checks.Check("of what people did, lost", "0", f"{len(lost):,}", not lost),
+            ]
         say()
         say(bold("Every source row is accounted for"))
         self.console.table(
@@ -180,7 +268,7 @@ class Demonstration:
             [(b.source, b.read, b.staged, b.merged, b.left_out, b.rejected, b.remainder) for b in balances],
         )
         say()
-        say(bold("Production" + (": no row was added, removed or changed" if unchanged else "")))
+        say(bold("Production" + (": no row was added, removed or changed" if _changed_nothing(record.review) else "")))
         self.console.table(
             ("table", "before", "after", "change"), [_change(before, after, name) for name in after.counts]
         )
@@ -192,14 +280,28 @@ class Demonstration:
             expected = "" if result.holds else f"   expected {result.expected}"
             say(f"  {mark} {result.name:<{width}}  {result.found:>7}{expected}")
         say()
-        failed = sum(not result.holds for result in results)
-        if failed:
-            say(bold(f"Production is not what it should be: {failed} of {len(results)} checks fail."))
+        broken = sum(not result.holds for result in results)
+        if broken:
+            say(bold(f"Production is not what it should be: {broken} of {len(results)} checks fail."))
             return 1
         say(bold(f"Production is what it should be: {len(results)} checks hold ({watch.seconds():.0f} s)."))
         say()
+        if self.migration == "mula_unification":
+            self._show_platform()
         say_where(self.deployment, self._target)
         return 0
+
+    def _show_platform(self) -> None:
+        """Start the unified platform over what was launched, and say where to sign in and as whom."""
+        url = self.deployment.start_platform()
+        say = self.console.line
+        say()
+        say(self.console.bold("Both applications are one: sign in as any of their people."))
+        say()
+        say(f"  open       {url}")
+        for line in mula_checks.ways_in(self.deployment.target_admin_dsn("unified")):
+            say(f"  {line}")
+        say()
 
 
 def say_where(deployment: Deployment, database: str = "production") -> None:
@@ -238,17 +340,12 @@ class _Watch:
         self._printed: set[tuple[str, int]] = set()
         self._phase = ""
         self._started = time.monotonic()
-        self._waiting_since: float | None = None
         self._said_at = time.monotonic()
         self.approval = APPROVAL
 
     def seconds(self) -> float:
         """Since watching began."""
         return time.monotonic() - self._started
-
-    def seconds_waiting(self) -> float:
-        """Since the approval was first seen to wait."""
-        return time.monotonic() - self._waiting_since if self._waiting_since else 0.0
 
     def until_waiting_or_finished(self) -> str:
         """``waiting`` when the approval waits, else the run's final state."""
@@ -267,7 +364,6 @@ class _Watch:
             waiting = [task for task in tasks if task["state"] == "awaiting_input"]
             if stop_at_approval and waiting:
                 self.approval = waiting[0]["task_id"]
-                self._waiting_since = time.monotonic()
                 self._console.status("")
                 return "waiting"
             if state in ("success", "failed"):
@@ -296,7 +392,7 @@ class _Watch:
         running = sorted(
             (task for task in tasks if task["state"] == "running"), key=lambda task: task["start_date"] or ""
         )
-        if not self._console.live or not running or time.monotonic() - self._said_at < 1:
+        if not running or time.monotonic() - self._said_at < 1:
             return
         self._said_at = time.monotonic()
         oldest = min(running, key=lambda task: task["start_date"] or "")

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 
+from cutover.database.connect import session
 from cutover.errors import CutoverError
 from stack.airflow import COMPONENTS, Airflow, require_free_ports
 from stack.processes import Processes
 from stack.progress import Console
-from stack.settings import MULA_CONNECTIONS, PRODUCTION_DATABASE, Settings
+from stack.settings import PRODUCTION_DATABASE, Settings
 
 SIMULATORS = "simulators"
+PLATFORM = "platform"
+# Seconds until the unified platform answers: it is a small process.
+_PLATFORM_S = 60.0
 
 
 class Deployment:
@@ -42,26 +49,32 @@ class Deployment:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def up(self, scale: int = 1, *, demonstration: bool = False, mula: bool = False) -> None:
+    def up(
+        self, scale: int = 1, *, demonstration: bool = False, mula: bool = False, members: int | None = None
+    ) -> None:
         """Start what does not run, on the connections of the environment; returns when all of it is healthy.
 
         The simulators and the production of the demonstration stand in for the connections that are not given.
-        With ``demonstration``, a production database that *is* given is filled too, if it is empty. With ``mula``,
-        the two applications of mula_unification are made as well.
-        Raises CutoverError ``stack.port-taken`` before anything is started.
+        With ``demonstration``, all databases are its own. With ``mula``, the two applications of mula_unification are
+        made as well. ``members`` who never bought are in production beside those of the real account; None leaves as
+        many as there are.
+        Raises CutoverError ``stack.port-taken`` and ``demo.given-database`` before anything is started.
         """
         settings = self.settings
+        if demonstration:
+            settings.require_own_databases()
         with self.locked():
             settings.home.mkdir(parents=True, exist_ok=True)
             embedded = settings.postgres
             was_up = embedded.is_running()  # learns the port that it listens on
+            settings.make_signing_key()
             self._stop_what_changed(scale)
-            self._require_ports(postgres_runs=was_up)
+            self._require_ports(postgres_runs=was_up, mula=mula)
             with self.console.timed("PostgreSQL") as told:
                 embedded.start()
                 told.append(f"127.0.0.1:{embedded.port}")
             # The world is made while Airflow starts; the demonstration's needs no Airflow, nor the reverse.
-            world = _Background(lambda: self._make_world(scale, demonstration, mula))
+            world = _Background(lambda: self._make_world(scale, mula, members))
             with self.console.timed("Airflow") as told:
                 self.console.status("preparing Airflow's database and accounts")
 
@@ -89,12 +102,6 @@ class Deployment:
             self.console.status("")
             return processes > 0 or postgres
 
-    def production_admin_dsn(self) -> str:
-        """Production as a role that sees all of it: the superuser, or whoever the given connection names."""
-        if self.settings.is_given("production"):
-            return self.settings.dsn("production")
-        return self.settings.postgres.dsn(PRODUCTION_DATABASE)
-
     def _needs_simulators(self) -> bool:
         return not (self.settings.is_given("xendit") and self.settings.is_given("systemeio"))
 
@@ -111,7 +118,7 @@ class Deployment:
             self.console.line("Settings, connections or plugins have changed: restarting Airflow.")
             self.processes.stop(COMPONENTS)
 
-    def _require_ports(self, *, postgres_runs: bool) -> None:
+    def _require_ports(self, *, postgres_runs: bool, mula: bool) -> None:
         members = self.processes.members()
         needed = {}
         if "api-server" not in members:
@@ -121,20 +128,19 @@ class Deployment:
         if SIMULATORS not in members and self._needs_simulators():
             needed["CUTOVER_XENDIT_PORT"] = self.settings.xendit_port
             needed["CUTOVER_SYSTEMEIO_PORT"] = self.settings.systemeio_port
+        if mula and PLATFORM not in members:
+            needed["CUTOVER_PLATFORM_PORT"] = self.settings.platform_port
         require_free_ports(needed)
 
     def target_admin_dsn(self, connection: str) -> str:
-        """A migration's target as a role that sees all of it: the superuser, or whoever the given connection names."""
-        if connection == "production":
-            return self.production_admin_dsn()
-        given = self.settings.is_given(connection)
-        return self.settings.dsn(connection) if given else self.settings.postgres.dsn(connection)
+        """The demonstration's own target of a migration, as the embedded server's superuser."""
+        return self.settings.postgres.dsn(connection)
 
-    def _make_world(self, scale: int, demonstration: bool, mula: bool) -> None:
+    def _make_world(self, scale: int, mula: bool, members: int | None) -> None:
         if self._needs_simulators():
             self._start_simulators(scale)
-        if demonstration or not self.settings.is_given("production"):
-            self._load_production(scale)
+        if not self.settings.is_given("production"):
+            self._load_production(scale, members)
         if mula:
             self._load_mula(scale)
 
@@ -142,14 +148,50 @@ class Deployment:
         from demo import mula
 
         with self.console.timed("Mula") as told:
-            if any(self.settings.is_given(name) for name in MULA_CONNECTIONS):
-                told.append("given, left as they are")
-                return
             superuser = {name: self.settings.postgres.dsn(name) for name in mula.DATABASES}
             for name in mula.DATABASES:
                 _ensure_database(self.settings.postgres.dsn(), name)
             loaded = mula.load(superuser, self.settings.role_passwords, mula.Size().times(scale))
             told.append("demonstration loaded" if loaded else "as the last run left them")
+
+    def start_platform(self) -> str:
+        """Set up the unified platform over what mula_unification has launched, and start it; returns its address.
+
+        Raises CutoverError ``stack.platform-does-not-start``, with what the setup or the service has said.
+        """
+        environment = self.settings.platform_environment()
+        with self.locked(), self.console.timed("Platform") as told:
+            self._platform_command(["setup"], environment)
+            if not any((self.settings.home / "platform" / "keys").glob("*.pem")):
+                self._platform_command(["rotate-keys"], environment)
+            # what runs may be of before this launch, or of other code
+            self.processes.stop([PLATFORM])
+            self.processes.start(PLATFORM, [sys.executable, "-m", "mula_platform", "serve"], environment)
+            url = f"http://127.0.0.1:{self.settings.platform_port}"
+            deadline = time.monotonic() + _PLATFORM_S
+            while (said := _ready(url)) != "ready":
+                if time.monotonic() > deadline or self.processes.leader(PLATFORM) is None:
+                    log = self.processes.log(PLATFORM)
+                    raise CutoverError(
+                        "stack.platform-does-not-start",
+                        str(log),
+                        f"the unified platform is not ready: {said}.",
+                        "read the log above, and run the same command again.",
+                    )
+                time.sleep(0.1)
+            told.append(url)
+        return url
+
+    def _platform_command(self, arguments: list[str], environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "mula_platform", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise CutoverError(
+                "stack.platform-does-not-start",
+                f"./run platform {arguments[0]}",
+                f"it ended with {done.returncode}: {done.stderr.strip()[-500:]}",
+                "clear what it says, and run the same command again.",
+            )
 
     def _start_simulators(self, scale: int) -> None:
         if self.processes.leader(SIMULATORS):
@@ -169,23 +211,38 @@ class Deployment:
                 time.sleep(0.1)
             told += [f"Xendit 127.0.0.1:{self.settings.xendit_port}", f"Systeme.io :{self.settings.systemeio_port}"]
 
-    def _load_production(self, scale: int) -> None:
+    def further_members(self) -> int:
+        """How many members production has been loaded with beside those of the real account."""
         from demo import production
 
+        return production.further_members(self.target_admin_dsn(PRODUCTION_DATABASE))
+
+    def application_dsn(self) -> str:
+        """Production as the simulated application."""
+        return self.settings.postgres.dsn(PRODUCTION_DATABASE, "app", self.settings.secrets["application_password"])
+
+    def _load_production(self, scale: int, members: int | None) -> None:
+        from demo import production
+        from demo.contamination import Contamination
+
         with self.console.timed("Production") as told:
-            if not self.settings.is_given("production"):
-                _ensure_database(self.settings.postgres.dsn(), PRODUCTION_DATABASE)
+            _ensure_database(self.settings.postgres.dsn(), PRODUCTION_DATABASE)
             try:
+                if members is None:
+                    members = self.further_members()
                 loaded = production.load(
-                    self.production_admin_dsn(), scale, self.settings.secrets["production_password"]
+                    self.target_admin_dsn(PRODUCTION_DATABASE),
+                    scale,
+                    self.settings.secrets["production_password"],
+                    app_password=self.settings.secrets["application_password"],
+                    contamination=Contamination(members=members),
                 )
             except psycopg.Error as error:
                 raise CutoverError(
                     "stack.production-not-loaded",
                     "connection production",
                     f"the demonstration cannot be loaded: {str(error).strip().splitlines()[0]}",
-                    "AIRFLOW_CONN_PRODUCTION must name a superuser and an empty database of a running server; "
-                    "unset it for the embedded one.",
+                    f"read {self.settings.home / 'postgres' / 'postgres.log'}, and run the same command again.",
                 ) from error
             told.append("demonstration loaded" if loaded else "as the last run left it")
 
@@ -215,7 +272,18 @@ class _Background:
             raise self._error
 
 
+def _ready(url: str) -> str:
+    """What the unified platform says of itself: ``ready``, or what is missing."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/readyz", timeout=5) as answer:
+            return str(answer.read().decode().strip())
+    except urllib.error.HTTPError as error:
+        return str(error.read().decode(errors="replace").strip())
+    except OSError as error:
+        return str(error)
+
+
 def _ensure_database(superuser_dsn: str, name: str) -> None:
-    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+    with session(superuser_dsn, "cutover stack", autocommit=True) as admin:
         if not admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
             admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import fcntl
 import hashlib
+import io
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -36,6 +38,21 @@ _PIP_TO_UV = {
     "timeout": ("UV_HTTP_TIMEOUT", ""),
     "default-timeout": ("UV_HTTP_TIMEOUT", ""),
 }
+# Of PIP_* and UV_*, what says where packages come from and how they are fetched. All others (PIP_USER, PIP_TARGET,
+# PIP_CONSTRAINT, UV_OVERRIDE, ...: defaults of some cloud workspaces) say what is installed and where, which this file
+# decides.
+_FETCHING = (
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST", "PIP_CERT",
+    "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_CACHE_DIR",
+    "PIP_NO_CACHE_DIR", "PIP_CONFIG_FILE", "PIP_KEYRING_PROVIDER",
+    "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_INSECURE_HOST",
+    "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE", "UV_NATIVE_TLS",
+    "UV_SYSTEM_CERTS", "UV_KEYRING_PROVIDER", "UV_LINK_MODE", "UV_INDEX_STRATEGY", "UV_CONCURRENT_DOWNLOADS",
+)  # fmt: skip
+# What a shell, or Airflow when it expands variables in its options, would read in a path.
+_MEANT_FOR_SHELLS = "$`\"'\\\n"
+# Without a terminal, seconds between two lines that say that the work goes on.
+_SAY_EVERY_S = 30.0
 
 
 class InstallError(Exception):
@@ -45,14 +62,50 @@ class InstallError(Exception):
 def main(root: str, arguments: list[str]) -> NoReturn:
     """Install what is missing, then go on as ``python -m stack`` in the environment. Never returns."""
     folder = Path(root)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an encoding without the ellipsis must not stop an installation
     try:
+        require_usable(folder)
         install(folder)
     except InstallError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(
+            f"[stack.not-writable] {error.filename or folder}: {error.strerror}.\n  To clear it: make this folder "
+            "writable for the user who runs ./run, with room in it, or run a copy of the checkout that is."
+        )
     except KeyboardInterrupt:
         sys.exit(130)
     python = folder / ".venv" / "bin" / "python"
     os.execve(python, [str(python), "-m", "stack", *arguments], environment(folder))
+
+
+def require_usable(root: Path) -> None:
+    """Raise InstallError for a place or a user that some program below would stumble over, in words of its own."""
+    strange = sorted(set(_MEANT_FOR_SHELLS) & set(str(root.resolve())))
+    if strange:
+        raise InstallError(
+            f"[stack.bad-path] {root}: the path holds {', '.join(map(repr, strange))}, which PostgreSQL's and "
+            "Airflow's own programs would read as something else.\n  To clear it: move the checkout to another folder."
+        )
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise InstallError(
+            f"[stack.no-account] user id {os.getuid()}: it has no entry in the passwd file, without which PostgreSQL "
+            "does not start.\n  To clear it: run as a user that has one, or add it (containers: useradd, or "
+            "nss_wrapper)."
+        ) from None
+
+
+def without_own_ways(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what would have pip or uv install something else, or elsewhere."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith(("PIP_", "UV_")) or name in _FETCHING or name.startswith("UV_INDEX_")
+    }
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -88,7 +141,7 @@ def install(root: Path) -> bool:
             _call(
                 *(str(uv), "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"),
                 *("--python", str(venv / "bin" / "python"), str(requirements)),
-                variables=uv_environment(read_pip_settings(venv / "bin" / "python"), os.environ),
+                variables=uv_environment(read_pip_settings(venv / "bin" / "python"), without_own_ways(os.environ)),
                 what="installing requirements.txt",
             )
         (venv / STAMP).write_text(_digest(requirements, venv))
@@ -141,6 +194,8 @@ def _install_uv(venv: Path, requirements: Path) -> Path:
             *(str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
             *("--no-input", "--require-hashes", "--no-deps", "-r", str(only_uv)),
             what="installing uv",
+            # a pip.conf may say so as well, and the variable counts for more
+            variables={**without_own_ways(os.environ), "PIP_USER": "0"},
         )
     return uv
 
@@ -223,14 +278,17 @@ def _locked(path: Path) -> Iterator[None]:
 @contextmanager
 def _step(text: str) -> Iterator[None]:
     """Print what is being done; on a terminal, with the seconds so far."""
-    if not sys.stdout.isatty():
-        print(f"{text} …", flush=True)
-        yield
-        return
     done = threading.Event()
     started = time.monotonic()
+    live = sys.stdout.isatty()
+    if not live:
+        print(f"{text} …", flush=True)
 
     def tick() -> None:
+        while not live:
+            if done.wait(_SAY_EVERY_S):
+                return
+            print(f"  … {time.monotonic() - started:.0f} s", flush=True)
         while True:
             print(f"\r{text} … {time.monotonic() - started:.0f} s ", end="", flush=True)
             if done.wait(0.5):

@@ -108,17 +108,20 @@ def _sweep_twins() -> None:
 
 
 def _live_postmaster(data: Path) -> psutil.Process | None:
-    """The live process that ``postmaster.pid`` names; None if there is none.
+    """The live server of this data folder that ``postmaster.pid`` names; None if there is none.
 
-    A killed server that nobody has reaped (a container without an init process) is still a process to
-    ``kill(pid, 0)``, which is all that pg_ctl and PostgreSQL itself look at.
+    The number alone proves nothing. A killed server that nobody has reaped (a container without an init process) is
+    still a process to ``kill(pid, 0)``, which is all that pg_ctl and PostgreSQL itself look at; after a restart of the
+    machine the number may be a stranger's; and in a copy of a folder it is the original's. A server works in its data
+    folder: that tells it.
     """
     try:
         pid = int((data / "postmaster.pid").read_text().splitlines()[0])
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        ours = process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == data.resolve()
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
         return None
+    return process if ours else None
 
 
 def _service_user() -> pwd.struct_passwd:

@@ -1,6 +1,7 @@
 """What a person sees while waiting: finished lines stay, one line at the bottom says what is going on now.
 
-Without a terminal only the finished lines are printed, plain.
+Without a terminal the finished lines are printed, plain, and what is going on as a line of its own now and then: a log
+in which nothing happens for minutes looks like a program that hangs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+# Without a terminal, seconds of silence after which a line says what is going on.
+_SILENCE_S = 10.0
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 
 
@@ -22,6 +25,7 @@ class Console:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._spoken_at = time.monotonic()
         self._coloured = self.live and not os.environ.get("NO_COLOR")
 
     def styled(self, text: str, style: str) -> str:
@@ -35,11 +39,15 @@ class Console:
     def line(self, text: str = "") -> None:
         """Print a line that stays."""
         with self._lock:
+            self._spoken_at = time.monotonic()
             print(("\r\033[K" if self.live else "") + text, flush=True)
 
     def status(self, text: str) -> None:
-        """Replace the bottom line; nothing without a terminal."""
-        if self.live:
+        """Replace the bottom line; without a terminal print it, if nothing was printed for a while."""
+        if not self.live:
+            if text.strip() and time.monotonic() - self._spoken_at > _SILENCE_S:
+                self.line(f"  {text.strip()}" if text.strip().startswith("…") else f"  … {text.strip()}")
+        else:
             width = shutil.get_terminal_size().columns - 1
             with self._lock:
                 print("\r\033[K" + self.styled(text[:width], "dim"), end="", flush=True)

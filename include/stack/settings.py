@@ -10,11 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from cutover.database.connect import parameters, uri
+from cutover.dumps import client, place
 from cutover.errors import CutoverError
+from cutover.records import anchors, signing
 from demo.credentials import SYSTEMEIO_API_KEY, XENDIT_API_KEY
-from stack.postgres import EmbeddedPostgres
+from stack.postgres import EmbeddedPostgres, bin_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +31,7 @@ PORTS = {
     "CUTOVER_PG_PORT": 5439,
     "CUTOVER_XENDIT_PORT": 8101,
     "CUTOVER_SYSTEMEIO_PORT": 8102,
+    "CUTOVER_PLATFORM_PORT": 8110,
 }
 AIRFLOW_DATABASE = "airflow"
 PRODUCTION_DATABASE = "production"
@@ -39,7 +44,22 @@ MULA_CONNECTIONS = {
     "compatibility_owner": ("compatibility", "compatibility_owner"),
     "unified": ("unified", PRODUCTION_ROLE),
 }
-_LIBPQ_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "connect_timeout", "application_name")
+# Every connection to a database that a migration reads or writes.
+DATABASE_CONNECTIONS = (PRODUCTION_DATABASE, *MULA_CONNECTIONS)
+# Of AIRFLOW*, what the demonstration takes from the environment beside the connections of its APIs.
+_DEMONSTRATION_OPTIONS = ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__LOGGING__LOGGING_LEVEL")
+# Of CUTOVER_*, the same: where its own state and ports are. CUTOVER_DATA_DOCS and the like would lead out of its home.
+_DEMONSTRATION_SETTINGS = ("CUTOVER_HOME", "CUTOVER_PG", "CUTOVER_START_MINUTES", *PORTS)
+# What decides which DAGs are run, and with which Airflow, is this checkout's: left over from another Airflow, each of
+# these makes a healthy stack that runs something else, or nothing.
+_OWN_AIRFLOW = (
+    "AIRFLOW_CONFIG",
+    "AIRFLOW__CORE__LOAD_EXAMPLES",
+    "AIRFLOW__CORE__MULTI_TEAM",
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_SECRET",
+)
 
 
 def _port(name: str, variables: Mapping[str, str]) -> int:
@@ -66,6 +86,7 @@ class Settings:
     postgres_port: int
     xendit_port: int
     systemeio_port: int
+    platform_port: int
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None, dags: Path | None = None) -> Settings:
@@ -79,6 +100,7 @@ class Settings:
             postgres_port=_port("CUTOVER_PG_PORT", given),
             xendit_port=_port("CUTOVER_XENDIT_PORT", given),
             systemeio_port=_port("CUTOVER_SYSTEMEIO_PORT", given),
+            platform_port=_port("CUTOVER_PLATFORM_PORT", given),
         )
 
     @property
@@ -95,6 +117,41 @@ class Settings:
     def passwords(self) -> Path:
         """The accounts' passwords, as JSON, for the owner's eyes only."""
         return self.home / "passwords.json"
+
+    @property
+    def data_docs(self) -> Path:
+        """Where Data Docs are kept."""
+        return Path(self.variables.get("CUTOVER_DATA_DOCS") or self.home / "data_docs")
+
+    @property
+    def signing_key(self) -> Path:
+        """The file of the key that evidence is signed with; the public keys are beside it."""
+        return Path(self.variables.get(signing.VARIABLE) or self.home / "signing.key")
+
+    @property
+    def anchors(self) -> str:
+        """Where the chain's heads are noted."""
+        return self.variables.get(anchors.VARIABLE) or str(self.home / "anchors")
+
+    def share_evidence(self) -> None:
+        """Let this process, and those that it becomes, know keys, anchors and Data Docs as the tasks do."""
+        os.environ[anchors.VARIABLE] = self.anchors
+        os.environ["CUTOVER_DATA_DOCS"] = str(self.data_docs)
+        if not self.is_given(signing.CONNECTION):
+            os.environ[signing.VARIABLE] = str(self.signing_key)
+
+    def make_signing_key(self) -> None:
+        """Make the key that evidence is signed with, unless there is one."""
+        if not self.is_given(signing.CONNECTION) and not self.signing_key.exists():
+            signing.make(self.signing_key)
+
+    def keys(self) -> signing.Keys:
+        """What this deployment signs with, and whose signatures it believes: of the file, or the given connection."""
+        given = self.variables.get(f"AIRFLOW_CONN_{signing.CONNECTION.upper()}")
+        if not given:
+            return signing.of_file(self.signing_key)
+        password, extra = password_and_extra(given)
+        return signing.of_text(password, extra.get("public_keys", []), where=f"connection {signing.CONNECTION}")
 
     @property
     def url(self) -> str:
@@ -117,26 +174,72 @@ class Settings:
                 "jwt_secret": lambda: secrets.token_urlsafe(64),
                 "airflow_database_password": lambda: secrets.token_urlsafe(24),
                 "production_password": lambda: secrets.token_urlsafe(24),
+                "application_password": lambda: secrets.token_urlsafe(24),
                 "mula_reader_password": lambda: secrets.token_urlsafe(24),
                 "dasha_owner_password": lambda: secrets.token_urlsafe(24),
                 "compatibility_owner_password": lambda: secrets.token_urlsafe(24),
+                "mula_platform_password": lambda: secrets.token_urlsafe(24),
+                # what the simulated old applications sign their tokens with
+                "dasha_token_secret": lambda: secrets.token_urlsafe(48),
+                "compatibility_token_secret": lambda: secrets.token_urlsafe(48),
             },
         )
+
+    @property
+    def start_seconds(self) -> float:
+        """``CUTOVER_START_MINUTES``: how long the start may take in all, as long as it makes progress; default 15.
+
+        Raises CutoverError ``stack.bad-minutes``.
+        """
+        text = self.variables.get("CUTOVER_START_MINUTES") or "15"
+        if not text.isdecimal() or int(text) == 0:
+            raise CutoverError(
+                "stack.bad-minutes",
+                f"CUTOVER_START_MINUTES={text}",
+                "it is not a number of minutes.",
+                "set it to a whole number from 1 on, or unset it.",
+            )
+        return int(text) * 60.0
 
     def is_given(self, connection: str) -> bool:
         """Whether the caller's environment sets this connection, so that it is not the demonstration's."""
         return bool(self.variables.get(f"AIRFLOW_CONN_{connection.upper()}"))
+
+    def own_databases(self) -> dict[str, str]:
+        """Each connection to a database as the demonstration has it: on the embedded server, whatever is given."""
+        return {
+            PRODUCTION_DATABASE: self.postgres.dsn(
+                PRODUCTION_DATABASE, PRODUCTION_ROLE, self.secrets["production_password"]
+            ),
+            **{
+                name: self.postgres.dsn(database, role, self.role_passwords[role])
+                for name, (database, role) in MULA_CONNECTIONS.items()
+            },
+        }
+
+    def require_own_databases(self) -> None:
+        """Raise CutoverError ``demo.given-database`` where the environment names a database for a migration.
+
+        The demonstration answers its own approval. On a database of somebody's that would be a launch that nobody
+        has approved, and to fill one it has to change roles that the whole server shares.
+        """
+        given = [f"AIRFLOW_CONN_{name.upper()}" for name in DATABASE_CONNECTIONS if self.is_given(name)]
+        if given:
+            raise CutoverError(
+                "demo.given-database",
+                ", ".join(given),
+                "the demonstration approves itself, and works on databases of its own alone. Nothing was started.",
+                f"env {' '.join(f'-u {name}' for name in given)} ./run demo (with a CUTOVER_HOME of its own where this "
+                "checkout's deployment is in use)",
+            )
 
     def connections(self) -> dict[str, str]:
         """Each connection's URI: the caller's where one is set, else the demonstration's."""
         demonstration = {
             "xendit": f"http://:{quote(XENDIT_API_KEY)}@127.0.0.1:{self.xendit_port}",
             "systemeio": f"http://:{quote(SYSTEMEIO_API_KEY)}@127.0.0.1:{self.systemeio_port}",
-            "production": self.postgres.dsn(PRODUCTION_DATABASE, PRODUCTION_ROLE, self.secrets["production_password"]),
-            **{
-                name: self.postgres.dsn(database, role, self.role_passwords[role])
-                for name, (database, role) in MULA_CONNECTIONS.items()
-            },
+            "mula_platform": f"http://127.0.0.1:{self.platform_port}",
+            **self.own_databases(),
         }
         return {name: self.variables.get(f"AIRFLOW_CONN_{name.upper()}") or uri for name, uri in demonstration.items()}
 
@@ -167,9 +270,32 @@ class Settings:
 
     def python_environment(self) -> dict[str, str]:
         """The caller's environment for a Python process of ours: byte code is kept, our packages are found."""
-        withheld = ("PYTHONDONTWRITEBYTECODE", "AIRFLOW_CONFIG", MARKER, STATE)
-        inherited = {name: value for name, value in self.variables.items() if name not in withheld}
+        withheld = ("PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", MARKER, STATE, *_OWN_AIRFLOW)
+        inherited = {
+            name: value for name, value in self.variables.items() if name not in withheld and not is_libpq(name)
+        }
         return {**inherited, "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT / "include")])}
+
+    def platform_environment(self) -> dict[str, str]:
+        """The environment of the unified platform and its commands; the caller's CUTOVER_PLATFORM_* go first."""
+        unified, role = MULA_CONNECTIONS["unified"][0], "mula_platform"
+        demonstration = {
+            "DSN": self.postgres.dsn(unified, role, self.secrets["mula_platform_password"]),
+            "KEYS": str(self.home / "platform" / "keys"),
+            "MAIL": f"file:{self.home / 'platform' / 'mails'}",
+            **{f"{name.upper()}_DSN": self.dsn(name) for name in ("dasha", "compatibility")},
+            **{f"{name.upper()}_SECRET": self.secrets[f"{name}_token_secret"] for name in ("dasha", "compatibility")},
+        }
+        if not self.is_given("unified"):
+            demonstration |= {
+                "ADMIN_DSN": self.postgres.dsn(unified),
+                "PASSWORD": self.secrets["mula_platform_password"],
+            }
+        return {
+            **{f"CUTOVER_PLATFORM_{name}": value for name, value in demonstration.items()},
+            **self.python_environment(),
+            "CUTOVER_PLATFORM_PORT": str(self.platform_port),
+        }
 
     def airflow_environment(self) -> dict[str, str]:
         """The environment of every Airflow process.
@@ -180,7 +306,6 @@ class Settings:
         dsn = self.dsn("airflow")
         defaults = {
             "AIRFLOW__CORE__PARALLELISM": "4",  # each is a process, and the default is 32
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",  # default 1: a chain of tasks waits for it
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
@@ -189,6 +314,9 @@ class Settings:
             # it reports each of 200 functions that its documentation will not list
             "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
             "CUTOVER_DATA_DOCS": str(self.home / "data_docs"),
+            place.VARIABLE: str(self.home / "dumps"),
+            client.VARIABLE: str(bin_dir()),
+            anchors.VARIABLE: self.anchors,
             "GX_ANALYTICS_ENABLED": "false",
             "PYTHONWARNINGS": "ignore::DeprecationWarning",  # Airflow's own, in every task log
         }
@@ -196,6 +324,7 @@ class Settings:
             "AIRFLOW_HOME": str(self.airflow_home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "AIRFLOW__CORE__FERNET_KEY": self.secrets["fernet_key"],
@@ -211,11 +340,45 @@ class Settings:
             "CUTOVER_INCLUDE": str(ROOT / "include"),
             # Without it Airflow's process titles overwrite the environment that `marker` is looked up in.
             "SPT_NOENV": "1",
-            # A proxy for the outside world must not get what goes over loopback.
-            "NO_PROXY": ",".join(filter(None, [self.variables.get("NO_PROXY"), "127.0.0.1", "localhost"])),
+            **past_proxies(self.variables),
         }
         connections = {f"AIRFLOW_CONN_{name.upper()}": uri for name, uri in self.connections().items()}
+        if not self.is_given(signing.CONNECTION):
+            required[signing.VARIABLE] = str(self.signing_key)
         return {**defaults, **self.python_environment(), **connections, **required}
+
+
+def of_the_demonstration(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """What the demonstration takes of an environment, and the names of what is withheld from it.
+
+    It answers its own approval, so it must not be able to reach a database, an API or a person that is not its own:
+    another Airflow's secrets backend, DAG bundles, variables, mail server and libpq's variables stay outside, and so
+    does whatever Airflow may learn to read one day. What stays: the APIs' connections, which are only read, and those
+    of databases, which `Settings.require_own_databases` refuses by name.
+    """
+    connections = {f"AIRFLOW_CONN_{name.upper()}" for name in ("xendit", "systemeio", *DATABASE_CONNECTIONS)}
+    kept = {*connections, *_DEMONSTRATION_OPTIONS, *_DEMONSTRATION_SETTINGS}
+    withheld = sorted(
+        name
+        for name in variables
+        if (name.startswith(("AIRFLOW", "_AIRFLOW", "CUTOVER_")) and name not in kept) or is_libpq(name)
+    )
+    return {name: value for name, value in variables.items() if name not in withheld}, withheld
+
+
+def is_libpq(name: str) -> bool:
+    """Whether libpq reads this variable: it would redirect or break connections that say everything themselves."""
+    return name.startswith("PG") and not name.startswith("PG_")
+
+
+def past_proxies(variables: Mapping[str, str]) -> dict[str, str]:
+    """NO_PROXY in both spellings, so that what goes over loopback goes to no proxy.
+
+    Some programs read the one, some the other, and some the lower case first.
+    """
+    given = [variables.get("NO_PROXY"), variables.get("no_proxy"), "127.0.0.1", "localhost", "::1"]
+    hosts = ",".join(dict.fromkeys(host for part in given if part for host in part.split(",") if host))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def marker(component: str, home: Path) -> str:
@@ -245,27 +408,45 @@ def kept_secrets(path: Path, makers: Mapping[str, Callable[[], str]]) -> dict[st
     return kept
 
 
+def password_and_extra(connection: str) -> tuple[str, dict[str, Any]]:
+    """Of an Airflow connection (URI or JSON): its password, and its extra."""
+    if connection.lstrip().startswith("{"):
+        parts = json.loads(connection)
+        extra = parts.get("extra") or {}
+        return parts.get("password") or "", json.loads(extra) if isinstance(extra, str) else extra
+    split = urlsplit(connection)
+    options = dict(parse_qsl(split.query))
+    return unquote(split.password or ""), json.loads(options.pop("__extra__", "{}"))
+
+
 def plain_dsn(connection: str) -> str | None:
     """An Airflow connection (URI or JSON) to PostgreSQL as a libpq URI; None if it is to something else.
 
-    Airflow takes ``postgres://`` as well, and options of its own in the query, which libpq would refuse.
+    Read as Airflow reads it, and with the same options as its tasks use. Airflow takes ``postgres://`` as well, and
+    options of its own in the query, which libpq would refuse.
     """
     if connection.lstrip().startswith("{"):
         parts = json.loads(connection)
         if parts.get("conn_type") not in ("postgres", "postgresql"):
             return None
-        credentials = ":".join(quote(parts[key], safe="") for key in ("login", "password") if parts.get(key))
-        address = f"{parts.get('host') or '127.0.0.1'}:{parts.get('port') or 5432}"
         extra = parts.get("extra") or {}
-        options = json.loads(extra) if isinstance(extra, str) else extra
-        return _libpq_uri(f"{credentials}@{address}", f"/{quote(parts.get('schema') or '')}", options)
+        fields = {name: parts.get(key) for name, key in _FIELDS.items()}
+        return uri(parameters(**fields, extra=json.loads(extra) if isinstance(extra, str) else extra))
     split = urlsplit(connection)
     if split.scheme not in ("postgres", "postgresql"):
         return None
-    options = dict(parse_qsl(split.query))
-    return _libpq_uri(split.netloc, split.path, json.loads(options.pop("__extra__", "{}")) | options)
+    query = dict(parse_qsl(split.query, keep_blank_values=True))
+    return uri(
+        parameters(
+            host=unquote(split.hostname or ""),
+            port=split.port,
+            user=unquote(split.username or ""),
+            password=unquote(split.password or ""),
+            dbname=unquote(split.path.removeprefix("/")),
+            extra=json.loads(query["__extra__"]) if query.get("__extra__") else query,
+        )
+    )
 
 
-def _libpq_uri(authority: str, path: str, options: Mapping[str, object]) -> str:
-    known = {name: str(value) for name, value in options.items() if name in _LIBPQ_OPTIONS}
-    return f"postgresql://{authority}{path}" + (f"?{urlencode(known)}" if known else "")
+# A connection's fields in libpq's words, and in Airflow's.
+_FIELDS = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}

@@ -14,13 +14,14 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from cutover import ledger, run
-from cutover import sql as files
-from cutover.connect import Connect, Log, opened
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened
+from cutover.database.patience import GAVE_UP, Patience
 from cutover.errors import CutoverError
-from cutover.migration import Migration
+from cutover.extract import raw
+from cutover.migration import Migration, added
+from cutover.records import ledger, phase, run, workspace
 from cutover.swap import capture
-from cutover.swap.locks import GAVE_UP, Patience
 
 KEYS_SUFFIX = ".keys"
 # Keys held in memory while their ids are derived.
@@ -31,6 +32,7 @@ def install(connect: Connect, migration: Migration) -> None:
     """Create the engine's tables, and what the migration keeps beside them (its folder ``install``)."""
     with opened(connect) as connection:
         ledger.install(connection)
+        connection.execute("select cutover.drop_captures()")
         for path in files.files(f"{migration.migration}/install"):
             connection.execute(files.text(path).encode())
 
@@ -76,16 +78,28 @@ def _missing(connection: psycopg.Connection, schema: str, table: str) -> bool:
 def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, int]:
     """Copy everything that the transforms need into ``input``, in one transaction. Returns rows per table.
 
-    Run again, it starts anew. Nobody but the engine's role can read the copy.
+    Run again, it starts anew. Nobody but the engine's role can read the copy. Raises CutoverError
+    ``freeze.workspace-taken`` while another run needs what is in ``input`` and ``staging``, and
+    ``extract.foreign-code`` where reading a raw table would run somebody's code.
     """
     counts: dict[str, int] = {}
     with opened(connect) as connection:
+        phase.require(connection, migration, this_run, "snapshot")
+    workspace.claim(connect, this_run)
+    with opened(connect) as held:
+        workspace.hold(held, this_run)
+        workspace.empty(connect, workspace.SCHEMAS, log)
+    with opened(connect) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        workspace.hold(connection, this_run)
+        made_from = phase.require(connection, migration, this_run, "snapshot")
         # Rows that row-level security would hide must be an error: missing accounts would be made a second time.
         connection.execute("set local row_security = off")
+        # And what stands in a table's place must be one: a view would run its owner's code as ours.
+        connection.execute(files.text("freeze/no_views.sql").encode())
+        raw.require_plain(connection, [*migration.sources, *migration.tables])
         snapshot = connection.execute("select pg_current_snapshot()::text").fetchone()
         assert snapshot is not None
-        connection.execute("drop schema if exists input cascade")
         connection.execute("create schema input")
         for path in files.files(f"{migration.migration}/freeze"):
             table = Path(path).stem
@@ -99,9 +113,18 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
             table = Path(path).stem.removesuffix(KEYS_SUFFIX)
             counts[table] = _derive_ids(connection, path, table, migration.namespace)
             log(f"input.{table}: {counts[table]:,} ids derived")
+        columns = added.keep(connection, migration)
         sources = {"run": this_run, "sources": list(migration.sources)}
         connection.execute(files.statement("freeze/reading.sql"), sources)
-        run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection))
+        # as this snapshot has it: whoever rewrites a table while it is copied has done so after that
+        names = [sql.Identifier(*name).as_string() for name in migration.swapped_tables()]
+        oids = connection.execute(
+            "select array_agg(to_regclass(n)::oid) from unnest(%s::text[]) as n", (names,)
+        ).fetchone()
+        files_of_rows = capture.filenodes(connection, oids[0] if oids else [])
+        run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection), filenodes=files_of_rows)
+        done = {"snapshot": snapshot[0], "rows": counts, "columns": columns}
+        phase.record(connection, migration, this_run, "snapshot", made_from, **done)
     return counts
 
 

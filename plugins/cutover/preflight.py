@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
-from cutover import catalog, transform
-from cutover import sql as files
-from cutover.connect import Connect, Log, opened
+from cutover.database import catalog
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened, pin_search_path
+from cutover.database.words import said
 from cutover.errors import CutoverError
-from cutover.migration import Migration
+from cutover.migration import Migration, added, load_order
+from cutover.records import signing
 from cutover.swap import refusals, scope
 
 OLDEST_SERVER = 140_000
@@ -23,6 +27,9 @@ _PLURAL = {
     "outside foreign key": "outside foreign keys",
     "outside policy": "outside policies",
     "outside rule": "outside rules",
+    "outside trigger": "outside triggers",
+    "outside default": "outside defaults",
+    "outside check": "outside checks",
 }
 
 
@@ -48,10 +55,26 @@ class Findings:
     bytes: int
 
 
+def require_signing_key() -> None:
+    """Raise CutoverError ``preflight.no-signing-key`` unless evidence can be signed: nothing else would be believed."""
+    try:
+        signing.signer()
+    except CutoverError as error:
+        if error.code == "chain.no-signing-key":
+            raise CutoverError("preflight.no-signing-key", error.obj, error.why, error.remedy) from None
+        raise
+
+
 def require_rights(connect: Connect, migration: Migration) -> None:
     """Look at server and rights, before anything is made there. Raises PreflightError with every reason found."""
     with opened(connect) as connection:
-        reasons = [*_server(connection), *_rights(connection, migration)]
+        reasons = [
+            *_server(connection),
+            *_encoding(connection),
+            *_event_triggers(connection, migration),
+            *_rights(connection, migration),
+            *_publications(connection, migration),
+        ]
     if reasons:
         raise PreflightError(reasons)
 
@@ -69,12 +92,14 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
             incoming_schema="staging",
             backup_schema=f"backup_{this_run}",
             merged=migration.merged_tables(),
+            written=migration.written_tables(),
         )
         reasons += [
             CutoverError(f"preflight.{r.code}", r.object, r.why, r.remedy)
             for r in refusals.find(connection, found, retired=migration.retire)
         ]
         reasons += _shapes(connection, migration)
+        reasons += _own(connection, migration)
         if reasons:
             raise PreflightError(reasons)
         kinds: dict[str, int] = {}
@@ -113,8 +138,67 @@ def _server(connection: psycopg.Connection) -> list[CutoverError]:
     ]
 
 
+def _encoding(connection: psycopg.Connection) -> list[CutoverError]:
+    """A database that cannot hold what the sources have: every text of theirs may have any character."""
+    row = connection.execute(
+        "select pg_encoding_to_char(d.encoding), d.datname from pg_catalog.pg_database as d "
+        "where d.datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    if row[0] == "UTF8":
+        return []
+    why = "would take any bytes for text" if row[0] == "SQL_ASCII" else "has no room for most characters"
+    return [
+        CutoverError(
+            "preflight.encoding",
+            f"database {row[1]}",
+            f"its encoding is {row[0]}, which {why}; the sources' texts are Unicode.",
+            "create a database with encoding 'UTF8', and restore this one into it (pg_dump, pg_restore).",
+        )
+    ]
+
+
+def _event_triggers(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
+    """Event triggers that forbid this role what a launch does, found by trying in a transaction that is undone.
+
+    In a schema of its own, and where the tables of the set are: a trigger may guard only those.
+    """
+    rows = connection.execute(
+        "select t.evtname from pg_catalog.pg_event_trigger as t where t.evtenabled in ('O', 'A') order by 1"
+    ).fetchall()
+    if not rows:
+        return []
+    may = connection.execute("select has_database_privilege(current_database(), 'CREATE')").fetchone()
+    if may != (True,):  # which is said as what it is
+        return []
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(
+                "select set_config('cutover.try_in', (select coalesce(array_agg(n.nspname), '{}')::text from "
+                "pg_catalog.pg_namespace as n where n.nspname = %(schema)s and has_schema_privilege(n.oid, 'USAGE') "
+                "and has_schema_privilege(n.oid, 'CREATE')), true), set_config('cutover.try_published', ("
+                "select coalesce(array_agg(c.oid), '{}')::text from pg_catalog.pg_class as c "
+                "join pg_catalog.pg_namespace as n on n.oid = c.relnamespace "
+                "where n.nspname = %(schema)s and c.relname = any(%(tables)s)), true)",
+                {"schema": migration.target_schema, "tables": [*migration.staging_tables(), *migration.retire]},
+            )
+            connection.execute(files.text("catalog/try_ddl.sql").encode())
+    except psycopg.Error as error:
+        return [
+            CutoverError(
+                "preflight.ddl-refused",
+                f"event trigger {', '.join(row[0] for row in rows)}",
+                f"the database forbids {connection.info.user} a statement that a launch needs: {said(error)}.",
+                f"let its function leave {connection.info.user} alone, or for the time of the launch: "
+                "alter event trigger ... disable;",
+            )
+        ]
+    return []
+
+
 def _rights(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
     merged, inserted = migration.merged_tables(), migration.inserted_tables()
+    deleted = migration.deleted_tables()
     found = catalog.rows(
         connection,
         "rights",
@@ -122,9 +206,28 @@ def _rights(connection: psycopg.Connection, migration: Migration) -> list[Cutove
         merged_tables=[table for _, table in merged],
         insert_schemas=[schema for schema, _ in inserted],
         insert_tables=[table for _, table in inserted],
+        delete_schemas=[schema for schema, _ in deleted],
+        delete_tables=[table for _, table in deleted],
         target_schema=migration.target_schema,
     )
     return [CutoverError(f"preflight.{r['code']}", r["object"], f"{r['why']}.", r["remedy"]) for r in found]
+
+
+def _publications(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
+    """Looked for before the engine makes its first table, which would be published."""
+    found = catalog.rows(connection, "publications_of_all_tables", tolerated=list(migration.tolerated_publications))
+    return [
+        CutoverError(
+            "preflight.publication-of-all-tables",
+            f"publication {row['name']}",
+            "it sends every table, also the engine's own and those of staging and backups; a native subscriber stops "
+            "at the first that it does not have, and its slot keeps the WAL.",
+            "publish schemas or tables by name instead (create publication ... for tables in schema public); or, if "
+            f"its consumer passes over tables that it does not know, add {row['name']} to tolerated_publications in "
+            "migration.yaml.",
+        )
+        for row in found
+    ]
 
 
 def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: str) -> list[CutoverError]:
@@ -146,23 +249,43 @@ def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: 
 
 
 def _shapes(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
-    """The columns that the migration declares for a table must be production's: same names, order and types."""
+    """The columns that the migration declares for a table must be production's: same names, order and types.
+
+    Behind them production may have others, which a new row can do without (``cutover.added``).
+    """
     reasons: list[CutoverError] = []
+    pin_search_path(connection)
     with connection.transaction(force_rollback=True):
-        connection.execute("drop schema if exists staging cascade")
+        # out of the way, and not dropped: a drop would lock what is in it, and whatever that hangs on
+        if connection.execute("select to_regnamespace('staging') is not null").fetchone() == (True,):
+            connection.execute("set local lock_timeout = '5s'")
+            connection.execute("alter schema staging rename to staging_during_preflight")
         connection.execute("create schema staging")
         for table in migration.staging_tables():
             production = sql.Identifier(migration.target_schema, table).as_string()
             if table in migration.merge or not _columns(connection, production):
                 continue
-            connection.execute("reset search_path")
-            create = transform.split_foreign_keys(files.text(f"{migration.migration}/staging/{table}.sql"))[0][0]
+            create = load_order.split_foreign_keys(files.text(f"{migration.migration}/staging/{table}.sql"))[0][0]
             connection.execute(create.encode())
             declared = _columns(connection, sql.Identifier("staging", table).as_string())
             actual = _columns(connection, production)
-            if declared != actual:
+            beyond = added.columns(connection, migration, table)
+            if declared != actual[: len(declared)] or not all(column["is_possible"] for column in beyond):
                 reasons.append(_shape_differs(production, declared, actual))
-    connection.execute("set search_path = ''")
+    return reasons
+
+
+def _own(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
+    """What the migration itself knows to be in the way: its folder ``preflight``, one query for each code.
+
+    Each returns ``object``, ``why`` and ``remedy``.
+    """
+    reasons = []
+    for path in files.files(f"{migration.migration}/preflight"):
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(files.text(path).encode()).fetchall()
+        code = f"preflight.{Path(path).stem}"
+        reasons += [CutoverError(code, row["object"], f"{row['why']}.", row["remedy"]) for row in rows]
     return reasons
 
 
@@ -184,5 +307,6 @@ def _shape_differs(table: str, declared: list[str], actual: list[str]) -> Cutove
         "preflight.shape-differs",
         table,
         why + ".",
-        "change production first (adding a nullable column is instant), or correct the migration's staging DDL.",
+        "change production first (adding a nullable column is instant), or correct the migration's staging DDL. Only "
+        "columns that may be null or have a default may stand behind those declared.",
     )

@@ -15,13 +15,12 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from cutover import ledger, run
-from cutover import sql as files
-from cutover.connect import Connect, Log, opened
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened
+from cutover.database.patience import GAVE_UP, LOCK_TIMEOUT_MS
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.swap import approval
-from cutover.swap.locks import GAVE_UP, LOCK_TIMEOUT_MS
+from cutover.records import approval, chain, ledger, phase, run
 
 ACTION = "drop_backups"
 
@@ -59,6 +58,7 @@ def backups(connection: psycopg.Connection, migration: str, days: int) -> list[B
 def review(connect: Connect, migration: Migration, this_run: str, days: int, log: Log) -> list[str]:
     """List what would be dropped, and store the list with its fingerprint in the run's row. Returns the schemas."""
     with opened(connect) as connection:
+        made_from = phase.require(connection, migration, this_run, "review", ACTION)
         found = backups(connection, migration.migration, days)
         chosen = [backup for backup in found if backup.droppable]
         for backup in found:
@@ -78,6 +78,10 @@ def review(connect: Connect, migration: Migration, this_run: str, days: int, log
             ],
         }
         run.note(connection, this_run, review=listed, fingerprint=_fingerprint(chosen))
+        phase.record(
+            connection, migration, this_run, "review", made_from, action=ACTION, fingerprint=_fingerprint(chosen)
+        )
+        chain.cover(connection, "review", this_run, ("run", this_run))
     return [backup.backup_schema for backup in chosen]
 
 
@@ -100,14 +104,17 @@ def drop(connect: Connect, migration: Migration, this_run: str, log: Log) -> lis
         if not chosen:
             log("nothing is left of what was approved: it has been dropped already")
             return reviewed
-        approval.consume(connection, this_run, ACTION, _fingerprint(chosen))
+        approved = approval.consume(connection, this_run, ACTION, _fingerprint(chosen))
         connection.execute("select set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_MS}ms",))
         for backup in chosen:
             _drop_one(connection, backup)
             log(f"dropped {backup.backup_schema}: {', '.join(backup.relations)}, {backup.bytes / 1e6:,.0f} MB")
         purged = connection.execute(files.statement("retention/purge_changelog.sql")).rowcount
+        connection.execute("select cutover.drop_captures()")
         log(f"purged {purged:,} captured writes of tables that are gone")
         run.note(connection, this_run, finished_at=datetime.now().astimezone())
+        dropped = {"schemas": [backup.backup_schema for backup in chosen]}
+        chain.append(connection, ACTION, this_run, [approved.row], says=dropped)
     return reviewed
 
 
@@ -147,7 +154,7 @@ def _fingerprint(chosen: list[Backup]) -> str:
 
 
 def _require_alone(connection: psycopg.Connection) -> None:
-    if connection.execute("select pg_try_advisory_xact_lock(%s)", (ledger.SWAP_LOCK,)).fetchone() != (True,):
+    if not ledger.take_turn(connection, "swap"):
         raise CutoverError(
             "swap.another-run",
             "this database",

@@ -1,242 +1,196 @@
-"""Which staging table is loaded after which: read from the foreign keys of the staging DDL, never from a list.
+"""Transform: staging tables loaded one by one in foreign-key order, then given their keys.
 
-A migration's folder ``include/sql/<migration>`` holds ``staging/<table>.sql`` (the DDL of each new table),
-``transform/<table>.sql`` (the statement that fills it) and, where foreign keys form a circle,
-``transform/<table>.<column>.sql`` (the statement that fills the column which was left empty to break it).
+``prepare`` runs the migration's intermediate steps, ``load`` one staging table (or the step that closes a circle
+of foreign keys), ``add_keys`` everything that is cheaper after the load. Each is one transaction or can be run
+again from its start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Protocol
+import time
+from pathlib import Path
 
-from cutover import sql as files
+import psycopg
+from psycopg import sql
+
+from cutover.database import catalog
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened, pin_search_path
 from cutover.errors import CutoverError
+from cutover.migration import Migration, added, load_order
+from cutover.records import phase, run, workspace
+from cutover.swap import fingerprint, owner, preparation, scope
 
-if TYPE_CHECKING:
-    from sqlglot import exp
-
-
-class Declaration(Protocol):
-    """What the order depends on in a migration's declaration."""
-
-    @property
-    def migration(self) -> str:
-        """The migration's name, which is its folder's."""
-
-    @property
-    def merge(self) -> Mapping[str, str]:
-        """Staging table → production table (``users`` → ``auth.users``) for tables that are merged, not swapped."""
+SCHEMA = "staging"
 
 
-@dataclass(frozen=True, order=True)
-class ForeignKey:
-    """One foreign key of the staging DDL. ``target`` is qualified as written; ``nullable``: all columns may be null."""
+def prepare(connect: Connect, migration: Migration, this_run: str, log: Log) -> None:
+    """Empty the schema ``staging`` and run the migration's folder ``prepare`` in name order."""
+    with opened(connect) as held:
+        made_from = phase.require(held, migration, this_run, "prepare")
+        workspace.empty(connect, (SCHEMA,), log)
+        with opened(connect) as connection:
+            connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCHEMA)))
+            # A table keeps its owner when it moves, and that owner must be allowed to create where the table is.
+            for row in catalog.rows(
+                connection, "owner_grants", outgoing=_production_oids(connection, migration), schemas=[SCHEMA]
+            ):
+                connection.execute(row["statement"])
+        for path in files.files(f"{migration.migration}/prepare"):
+            began = time.monotonic()
+            with opened(connect) as connection:
+                connection.execute(files.text(path).encode(), {"run": this_run})
+            log(f"{Path(path).stem}: {time.monotonic() - began:.1f} s")
+        phase.record(held, migration, this_run, "prepare", made_from)
 
-    table: str
-    columns: tuple[str, ...]
-    target: str
-    nullable: bool
 
+def load(connect: Connect, migration: Migration, this_run: str, *, step: str, statement: str, log: Log) -> int:
+    """Create the staging table of ``step`` without keys and fill it by ``statement``. Returns the rows staged.
 
-@lru_cache(maxsize=256)
-def foreign_keys(ddl: str) -> tuple[str, tuple[ForeignKey, ...]]:
-    """The name of the table that ``ddl`` creates, and its foreign keys, sorted.
-
-    ``ddl`` is one ``create table staging.<table> (...)`` statement, which other statements may follow. Raises
-    CutoverError ``transform.unreadable-ddl`` when there is no such statement.
+    A step ``<table>.<column>`` closes a circle of foreign keys and only runs its statement. Raises CutoverError
+    ``load_order.empty`` when nothing was staged.
     """
-    from sqlglot import exp
-
-    _, create = _parse(ddl)
-    table = create.this.this.name
-    required = {part.name for key in create.this.find_all(exp.PrimaryKey) for part in key.expressions}
-    found: list[tuple[tuple[str, ...], exp.Reference]] = []
-    for column in create.this.find_all(exp.ColumnDef):
-        for constraint in column.constraints:
-            if isinstance(constraint.kind, exp.NotNullColumnConstraint | exp.PrimaryKeyColumnConstraint):
-                required.add(column.name)
-            elif isinstance(constraint.kind, exp.Reference):
-                found.append(((column.name,), constraint.kind))
-    for key in create.this.find_all(exp.ForeignKey):
-        found.append((tuple(part.name for part in key.expressions), key.args["reference"]))
-    keys = (
-        ForeignKey(table, columns, _qualified(reference), nullable=not required.intersection(columns))
-        for columns, reference in found
-    )
-    return table, tuple(sorted(keys))
-
-
-@lru_cache(maxsize=256)
-def split_foreign_keys(ddl: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The statements that make the table of ``ddl`` without foreign keys, and those that add the foreign keys.
-
-    For a staging table that production does not have yet: it is loaded between the two. Foreign keys must be
-    table constraints with a name. Raises CutoverError ``transform.unreadable-ddl``.
-    """
-    from sqlglot import exp
-
-    statements, create = _parse(ddl)
-    create = create.copy()
-    table = create.this.this.sql(dialect="postgres")
-    later: list[str] = []
-    for constraint in list(create.this.find_all(exp.Constraint)):
-        if constraint.find(exp.ForeignKey):
-            later.append(f"alter table {table} add {constraint.sql(dialect='postgres')}")
-            constraint.pop()
-    if create.find(exp.Reference):
-        raise _unreadable(ddl, "it has a foreign key without a name.")
-    others = (statement.sql(dialect="postgres", comments=False) for statement in statements[1:])
-    return (create.sql(dialect="postgres", comments=False), *others), tuple(later)
+    table = step.split(".", maxsplit=1)[0]
+    began = time.monotonic()
+    if step == table:
+        # by itself: the table is made like production's, which is locked against changes of its columns for the time
+        with opened(connect) as connection:
+            made_from = phase.require(connection, migration, this_run, f"load.{step}")
+            _create(connection, migration, table)
+            phase.record(
+                connection,
+                migration,
+                this_run,
+                f"load.{step}",
+                made_from,
+                holds=False,
+                unfinished=True,
+                why="the table was made anew and is not filled",
+            )
+    with opened(connect) as connection:
+        made_from = phase.require(connection, migration, this_run, f"load.{step}")
+        rows = connection.execute(statement.encode(), {"run": this_run}).rowcount
+        if step == table and table not in migration.merge:
+            frozen = phase.newest(connection, this_run)["snapshot"].result.get("columns", {})
+            added.fill(connection, migration, table, frozen.get(table))
+        if step == table and rows == 0 and table not in migration.may_be_empty:
+            raise CutoverError(
+                "transform.empty",
+                f"{SCHEMA}.{table}",
+                "the transformation staged no row: after a swap production's table would be empty.",
+                "look at the run's input: an extraction that found nothing is the usual cause. Start a new run then.",
+            )
+        phase.record(connection, migration, this_run, f"load.{step}", made_from, rows=rows)
+    seconds = time.monotonic() - began
+    log(f"{SCHEMA}.{step}: {rows:,} rows in {seconds:.1f} s ({rows / max(seconds, 0.001):,.0f} rows/s)")
+    return rows
 
 
-def _parse(ddl: str) -> tuple[list[exp.Expr], exp.Create]:
-    """The statements of ``ddl``, and the first, which must create a table."""
-    import sqlglot
-    from sqlglot import exp
-
-    try:
-        statements = [statement for statement in sqlglot.parse(ddl, read="postgres") if statement is not None]
-    except sqlglot.errors.SqlglotError as error:
-        raise _unreadable(ddl, str(error).splitlines()[0]) from error
-    create = statements[0] if statements else None
-    if not isinstance(create, exp.Create) or create.kind != "TABLE" or not isinstance(create.this, exp.Schema):
-        raise _unreadable(ddl, "its first statement is not a create table with a list of columns.")
-    return statements, create
-
-
-def load_dependencies(migration: Declaration) -> dict[str, set[str]]:
-    """What each load step waits for: step → the steps before it. Steps are sorted by name.
-
-    A step is a file of the folder ``transform`` without its ending: a table, or ``<table>.<column>`` where the
-    circle of foreign keys is closed. Raises CutoverError: ``transform.cycle`` for a circle that no such file closes,
-    ``transform.no-load`` for a staging table that nothing fills, ``transform.no-ddl`` for a load without a table,
-    ``transform.no-key`` for a closing file without a foreign key.
-    """
-    ddl = {_stem(path): files.text(path) for path in files.files(f"{migration.migration}/staging")}
-    loads = [_stem(path) for path in files.files(f"{migration.migration}/transform")]
-    return dependencies(ddl, loads, migration.merge)
+def _create(connection: psycopg.Connection, migration: Migration, table: str) -> None:
+    if (migration.target_schema, table) in _predecessors(connection, migration):
+        preparation.create_shell(connection, migration.target_schema, table, SCHEMA)
+        # looked at in preflight too; what was added since would run now
+        made = connection.execute(
+            "select to_regclass(%s)::oid", (sql.Identifier(SCHEMA, table).as_string(),)
+        ).fetchone()
+        owner.require_none(connection, [made[0]] if made else [])
+        pin_search_path(connection)
+        return
+    connection.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(SCHEMA, table)))
+    create, *others = load_order.split_foreign_keys(_ddl(migration, table))[0]
+    connection.execute(create.encode())
+    # Default privileges may have opened the new table to others; what its DDL grants comes after this.
+    for row in catalog.rows(connection, "new_table_grants", name=f"{SCHEMA}.{table}"):
+        connection.execute(row["statement"])
+    for statement in others:
+        connection.execute(statement.encode())
 
 
-def load_order(migration: Declaration) -> list[str]:
-    """The load steps in an order that respects every foreign key; the same in every process.
-
-    Of the steps that could come next, tables go before closing steps, and by name. Errors as load_dependencies.
-    """
-    return flat_order(load_dependencies(migration))
-
-
-def flat_order(waits_for: Mapping[str, set[str]]) -> list[str]:
-    """One order of the steps of load_dependencies."""
-    sorter = TopologicalSorter(waits_for)
-    sorter.prepare()
-    order: list[str] = []
-    ready: set[str] = set()
-    while sorter.is_active():
-        ready.update(sorter.get_ready())
-        step = min(ready, key=lambda name: ("." in name, name))
-        ready.remove(step)
-        order.append(step)
-        sorter.done(step)
-    return order
+def hold_still(connection: psycopg.Connection) -> None:
+    """Keep everybody from changing what is staged, and what it was made from, until the caller's transaction ends."""
+    connection.execute("set local lock_timeout = '30s'")
+    tables = connection.execute(files.statement("workspace/tables.sql")).fetchall()
+    names = sql.SQL(", ").join(sql.Identifier(*name) for name in tables)
+    connection.execute(sql.SQL("lock table {} in share mode").format(names))
 
 
-def dependencies(ddl: Mapping[str, str], loads: Iterable[str], merge: Mapping[str, str]) -> dict[str, set[str]]:
-    """load_dependencies over given texts: ``ddl`` by table, ``loads`` the steps, ``merge`` as in Declaration."""
-    keys: list[ForeignKey] = []
-    for table, text in ddl.items():
-        named, own_keys = foreign_keys(text)
-        if named != table:
-            raise _unreadable(text, f"the file of table {table} creates table {named}.")
-        keys.extend(own_keys)
-    steps = set(loads)
-    closing = {step for step in steps if "." in step}
-    _require_every_load(set(ddl), steps, {f"{key.table}.{key.columns[0]}" for key in keys if key.nullable})
-    tables = {f"staging.{table}": table for table in ddl} | {target: table for table, target in merge.items()}
-    waits_for: dict[str, set[str]] = {step: set() for step in sorted(steps)}
-    for key in keys:
-        target = tables.get(key.target)
-        step = f"{key.table}.{key.columns[0]}"
-        if target is None or target == key.table:
-            continue
-        if step in closing and key.nullable:
-            waits_for[step] |= {key.table, target}
-        else:
-            waits_for[key.table].add(target)
-    try:
-        TopologicalSorter(waits_for).prepare()
-    except CycleError as error:
-        circle = error.args[1]
-        raise _unclosed(list(reversed(circle)), [key for key in keys if key.nullable]) from error
-    return waits_for
+def digest(connection: psycopg.Connection, migration: Migration) -> str:
+    """Of all rows that are staged."""
+    with fingerprint.pinned(connection):
+        tables = {
+            name: fingerprint.content(connection, sql.Identifier(SCHEMA, name)) for name in migration.staging_tables()
+        }
+    return phase.digest({name: [content.rows, content.digest] for name, content in tables.items()})
 
 
-def _require_every_load(tables: set[str], steps: set[str], closable: set[str]) -> None:
-    """Every table has a load, and every load a table or a nullable foreign key column."""
-    for table in sorted(tables - steps):
-        raise CutoverError(
-            "transform.no-load",
-            f"staging table {table}",
-            "nothing fills it: it would be swapped in empty.",
-            f"add transform/{table}.sql, or remove staging/{table}.sql.",
+def add_keys(connect: Connect, migration: Migration, this_run: str, log: Log) -> None:
+    """Keys, indexes, foreign keys, grants, and statistics; policies and triggers come at the swap."""
+    began = time.monotonic()
+    with opened(connect) as held:
+        made_from = phase.require(held, migration, this_run, "keys")
+        statements = _dress(connect, migration)
+        row = held.execute("select pg_current_xact_id()::text, clock_timestamp()").fetchone()
+        assert row is not None
+        run.note(held, this_run, staged_xid=row[0], staged_at=row[1])
+        phase.record(held, migration, this_run, "keys", made_from, staged_xid=row[0])
+    log(f"{statements} keys, indexes and grants in {time.monotonic() - began:.1f} s")
+
+
+def _dress(connect: Connect, migration: Migration) -> int:
+    """Each statement in a transaction of its own. Returns how many they were."""
+    with opened(connect, autocommit=True) as connection:
+        found = scope.read(
+            connection,
+            migration.swapped_tables(),
+            incoming_schema=SCHEMA,
+            backup_schema=SCHEMA,
+            merged=migration.merged_tables(),
         )
-    for step in sorted(steps):
-        if step.split(".")[0] not in tables:
-            raise CutoverError(
-                "transform.no-ddl",
-                f"transform/{step}.sql",
-                "there is no staging table of that name.",
-                f"add staging/{step.split('.')[0]}.sql, or rename the file.",
+        statements = preparation.dress(connection, found, complete=False)
+        pin_search_path(connection)
+        connection.execute("delete from cutover.released_key where backup_schema = %s", (SCHEMA,))
+        new = [table.name for table in found.tables if table.outgoing is None]
+        for table in [*new, *migration.merge]:
+            statements += _add_declared_keys(connection, found, migration, table)
+    return statements
+
+
+def _add_declared_keys(connection: psycopg.Connection, found: scope.Scope, migration: Migration, table: str) -> int:
+    """Foreign keys of a table that production does not have, as its DDL declares them; and the set's own owner."""
+    name = f"{SCHEMA}.{table}"
+    live = load_order.live_keys(_ddl(migration, table))
+    later = {key.statement for key in live}
+    statements = [s for s in load_order.split_foreign_keys(_ddl(migration, table))[1] if s not in later]
+    for statement in statements:
+        connection.execute(statement.encode())
+    if table not in migration.merge:
+        for key in live:
+            connection.execute(
+                "insert into cutover.released_key (backup_schema, table_name, constraint_name, definition, "
+                "referenced_name) values (%s, %s, %s, %s, %s) on conflict (backup_schema, table_name, constraint_name) "
+                "do update set definition = excluded.definition, referenced_name = excluded.referenced_name",
+                (SCHEMA, table, key.name, key.definition, key.target),
             )
-        if "." in step and step not in closable:
-            raise CutoverError(
-                "transform.no-key",
-                f"transform/{step}.sql",
-                "no foreign key of the staging DDL has this column, left nullable, in it.",
-                "name the file <table>.<column>.sql after the foreign key that closes the circle.",
-            )
+        for row in catalog.rows(connection, "new_table_owner", name=name, outgoing=found.outgoing):
+            connection.execute(row["statement"])
+    connection.execute(sql.SQL("analyze {}").format(sql.Identifier(SCHEMA, table)))
+    return len(statements)
 
 
-def _unclosed(circle: list[str], nullable: list[ForeignKey]) -> CutoverError:
-    members = set(circle)
-    candidates = sorted(
-        f"transform/{key.table}.{key.columns[0]}.sql"
-        for key in nullable
-        if key.table in members and key.target.split(".")[-1] in members
-    )
-    remedy = (
-        f"leave a nullable column empty at first and fill it afterwards: add {' or '.join(candidates)}."
-        if candidates
-        else "make one of its foreign key columns nullable, and add a file that fills it afterwards."
-    )
-    return CutoverError(
-        "transform.cycle",
-        " → ".join(circle),
-        "these tables refer to each other in a circle: none can be first.",
-        remedy,
-    )
+def _ddl(migration: Migration, table: str) -> str:
+    return files.text(f"{migration.migration}/staging/{table}.sql")
 
 
-def _unreadable(ddl: str, why: str) -> CutoverError:
-    first_line = next((line for line in ddl.splitlines() if line.strip()), "an empty file")
-    return CutoverError(
-        "transform.unreadable-ddl",
-        f"staging DDL beginning {first_line[:80]!r}",
-        why,
-        "write it as one create table staging.<table> (...) statement in a file of the table's name.",
-    )
+def _predecessors(connection: psycopg.Connection, migration: Migration) -> set[tuple[str, str]]:
+    return {
+        (schema, table)
+        for schema, table in migration.swapped_tables()
+        if connection.execute("select to_regclass(%s)", (sql.Identifier(schema, table).as_string(),)).fetchone()
+        != (None,)
+    }
 
 
-def _qualified(reference: exp.Reference) -> str:
-    from sqlglot import exp
-
-    table = reference.find(exp.Table)
-    assert table is not None
-    return f"{table.db}.{table.name}" if table.db else table.name
-
-
-def _stem(path: str) -> str:
-    return path.rsplit("/", 1)[1].removesuffix(".sql")
+def _production_oids(connection: psycopg.Connection, migration: Migration) -> list[int]:
+    names = [sql.Identifier(schema, table).as_string() for schema, table in migration.swapped_tables()]
+    found = connection.execute("select to_regclass(n)::oid from unnest(%s::text[]) as n", (names,)).fetchall()
+    return [row[0] for row in found if row[0] is not None]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutover import ledger
-from cutover.connect import Connect, Log, opened
+from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
-from cutover.swap import move
+from cutover.records import ledger
+from cutover.swap import outside
+from cutover.swap.finish import finish
 
 
-def certificate(connect: Connect, this_run: str, log: Log) -> dict[str, Any]:
+def certificate(connect: Connect, this_run: str, log: Log, leaving: outside.Policy | None = None) -> dict[str, Any]:
     """Finish what may be unfinished, certify again, and return the entry's key figures.
 
     Raises CutoverError ``verify.nothing-happened`` if the run has no ledger entry, ``verify.certificate`` if an
@@ -25,7 +26,7 @@ def certificate(connect: Connect, this_run: str, log: Log) -> dict[str, Any]:
                 "the ledger has no entry for it: nothing was swapped.",
                 "look at the task before this one.",
             )
-        move.finish(connection, entry, log)
+        finish(connection, entry, log, leaving)
     waited = (entry.recorded_at - entry.locked_at).total_seconds() * 1000
     log(f"entry {entry.entry}: clients waited at most {waited:.0f} ms; backup in {entry.backup_schema}")
     return {"entry": entry.entry, "clients_waited_ms": round(waited, 1), "backup_schema": entry.backup_schema}

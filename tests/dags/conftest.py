@@ -25,6 +25,8 @@ from stack.postgres import EmbeddedPostgres
 PASSWORD = "only-for-this-test-server"
 # A fortieth of the seed's size: the shape of everything, in seconds.
 POPULATION = Population(profile=Profile().shrunk(40))
+# No session of ours may take a name from a schema of others.
+TRAPS = Path(__file__).with_name("traps.sql")
 SMALL = {"minimum_profiles": 100, "minimum_transactions": 100, "minimum_enrollments": 100}
 
 
@@ -62,9 +64,11 @@ def simulators() -> Iterator[Simulator]:
 def world(
     airflow_database: None, server: EmbeddedPostgres, database: str, simulators: Simulator, monkeypatch: Any
 ) -> World:
-    """A contaminated production, and the connections to it and to the simulators in the environment."""
+    """A contaminated production with traps, and the connections to it and to the simulators in the environment."""
     name = database.rsplit("/", 1)[1]
     production.load(database, 1, PASSWORD, population=POPULATION)
+    with psycopg.connect(database) as admin:
+        admin.execute(TRAPS.read_bytes())
     connections = {
         "PRODUCTION": server.dsn(name, "cutover", PASSWORD).replace("postgresql://", "postgres://"),
         "XENDIT": f"http://{quote(credentials.XENDIT_API_KEY)}:@{simulators.xendit_url.removeprefix('http://')}",
@@ -113,7 +117,7 @@ def answer(
     seen: dict[str, Any] = {}
 
     def work() -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             with create_session() as session:
                 waiting = session.scalar(

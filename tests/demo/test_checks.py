@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover import ledger
+from cutover.records import ledger
 from demo import checks, production
 from demo.population import Population, Profile
 from stack.demonstration import Demonstration, _changed_nothing

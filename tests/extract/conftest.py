@@ -15,13 +15,13 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from cutover.connect import connector
+from cutover.database.connect import connector
 from cutover.extract.client import Access
 from cutover.extract.rates import Clock
 from cutover.extract.report import SyncReport
-from cutover.extract.source import Source
 from cutover.extract.sync import sync
 from cutover.migration import load
+from cutover.migration.source import Source
 from demo.credentials import SYSTEMEIO_API_KEY, XENDIT_API_KEY
 from demo.population import Population, Profile
 from demo.simulators import Simulator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cutover.connect import connector
+from cutover.database.connect import connector
 from cutover.extract.client import Access
 from cutover.extract.sync import sync
 from cutover.migration import load

@@ -13,8 +13,8 @@ from cutover.extract.client import Answer, RefusedError
 from cutover.extract.lanes import Meeting
 from cutover.extract.page import Body, reader
 from cutover.extract.pagination import Crawl, Learned, Page, Position, Trail
-from cutover.extract.source import Bounds, Paging, Source
 from cutover.extract.windows import Window
+from cutover.migration.source import Bounds, Paging, Source
 
 NEWEST = datetime(2025, 9, 1, tzinfo=timezone.utc)
 

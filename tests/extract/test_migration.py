@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cutover import sql
+from cutover.database import statements
 from cutover.errors import CutoverError
 from cutover.migration import load, parse
 
@@ -30,8 +31,8 @@ def test_the_declaration_of_clean_launch_is_read() -> None:
     ]
     for source in migration.sources.values():
         for kind in ("create", "store"):
-            assert f"raw.{source.name}" in sql.text(f"clean_launch/extract/{source.name}.{kind}.sql")
-        created = sql.text(f"clean_launch/extract/{source.name}.create.sql")
+            assert f"raw.{source.name}" in statements.text(f"clean_launch/extract/{source.name}.{kind}.sql")
+        created = statements.text(f"clean_launch/extract/{source.name}.create.sql")
         assert all(f"    {column} " in created for column in source.personal)
 
 
@@ -86,6 +87,29 @@ def test_what_is_no_declaration_is_told_so(text: str) -> None:
 def test_a_migration_that_is_not_there_is_told_so() -> None:
     with pytest.raises(CutoverError, match=r"\[migration.missing\] migration nothing"):
         load("nothing")
+
+
+@pytest.mark.parametrize("name", ["swap", "review", "demo", "bench", "mula_platform"])
+def test_a_migration_cannot_have_the_name_of_anothers_statements(
+    name: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its files would stand in for the engine's, or the engine's for its own."""
+    for package in ("demo", "bench", "mula_platform"):
+        (tmp_path / package).symlink_to(repository / "include" / package)
+    folder = tmp_path / "sql" / name
+    folder.mkdir(parents=True)
+    (folder / "migration.yaml").write_text(f"migration: {name}\n")
+    (folder / "settings.sql").write_text("select 'shadow'")
+    monkeypatch.setenv("CUTOVER_INCLUDE", str(tmp_path))
+    load.cache_clear()
+    statements.text.cache_clear()
+    try:
+        with pytest.raises(CutoverError, match=rf"\[migration.name-taken\] migration {name}"):
+            load(name)
+        assert "shadow" not in statements.text("swap/settings.sql")
+    finally:
+        load.cache_clear()
+        statements.text.cache_clear()
 
 
 def test_a_source_that_is_not_there_is_told_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +38,7 @@ def context() -> Any:
     """As much of a task's context as these tasks use."""
     return {
         "dag_run": SimpleNamespace(dag_id="raw_sync", run_id="scheduled__2025-11-02T08:00:00+00:00"),
+        "params": {},
         "outlet_events": defaultdict(SimpleNamespace),
     }
 
@@ -67,6 +69,68 @@ def test_a_task_syncs_its_source_and_returns_a_small_report(airflow: World, name
     assert SYSTEMEIO_API_KEY not in text
     [event] = given["outlet_events"].values()
     assert event.extra == {"changed": found["total"], "total": found["total"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("https://:key-of-mine@gateway.example/xendit", "https://gateway.example/xendit"),
+        ("https://:key-of-mine@api.example.com:443/", "https://api.example.com:443"),
+        ("http://:key-of-mine@[::1]:8101", "http://[::1]:8101"),
+        ("http://:key-of-mine@127.0.0.1:8101/v1", "http://127.0.0.1:8101/v1"),
+        (connection(host="https://api.example.com/", port=443, password="key-of-mine"), "https://api.example.com:443"),
+        (connection(host="https://gateway.example/a/b/", password="key-of-mine"), "https://gateway.example/a/b"),
+        (connection(host="2001:db8::1", port=8443, password="key-of-mine"), "https://[2001:db8::1]:8443"),
+        (connection(host="https://[2001:db8::1]", password="key-of-mine"), "https://[2001:db8::1]"),
+        (connection(host="api.example.com", password="key-of-mine"), "https://api.example.com"),
+        (connection(host="api.example.com", schema="https", password="key-of-mine"), "https://api.example.com"),
+        (connection(host="localhost", password="key-of-mine"), "http://localhost"),
+    ],
+)
+def test_an_address_is_what_it_says(monkeypatch: pytest.MonkeyPatch, value: str, address: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", value)
+    assert access("xendit").base_url == address
+
+
+@pytest.mark.parametrize("value", ["http://:key-of-mine@api.example.com", "http://:key-of-mine@[2001:db8::1]:80"])
+def test_a_key_does_not_travel_in_clear_text_beyond_this_machine_by_mistake(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", value)
+    with pytest.raises(CutoverError, match=r"(?s)\[extract.bad-connection\].*plain http.*write https://") as raised:
+        access("xendit")
+    assert "key-of-mine" not in str(raised.value)
+
+
+def test_a_key_pasted_raw_into_a_uri_is_told_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", "https://:ab/cd@api.xendit.co")
+    with pytest.raises(CutoverError, match=r"(?s)AIRFLOW_CONN_XENDIT is set.*/ is %2F") as raised:
+        access("xendit")
+    assert "ab/cd" not in str(raised.value)
+    monkeypatch.delenv("AIRFLOW_CONN_XENDIT")
+    with pytest.raises(CutoverError, match=r"\[extract.no-connection\] connection xendit"):
+        access("xendit")
+
+
+def test_the_authorities_are_the_connections_or_else_the_environments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, theirs = tmp_path / "ours.pem", tmp_path / "theirs.pem"
+    ours.touch()
+    theirs.touch()
+    plain = {"host": "https://api.example.com", "password": "key-of-mine"}
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(**plain))
+    assert access("xendit").authorities is None
+    monkeypatch.setenv("SSL_CERT_FILE", str(theirs))
+    assert access("xendit").authorities == str(theirs)
+    monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(**plain, extra={"verify": str(ours)}))
+    assert access("xendit").authorities == str(ours)
+    for bad in (False, "/no/such.pem"):
+        monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(**plain, extra={"verify": bad}))
+        with pytest.raises(CutoverError, match=r"\[extract.bad-connection\] connection xendit, extra verify"):
+            access("xendit")
 
 
 def test_a_template_that_says_true_forces_a_full_read(airflow: World) -> None:

@@ -181,6 +181,18 @@ def test_a_limit_without_what_is_left_of_it_is_counted_by_ourselves() -> None:
     assert mine >= 0.95 * 60 * 10
 
 
+@pytest.mark.parametrize("value", ["Infinity", "-Infinity", "nan", "1e400", "", "many"])
+def test_a_limit_that_is_no_number_is_ignored(value: str) -> None:
+    names = ("Limit", "Remaining", "Reset")
+    for prefix in ("Rate-Limit", "X-RateLimit"):
+        clock = Still()
+        pacer = Pacer(clock, window=60.0, ceiling=None, reserve=0)
+        for _ in range(3):
+            pacer.acquire(lambda wait, _reason, clock=clock: clock.sleep(wait, threading.Event()))
+            pacer.settle({f"{prefix}-{name}": value for name in names}, clock.now())
+        assert clock.moment == 960.0
+
+
 def test_a_hold_is_kept_by_every_thread_and_the_reason_is_told() -> None:
     clock = Still()
     pacer = Pacer(clock, window=60.0, ceiling=None, reserve=0)

@@ -208,3 +208,15 @@ def test_a_database_that_goes_away_ends_the_sync_with_a_message(simulate: Callab
     world.simulator.on_request(None)
     assert world.sync("systemeio_contacts").resumed == 1
     assert world.content("systemeio_contacts") == world.truth("systemeio_contacts")
+
+
+@pytest.mark.parametrize("how", ["delete from cutover.sync_window", "update cutover.sync_window set state = 'waiting'"])
+def test_a_sync_that_finds_nothing_to_ask_for_is_never_complete(world: World, how: str) -> None:
+    """Whatever hides the windows of a sync (an encoding that made bytes of their states did): nothing was read."""
+    _fail_half_way(world, "systemeio_contacts")
+    world.execute("alter table cutover.sync_window drop constraint if exists sync_window_state_check")
+    world.execute(how)
+    with pytest.raises(CutoverError, match=r"\[extract\.unread\]"):
+        world.sync("systemeio_contacts")
+    assert world.query("select state from cutover.sync where state = 'complete'") == []
+    assert world.query("select watermark from cutover.sync_state") == []

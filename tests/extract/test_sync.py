@@ -12,6 +12,7 @@ import pytest
 
 from cutover.errors import CutoverError
 from cutover.extract.windows import timestamp
+from cutover.records import ledger
 from demo.simulators import Simulator, XenditOptions
 from tests.extract.conftest import SMALL, SOURCES, Hurried, World
 
@@ -465,7 +466,8 @@ def test_sources_are_synced_side_by_side_into_an_empty_database(world: World) ->
 
 def test_a_second_sync_of_a_source_waits_for_the_first(world: World) -> None:
     with psycopg.connect(world.dsn, autocommit=True) as holder:
-        holder.execute("select pg_advisory_lock(hashtext('cutover.extract'), hashtext('systemeio_tags'))")
+        ledger.install(holder)
+        holder.execute("select cutover.begin_source('systemeio_tags')")
         waiting = threading.Thread(target=world.sync, args=("systemeio_tags",))
         waiting.start()
         waiting.join(1.5)

@@ -105,14 +105,103 @@ def test_one_stripe_subscription_is_one_row_and_never_two_people_s(ana: World) -
     assert ana.value("select count(*) from staging.subscriptions") == 2
 
 
-def test_blank_tokens_and_data_that_is_no_object_are_rejected(ana: World) -> None:
+def test_blank_tokens_are_rejected(ana: World) -> None:
     ana.insert("dasha", "fcm_tokens", id=1, user_id=1, token="  ")
-    ana.insert("dasha", "user_preferences", id=1, user_id=1, data=[1, 2])
     ana.prepare("first")
+    assert ana.rejects("first") == [("dasha_fcm_tokens", "1", "no_token")]
+
+
+@pytest.mark.parametrize("data", [[], [1, 2], '"theme"', "7", "true"])
+def test_an_opt_out_is_kept_whatever_is_beside_it(ana: World, data: object) -> None:
+    ana.insert("dasha", "user_preferences", id=1, user_id=1, data=data, notifications_enabled=False,
+               email_enabled=False, marketing_emails=False)  # fmt: skip
+    review = ana.prepare("first")
+    assert ana.rejects("first") == []
+    row = ana.row("select * from staging.user_preferences")
+    assert (row["notifications_enabled"], row["email_enabled"], row["marketing_emails"]) == (False, False, False)
+    assert row["data"] == {}
+    (warning,) = [w for w in review["warnings"] if "no JSON object" in w["title"]]
+    assert warning["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"created_at": None},
+        {"created_at": None, "last_login": "2025-11-01"},
+        {"created_at": "2025-12-01", "last_login": "2025-11-01"},
+        {"oauth_id": "123"},
+        {"oauth_provider": "google", "oauth_id": " "},
+        {"oauth_provider": "google"},
+    ],
+)
+@pytest.mark.parametrize("application", ["dasha", "compatibility"])
+def test_an_account_that_lacks_something_stops_nobody(ana: World, application: str, values: dict[str, str]) -> None:
+    ana.user(application, 2, "odd@example.com", **values)
+    ana.prepare("first")
+    assert ana.rejects("first") == []
+    row = ana.row("select * from staging.users where email = 'odd@example.com'")
+    assert row["created_at"] is not None
+    assert row["oauth_id"] is None and row["oauth_provider"] is None
+
+
+def test_odd_values_reject_their_row_and_nobody_else(ana: World) -> None:
+    for number, values in enumerate(
+        ({"monthly_amount": "NaN"}, {"monthly_amount": "-1"}, {"plan_name": "gold"}, {"plan_name": ""}), start=1
+    ):
+        ana.insert("dasha", "subscriptions", id=number, user_id=1, status="active",
+                   **{"plan_name": "basic", "monthly_amount": "4.99"} | values)  # fmt: skip
+    for number, score in ((1, -1), (2, 101), (3, 100)):
+        ana.insert("compatibility", "compatibility_results", id=number, user_id=1, chart1_id=1, overall_score=score)
+    ana.insert("dasha", "dasha_data", id=1, user_id=1, chart_id=1, current_dasha_start="2025-01-02",
+               current_dasha_end="2025-01-01")  # fmt: skip
+    review = ana.prepare("first")
     assert ana.rejects("first") == [
-        ("dasha_fcm_tokens", "1", "no_token"),
-        ("dasha_user_preferences", "1", "data_not_an_object"),
+        ("compatibility_results", "1", "impossible_score"),
+        ("compatibility_results", "2", "impossible_score"),
+        ("dasha_dasha_data", "1", "impossible_period"),
+        ("dasha_subscriptions", "1", "impossible_amount"),
+        ("dasha_subscriptions", "2", "impossible_amount"),
+        ("dasha_subscriptions", "3", "unknown_plan"),
+        ("dasha_subscriptions", "4", "unknown_plan"),
     ]
+    (lost,) = [w for w in review["warnings"] if "nobody would collect" in w["title"]]
+    assert lost["total"] == 4
+    (card,) = [figure for figure in review["figures"] if figure["title"].startswith("Scorecard")]
+    verdicts = {row[0]: row[3] for row in card["rows"]}
+    assert verdicts["source rows without a trace"] == "reached"
+    assert {verdicts[name] for name in ("people", "monthly revenue kept", "source rows rejected, by name")} == {
+        "not reached"
+    }
+    # the running platform's: with their targets, and without a figure that nobody has measured
+    later = {row[0].removesuffix(", once in use"): row[1] for row in card["rows"] if row[3] == "not measured yet"}
+    assert later == {
+        "failed sign-ins": "less than 2 %",
+        "response time at 500 users at once, 95th percentile": "less than 500 ms",
+        "people that the platform can hold": "10,000 or more",
+        "requests that end in an error": "less than 1 %",
+        "unplanned downtime": "none",
+    }
+    ana.approve("first")
+    ana.swap("first")
+
+
+def test_a_repeat_judges_only_what_it_brings(ana: World) -> None:
+    ana.insert("dasha", "fcm_tokens", id=1, user_id=1, token="phone")
+    ana.insert("dasha", "user_preferences", id=1, user_id=1)
+    ana.insert("dasha", "subscriptions", id=1, user_id=1, plan_name="basic", monthly_amount="4.99", status="active")
+    ana.launch("first")
+    ana.execute("unified", "insert into users (id, email) values (gen_random_uuid(), 'ben@example.com')")
+    # a phone that changes hands, an address made nobody's, and whatever a feature makes of the rest
+    ana.execute("unified", "insert into fcm_tokens (user_id, token) select id, 'phone' from users where email ~ 'ben'")
+    ana.execute("unified", "update users set email = 'deleted-7', oauth_id = 'half' where email ~ 'ana'")
+    ana.execute("unified", "update user_preferences set data = '[]'")
+    ana.execute("unified", "update subscriptions set monthly_amount = 'NaN'")
+    ana.user("dasha", 2, "new@example.com")
+    ana.launch("second")
+    assert ana.value("select array_agg(email::text order by email) from users") == [
+        "ben@example.com", "deleted-7", "new@example.com"
+    ]  # fmt: skip
 
 
 def test_a_new_try_of_the_same_run_rejects_the_same_once(ana: World) -> None:

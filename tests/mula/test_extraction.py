@@ -7,10 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover.connect import connector, opened
+from cutover.database.connect import connector, opened
 from cutover.errors import CutoverError
 from cutover.extract import tables
-from cutover.extract.tables import Table, copy_database
+from cutover.extract.tables import copy_database
+from cutover.migration.tables import Table
 from tests.mula.world import MIGRATION, World
 
 
@@ -70,6 +71,43 @@ def test_an_update_that_does_not_touch_the_time_is_found_when_everything_is_comp
     assert written(world, full=True) == {"dasha_users": 1}
 
 
+@pytest.mark.parametrize("bits", [0, 4, 16])
+@pytest.mark.parametrize("kind", ["bigint", "uuid", "text"])
+def test_what_differs_is_found_among_many_rows_whatever_the_key(
+    world: World, kind: str, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows in one block, in a few, and most of them each in its own."""
+    monkeypatch.setattr(tables, "_FEWEST_BITS", bits)
+    key = {"bigint": "n", "uuid": "md5(n::text)::uuid", "text": "chr(64 + n % 60) || n"}[kind]
+    world.execute("dasha", f"create table many (id {kind} primary key, n int, note text)")
+    world.execute("dasha", f"insert into many select {key}, n, null from generate_series(-20, 800) as n")
+    world.execute("dasha", "grant select on many to mula_reader")
+    columns = {"id": kind, "n": "integer", "note": "text"}
+    many = Table(name="many", migration="mula_unification", database="dasha", table="public.many", columns=columns)
+
+    def copy() -> tables.TableReport:
+        (report,) = copy_database([many], world.connect("dasha"), world.connect("unified"), log=lambda line: None)
+        return report
+
+    assert [copy().written, copy().written] == [821, 0]
+    world.execute("dasha", "update many set note = 'changed' where n in (7, 300)")
+    world.execute("dasha", "delete from many where n in (8, 301, -20)")
+    world.execute("dasha", f"insert into many select {key}, n, 'new' from generate_series(801, 802) as n")
+    # two rows that exchange what they hold: a sum over rows would be as it was
+    world.execute("dasha", "update many set note = case n when 400 then 'a' else 'b' end where n in (400, 401)")
+    found = copy()
+    assert (found.read, found.new, found.changed, found.gone, found.total) == (820, 2, 4, 3, 820)
+    world.execute("dasha", "update many set note = case n when 400 then 'b' else 'a' end where n in (400, 401)")
+    world.execute("dasha", f"insert into many select {key}, n, null from generate_series(8, 8) as n")
+    found = copy()
+    assert (found.changed, found.returned, found.gone) == (2, 1, 0)
+    assert copy().written == 0
+    held = "select md5(string_agg(id::text || n || coalesce(note, '-'), ',' order by n)) from {}"
+    assert world.value(held.format("raw.many where gone_at is null")) == world.value(
+        held.format("many"), database="dasha"
+    )
+
+
 def test_many_changed_rows_are_read_in_one_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_FEW", 3)
     for number in range(1, 9):
@@ -85,8 +123,8 @@ def test_a_chart_never_arrives_without_its_user(world: World, monkeypatch: pytes
     world.user("dasha", 1, "ana@example.com")
     copy = tables._Copy.run
 
-    def run(self: Any, api: str) -> Any:
-        report = copy(self, api)
+    def run(self: Any, *given: Any) -> Any:
+        report = copy(self, *given)
         if report.source == "dasha_users":
             world.user("dasha", 2, "late@example.com")
             world.chart("dasha", 9, 2)
@@ -150,7 +188,7 @@ def test_sources_are_only_read(world: World) -> None:
     world.execute("dasha", "create view users as select * from logged()")
     world.execute("dasha", "grant all on all tables in schema public to mula_reader")
     with opened(world.connect("dasha")) as writer:
-        writer.execute("select * from users")
+        writer.execute("select * from public.users")
     assert world.value("select count(*) from kept", database="dasha") == 1
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         world.copy()
@@ -166,8 +204,8 @@ def test_a_copy_that_is_killed_changes_nothing_and_the_next_one_does_it(
     world.chart("dasha", 1, 2)
     copy = tables._Copy.run
 
-    def killed(self: Any, api: str) -> Any:
-        report = copy(self, api)
+    def killed(self: Any, *given: Any) -> Any:
+        report = copy(self, *given)
         if report.source == "dasha_users":
             pid = self._writer.info.backend_pid
             world.execute("unified", "select pg_terminate_backend(%s, 5000)", pid)
@@ -185,7 +223,7 @@ def test_two_copies_of_one_source_do_not_meet(world: World) -> None:
     world.user("dasha", 1, "ana@example.com")
     world.copy()
     with psycopg.connect(world.admin["unified"]) as other:
-        other.execute("select pg_advisory_xact_lock(hashtext('cutover.extract'), hashtext('dasha_users'))")
+        other.execute("select cutover.hold_source('dasha_users')")
         with pytest.raises(CutoverError, match=r"extract\.busy"):
             world.copy()
 

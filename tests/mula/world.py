@@ -11,11 +11,14 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from cutover import freeze, ledger, migration, preflight, review, rollback, run, stage, transform
-from cutover import sql as files
-from cutover.connect import Connect, connector, opened
+from cutover import freeze, migration, preflight, review, rollback, transform
+from cutover.database import statements as files
+from cutover.database.connect import Connect, connector, opened
 from cutover.extract.tables import TableReport, copy_database
-from cutover.swap import fingerprint, move
+from cutover.migration import load_order
+from cutover.records import chain, ledger, phase, run
+from cutover.swap import fingerprint
+from cutover.swap.transaction import swap
 from cutover.validate import checks
 from cutover.validate.result import ValidationResult
 
@@ -110,23 +113,36 @@ class World:
                 parameters={},
             )
         preflight.check(unified, MIGRATION, this_run, self.messages.append)
+        self.record(this_run, "preflight")
+
+    def record(self, this_run: str, *steps: str, **result: Any) -> None:
+        """What the tasks record that are not run here."""
+        for step in steps:
+            with opened(self.connect("unified")) as connection:
+                phase.record(connection, MIGRATION, this_run, step, **result)
 
     def stage(self, this_run: str) -> None:
         """Freeze, transform, check: everything up to the review."""
         unified = self.connect("unified")
+        self.record(this_run, *(f"extract.{name}" for name in MIGRATION.databases))
         freeze.install_capture(unified, MIGRATION, self.messages.append)
+        self.record(this_run, "capture")
         freeze.freeze(unified, MIGRATION, this_run, self.messages.append)
-        stage.prepare(unified, MIGRATION, this_run, self.messages.append)
-        for step in transform.load_order(MIGRATION):
+        transform.prepare(unified, MIGRATION, this_run, self.messages.append)
+        for step in load_order.steps(MIGRATION):
             statement = files.text(f"mula_unification/transform/{step}.sql")
-            stage.load(unified, MIGRATION, this_run, step=step, statement=statement, log=self.messages.append)
-        stage.add_keys(unified, MIGRATION, this_run, self.messages.append)
+            transform.load(unified, MIGRATION, this_run, step=step, statement=statement, log=self.messages.append)
+        transform.add_keys(unified, MIGRATION, this_run, self.messages.append)
 
     def check(self, this_run: str) -> dict[str, int]:
         """The checks across tables that do not hold, with how many rows offend."""
         with opened(self.connect("unified")) as connection:
             results = checks.run(connection, MIGRATION.migration, this_run)
-            run.note(connection, this_run, validation={"checks": [result.check for result in results]})
+            told = {"checks": [result.check for result in results]}
+            run.note(connection, this_run, validation=told)
+            digests = {"result": phase.digest(told), "staged": transform.digest(connection, MIGRATION)}
+        self.record(this_run, "validation", **digests)
+        self.record(this_run, "late_writes")
         return {result.check: result.offending for result in results if not result.success}
 
     def validate(self, this_run: str, phase: str = "staging") -> ValidationResult:
@@ -147,7 +163,8 @@ class World:
         if copy:
             self.copy()
         self.stage(this_run)
-        assert self.check(this_run) == {}
+        problems = self.check(this_run)
+        assert problems == {}, problems
         return self.review(this_run)
 
     def approve(self, this_run: str, action: str = "swap") -> None:
@@ -162,13 +179,17 @@ class World:
             APPROVER,
             this_run,
         )
+        with opened(self.connect("unified")) as connection:
+            written = connection.execute("select max(approval_id) from cutover.approvals").fetchone()
+            assert written is not None
+            chain.cover(connection, "approval", this_run, ("approvals", written[0]))
 
     def swap(self, this_run: str) -> ledger.Entry:
         """The swap of what was approved."""
         unified = self.connect("unified")
         with opened(unified) as connection:
             row = run.get(connection, this_run)
-        return move.swap(unified, review.order(MIGRATION, row), self.messages.append)
+        return swap(unified, review.order(MIGRATION, row), self.messages.append)
 
     def launch(self, this_run: str) -> ledger.Entry:
         """A whole run."""
@@ -176,7 +197,7 @@ class World:
         self.approve(this_run)
         return self.swap(this_run)
 
-    def roll_back(self, this_run: str) -> ledger.Entry:
+    def roll_back(self, this_run: str, take_back: str = ledger.NEWEST_ENTRY) -> ledger.Entry:
         """A whole run of the rollback DAG."""
         unified = self.connect("unified")
         with opened(unified) as connection:
@@ -187,7 +208,7 @@ class World:
                 dag_id="mula_unification_rollback",
                 dag_run_id=this_run,
                 triggered_by="operator",
-                parameters={},
+                parameters={"take_back": take_back},
             )
         rollback.review(unified, MIGRATION, this_run, self.messages.append)
         self.approve(this_run, "rollback")
@@ -195,8 +216,8 @@ class World:
 
     def fingerprint(self, names: Sequence[str], schema: str = "staging") -> dict[str, Any]:
         """What is staged, as the approval sees it."""
-        with opened(self.connect("unified")) as connection:
-            return fingerprint.tables(connection, schema, names, ())
+        with opened(self.connect("unified")) as connection, fingerprint.pinned(connection):
+            return {name: fingerprint.content(connection, sql.Identifier(schema, name)) for name in names}
 
     def rejects(self, this_run: str) -> list[tuple[str, str, str]]:
         """(source, id, reason), sorted."""

@@ -15,11 +15,11 @@ from stack.progress import Console
 from stack.settings import Settings
 
 
-def _run(repository: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(repository: Path, home: Path, *arguments: str, within: str = ":") -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(repository / "plugins"), str(repository / "include")])
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN")}
     return subprocess.run(
-        [sys.executable, "-m", "stack", *arguments],
+        ["bash", "-c", f'{within} && exec "$@"', "run", sys.executable, "-m", "stack", *arguments],
         env={**variables, "PYTHONPATH": paths, "CUTOVER_HOME": str(home)},
         capture_output=True,
         text=True,
@@ -59,6 +59,19 @@ def test_a_dsn_needs_its_server(repository: Path, tmp_path: Path) -> None:
     done = _run(repository, tmp_path, "dsn", "production")
     assert done.returncode == 1
     assert done.stderr.startswith("[stack.not-running] connection production")
+
+
+@pytest.mark.parametrize("hard", [256, 1023])
+def test_too_few_open_files_are_named_before_anything_is_started(repository: Path, tmp_path: Path, hard: int) -> None:
+    done = _run(repository, tmp_path / "home", "down", within=f"ulimit -n {hard}")
+    assert done.returncode == 1 and f"[stack.too-few-files] ulimit -n {hard}: " in done.stderr
+    assert "To clear it: allow this user 1024 or more" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "home").exists()
+
+
+def test_a_low_limit_of_open_files_that_may_be_raised_is_raised(repository: Path, tmp_path: Path) -> None:
+    done = _run(repository, tmp_path / "home", "down", within="ulimit -Sn 256")
+    assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
 
 
 def test_a_demonstration_that_does_not_exist_starts_nothing(repository: Path, tmp_path: Path) -> None:

@@ -18,19 +18,19 @@ import requests
 
 from cutover.errors import CutoverError
 from stack.airflow import COMPONENTS
-from stack.demonstration import SECONDS_BEFORE_ANSWER, Demonstration
+from stack.demonstration import Demonstration
 from stack.deployment import Deployment
 from stack.postgres import free_port
 from stack.progress import Console
 from stack.rest import Api, run_path
-from stack.settings import Settings
+from stack.settings import PORTS, Settings
 
 ACCOUNTS = ("operator", "reviewer", "auditor", "admin")
 
 
 def _settings(folder: Path, **variables: str) -> Settings:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CUTOVER"))}
-    names = ("CUTOVER_AIRFLOW_PORT", "CUTOVER_PG_PORT", "CUTOVER_XENDIT_PORT", "CUTOVER_SYSTEMEIO_PORT")
+    names = tuple(PORTS)
     ports = {name: str(free_port()) for name in names}
     dags = folder / "dags"
     dags.mkdir(exist_ok=True)
@@ -148,9 +148,7 @@ def test_a_run_is_watched_up_to_the_approval_and_beyond(
 
     concluded: list[str] = []
     monkeypatch.setattr(Demonstration, "_conclude", lambda self, run, *_: concluded.append(run) or 0)
-    started = time.monotonic()
     assert tiny.run(approve=True) == 0
-    assert time.monotonic() - started >= SECONDS_BEFORE_ANSWER
     printed = capsys.readouterr().out
     assert "Going on with the run that has not finished yet." in printed
     assert "approved by reviewer" in printed

@@ -160,6 +160,34 @@ def test_pip_settings_become_uv_settings_where_the_location_exists(tmp_path: Pat
     assert "PYTHONDONTWRITEBYTECODE" not in variables
 
 
+def test_what_would_install_elsewhere_or_something_else_is_withheld() -> None:
+    fetching = {"PIP_INDEX_URL": "https://mirror", "PIP_CERT": "/ca.pem", "UV_INDEX_MINE_PASSWORD": "x", "PATH": "/bin"}
+    elsewhere = {
+        **{"PIP_USER": "1", "PIP_TARGET": "/t", "PIP_PREFIX": "/p", "PIP_CONSTRAINT": "/c", "PIP_DRY_RUN": "1"},
+        **{"UV_CONSTRAINT": "/c", "UV_OVERRIDE": "/o", "UV_EXCLUDE_NEWER": "2020-01-01", "UV_TARGET": "/t"},
+    }
+    assert install.without_own_ways({**fetching, **elsewhere}) == fetching
+
+
+@pytest.mark.parametrize("character", ["$", "`", '"', "'", "\\"])
+def test_a_path_that_programs_would_read_otherwise_is_refused_by_name(tmp_path: Path, character: str) -> None:
+    with pytest.raises(install.InstallError, match=r"(?s)\[stack.bad-path\].*To clear it") as raised:
+        install.require_usable(tmp_path / f"a{character}b")
+    assert repr(character) in str(raised.value)
+
+
+def test_a_user_without_an_account_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_123)
+    with pytest.raises(install.InstallError, match=r"\[stack.no-account\] user id 4000123"):
+        install.require_usable(tmp_path)
+
+
+def test_a_checkout_that_cannot_be_written_is_told_in_words(root: Path) -> None:
+    (root / ".local").write_text("a file where a folder must be")  # root may write anywhere, so not by its mode
+    with pytest.raises(SystemExit, match=r"(?s)\[stack.not-writable\] .*\.local.*To clear it"):
+        install.main(str(root), ["help"])
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

@@ -12,7 +12,7 @@ from stack import lint
 
 @pytest.fixture
 def copied(tmp_path: Path, repository: Path) -> Path:
-    for name in ("requirements.in", "requirements.txt"):
+    for name in ("requirements.in", "requirements.txt", "requirements-image.txt"):
         shutil.copy(repository / name, tmp_path / name)
     return tmp_path
 
@@ -43,6 +43,14 @@ def test_an_index_in_the_lock_is_refused(copied: Path) -> None:
     with (copied / "requirements.txt").open("a") as lock:
         lock.write("--extra-index-url https://mirror.example/simple\n")
     assert "package index" in lint.drift(copied)
+
+
+def test_what_the_image_installs_follows_the_lock(copied: Path) -> None:
+    path = copied / "requirements-image.txt"
+    assert "\npytest==" in (copied / "requirements.txt").read_text() and "\npytest==" not in path.read_text()
+    assert "\npsycopg==" in path.read_text()
+    path.write_text(path.read_text().replace("\npsycopg==", "\npsycopg==1"))
+    assert "requirements-image.txt is not derived" in lint.drift(copied)
 
 
 def test_airflow_is_pinned_where_people_choose_it(repository: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -31,6 +32,47 @@ def test_a_killed_server_starts_again_with_its_data(tmp_path: Path) -> None:
             assert connection.execute("select answer from kept").fetchone() == (42,)
     finally:
         server.stop()
+
+
+def test_a_process_id_that_is_a_strangers_by_now_is_no_server_and_is_left_alone(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "pg", durable=False)
+    server.start()
+    server.stop()
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            lock = server.data / "postmaster.pid"
+            lock.write_text(f"{stranger.pid}\n{server.data}\n1\n{server.port}\n\n127.0.0.1\n")
+            assert not server.is_running()
+            server.stop()
+            assert stranger.poll() is None
+            server.start()
+            assert server.is_running()
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+            server.remove()
+
+
+@pytest.mark.parametrize("content", ["", "\n", "not a number\n"])
+def test_a_lock_file_that_says_nothing_is_no_server(tmp_path: Path, content: str) -> None:
+    server = EmbeddedPostgres(tmp_path / "pg", durable=False)
+    server.data.mkdir(parents=True)
+    (server.data / "postmaster.pid").write_text(content)
+    assert not server.is_running()
+
+
+def test_the_copy_of_a_running_folder_does_not_stop_the_original(tmp_path: Path) -> None:
+    original = EmbeddedPostgres(tmp_path / "one", durable=False)
+    original.start()
+    try:
+        copy = EmbeddedPostgres(tmp_path / "two", durable=False)
+        copy.home.mkdir(parents=True)
+        subprocess.run(["cp", "-a", original.data, copy.home], check=False)
+        assert not copy.is_running()
+        copy.stop()
+        assert original.is_running()
+    finally:
+        original.remove()
 
 
 def test_a_wrong_password_is_refused(server: EmbeddedPostgres) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from cutover.errors import CutoverError
-from stack.settings import Settings, kept_secrets, plain_dsn
+from stack.settings import Settings, kept_secrets, of_the_demonstration, plain_dsn
 
 
 def _settings(home: Path, **variables: str) -> Settings:
@@ -44,7 +44,62 @@ def test_an_airflow_option_of_the_caller_goes_through_but_not_one_that_would_par
 
 def test_loopback_goes_past_a_proxy(tmp_path: Path) -> None:
     environment = _settings(tmp_path, NO_PROXY="intranet.example").airflow_environment()
-    assert environment["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+    assert environment["NO_PROXY"] == "intranet.example,127.0.0.1,localhost,::1"
+    lower = _settings(tmp_path, no_proxy="other.example", HTTP_PROXY="http://proxy:1").airflow_environment()
+    # some programs read the one spelling, some the other, and some the lower case first
+    assert lower["NO_PROXY"] == lower["no_proxy"] == "other.example,127.0.0.1,localhost,::1"
+    assert lower["HTTP_PROXY"] == "http://proxy:1"
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD",
+        "AIRFLOW_CONFIG",
+        "PGHOSTADDR",
+        "PGSSLMODE",
+        "PGSERVICE",
+        "PGOPTIONS",
+        "PYTHONIOENCODING",
+    ],
+)
+def test_what_is_left_over_from_another_airflow_or_a_provider_does_not_reach_the_processes(
+    tmp_path: Path, variable: str
+) -> None:
+    assert variable not in _settings(tmp_path, **{variable: "something"}).airflow_environment()
+
+
+def test_examples_stay_out_whatever_is_left_over(tmp_path: Path) -> None:
+    environment = _settings(tmp_path, AIRFLOW__CORE__LOAD_EXAMPLES="True").airflow_environment()
+    assert environment["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
+
+
+def test_the_demonstration_takes_nothing_that_could_lead_it_elsewhere() -> None:
+    kept = {"PATH": "/bin", "HTTPS_PROXY": "http://proxy:1", "CUTOVER_PG_PORT": "5555", "PG_BINDIR": "/pg"}
+    given = {"AIRFLOW_CONN_PRODUCTION": "postgresql://u@h/empty", "AIRFLOW__CORE__PARALLELISM": "3"}
+    elsewhere = {
+        "AIRFLOW__SECRETS__BACKEND": "x.Vault",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": "{}",
+        "AIRFLOW__WORKERS__SECRETS_BACKEND": "x.Vault",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": "[]",
+        "AIRFLOW__CORE__FERNET_KEY_CMD": "cat key",
+        "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
+        "AIRFLOW_VAR_CUTOVER_APPROVERS": '["somebody"]',
+        "AIRFLOW_CONN_CUTOVER_SMTP": "smtp://mail.example",
+        "CUTOVER_DATA_DOCS": "/srv/docs",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGCONNECT_TIMEOUT": "1",
+    }
+    variables, withheld = of_the_demonstration({**kept, **given, **elsewhere})
+    assert variables == {**kept, **given}
+    assert withheld == sorted(elsewhere)
+
+
+def test_minutes_that_are_none_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CutoverError, match=r"\[stack.bad-minutes\] CUTOVER_START_MINUTES=soon"):
+        assert _settings(tmp_path, CUTOVER_START_MINUTES="soon").start_seconds
+    assert _settings(tmp_path).start_seconds == 900
 
 
 @pytest.mark.parametrize("value", ["0", "70000", "http"])
@@ -77,7 +132,7 @@ def test_secrets_are_made_once_and_kept_from_others(tmp_path: Path) -> None:
         ),
         (
             '{"conn_type": "postgres", "host": "db", "login": "u", "password": "p/ss", "schema": "shop"}',
-            "postgresql://u:p%2Fss@db:5432/shop",
+            "postgresql://u:p%2Fss@db/shop",
         ),
         ("https://:key@api.xendit.co", None),
         ('{"conn_type": "http", "host": "api"}', None),

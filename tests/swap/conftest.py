@@ -9,7 +9,7 @@ import pytest
 from bench.production import COPY, PASSWORD, TABLES, Production, lay, make_roles
 from cutover import rollback
 from cutover.migration import Migration
-from cutover.swap.move import Order
+from cutover.swap.order import Order
 from stack.postgres import EmbeddedPostgres
 
 MIGRATION = Migration(migration="test", merge={"users": "auth.users"})

@@ -1,13 +1,19 @@
-"""Random production schemas, as SQL: tables that refer to each other, and dependents of every kind on them."""
+"""Random production schemas, as SQL: tables that refer to each other, and dependents of every kind on them.
+
+Some of a schema's tables may be those of tests/swap/kinds.py: then any of its carried kinds hang on them, too.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 from psycopg import sql
+
+from .kinds import CARRIED, NOTED, ROWS, TABLES, Kind, needed
 
 NAMES = ["people", "Orders", "order", "weird name", 'quo"te', "ünïcode", "x" * 60, "t1", "user", "percent%s", "{brace}"]
 SCHEMAS = ["public", "App Data"]
@@ -21,6 +27,18 @@ KEYS = [
     "serial primary key",
 ]
 ROLES = ["anon", "authenticated", "service_role"]
+# made by the test, once for each server
+TABLESPACE = 'table"space %s'
+# columns of the kinds' tables that random indexes, statistics and the like may be on
+COLUMNS = {
+    "customers": [("email", "text"), ("name", "text")],
+    "orders": [("amount", "numeric(12, 2)"), ("status", "text"), ("meta", "jsonb"), ("created_at", "timestamptz")],
+}
+_VIEW = re.compile(r"create (?:materialized )?view (public\.\w+)(?: with \([^)]*\))? as\s+select (?:\w+\.)?id\b")
+RARITIES = [
+    "view", "row", "out", "from", "default", "check", "index", "toast", "unfilled", "leaning", "tablespace", "kept",
+    "invalid",
+]  # fmt: skip
 STATES = ["enable", "disable", "enable always", "enable replica"]
 
 
@@ -37,6 +55,7 @@ class Table:
     name: str
     in_set: bool
     columns: list[tuple[str, str]] = field(default_factory=list)
+    with_rows: bool = False
 
     @property
     def qualified(self) -> str:
@@ -61,14 +80,16 @@ class Schema:
 
 
 class Builder:
-    """Draws one schema, a kind of object at a time."""
+    """Draws one schema for a version of PostgreSQL, a kind of object at a time."""
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], version: int) -> None:
         self.draw = draw
+        self.version = version
         self.out: list[str] = []
         self.tables: list[Table] = []
         self.views: list[str] = []
         self.number = 0
+        self.kinds = self.draw_kinds()
 
     def one(self, options: list[Any]) -> Any:
         """One of the options."""
@@ -87,7 +108,7 @@ class Builder:
         self.number += 1
         return self.one([f"{base}_{self.number}", f"{base.title()} {self.number}"])
 
-    def build(self) -> Schema:
+    def build(self) -> Schema:  # noqa: PLR0912
         """The whole schema."""
         self.out += [f"create schema {q(s)}" for s in SCHEMAS[1:]]
         self.out += [f"grant usage on schema {q(s)} to {EVERYBODY}" for s in SCHEMAS]
@@ -98,6 +119,8 @@ class Builder:
             self.out.append("alter default privileges for role cutover grant execute on functions to anon")
         self.out.append("set role app_owner")
         self.make_tables()
+        if self.kinds:
+            self.make_tables_of_kinds()
         for table in self.tables:
             self.add_keys(table)
         for table in self.tables:
@@ -105,6 +128,11 @@ class Builder:
                 self.add_parts(table)
         if self.chance():
             self.add_partitioned()
+        # what takes the owner's rights, or forbids writes without a replica identity, is made after the rows
+        late = [k for k in self.kinds if "revoke all" in k.statements or "create publication" in k.as_superuser]
+        for kind in self.kinds:
+            if kind not in late:
+                self.add_kind(kind)
         for _ in self.some(4):
             self.add_view()
         for _ in self.some(3):
@@ -115,13 +143,18 @@ class Builder:
             self.add_policy()
         for _ in self.some(2):
             self.add_rule()
+        for _ in self.some(4):
+            self.add_rarity()
         for _ in self.some(3):
             self.add_grant()
         self.add_rows()
+        for kind in late:
+            self.add_kind(kind)
         self.out.append("reset role")
         for _ in self.some(2):
             self.add_publication()
-        return Schema(self.tables, self.out)
+        further = [Table("public", name, in_set=True) for kind in self.kinds for name in kind.further]
+        return Schema(self.tables + further, self.out)
 
     def make_tables(self) -> None:
         """Tables of the set and outside it, with columns of all kinds; one sequence that several may draw from."""
@@ -152,6 +185,40 @@ class Builder:
                 self.out.append(f"alter table {table.qualified} drop column gone")
             self.tables.append(table)
 
+    def draw_kinds(self) -> list[Kind]:
+        """Some of the carried kinds, with those that they need."""
+        known = [k for kinds in CARRIED.values() for k in kinds if k.since <= self.version]
+        drawn = self.draw(st.lists(st.sampled_from(known), max_size=4, unique=True))
+        return list(dict.fromkeys(k for kind in drawn for k in needed(kind)))
+
+    def make_tables_of_kinds(self) -> None:
+        """The tables that the kinds name, two of them in the set."""
+        for name, lines in TABLES.items():
+            keyed = lines.replace("id integer,", "id integer primary key,")
+            self.out.append(f"create table {q('public', name)} ({keyed})")
+            self.tables.append(Table("public", name, name in COLUMNS, COLUMNS.get(name, []), with_rows=True))
+        self.out.append(f"{ROWS} insert into public.log values (1, 'one')")
+
+    def add_kind(self, kind: Kind) -> None:
+        """One of the carried kinds, on the tables that it names."""
+        if "noted()" in kind.statements:
+            self.out.append(NOTED)
+        if kind.statements:
+            self.out.append(kind.statements)
+        if kind.as_superuser:
+            self.as_superuser(kind.as_superuser)
+        self.views += _VIEW.findall(kind.statements)
+
+    def as_superuser(self, statements: str) -> None:
+        """Statements that the tables' owner may not run."""
+        self.out += ["reset role", "set allow_system_table_mods = on", statements]
+        self.out += ["reset allow_system_table_mods", "set role app_owner"]
+
+    def guarded(self) -> Table:
+        """A table that gets a policy: none that would make those that also hold for its owner go in a circle."""
+        forced = any("force row level security" in kind.statements for kind in self.kinds)
+        return self.one([t for t in self.tables if not (forced and t.name in COLUMNS)])
+
     def add_keys(self, table: Table) -> None:
         """Foreign keys to any table, so that there are chains, circles and self references; unique and check."""
         for number in self.some(2):
@@ -159,19 +226,23 @@ class Builder:
             kind = "bigint" if "bigint" in self._definition(target) else "integer"
             self.out.append(f"alter table {table.qualified} add column ref{number} {kind}")
             action = self.one(["", " on delete cascade", " on delete set null", " on update cascade"])
-            later = self.one(["", "", " deferrable", " deferrable initially deferred", " not valid"])
+            later = self.one(["", "", " deferrable", " deferrable initially deferred", " not valid", *self.hoped()])
             name = self.one(["", f"constraint {q(self.fresh('key'))} "])
             self.out.append(
                 f"alter table {table.qualified} add {name}foreign key (ref{number}) references "
                 f"{target.qualified} (id){action}{later}"
             )
         if self.chance():
-            later = self.one(["", " not valid"])
+            later = self.one(["", " not valid", *self.hoped()])
             name = q(self.fresh("check"))
             self.out.append(f"alter table {table.qualified} add constraint {name} check (id > -9){later}")
         if self.chance():
             later = self.one(["", " deferrable initially deferred"])
             self.out.append(f"alter table {table.qualified} add unique (id){later}")
+
+    def hoped(self) -> list[str]:
+        """What only newer versions know of a constraint."""
+        return [" not enforced"] if self.version >= 18 else []
 
     def add_partitioned(self) -> None:
         """An outside table in partitions, one level or two, that refers to the set."""
@@ -281,6 +352,15 @@ class Builder:
         else:
             checked = self.one(["", " with local check option"])
             self.out.append(f"create view {name} as select * from {source} where id > 0{checked}")
+            if not checked and self.chance():
+                function = q("public", self.fresh("trg"))
+                self.out.append(
+                    f"create function {function}() returns trigger language plpgsql as $$ begin return new; end $$"
+                )
+                self.out.append(
+                    f"create trigger {q(self.fresh('instead'))} instead of insert or delete on {name} for each row "
+                    f"execute function {function}()"
+                )
         if self.chance():
             self.out.append(f"grant select on {name} to {self.one(ROLES)}")
         self.views.append(name)
@@ -324,7 +404,7 @@ class Builder:
         self.out.append(
             f"create function {function}() returns trigger language plpgsql as $body$ begin return new; end $body$"
         )
-        match self.one(["row", "statement", "constraint", "when"]):
+        match self.one(["row", "statement", "transition", "constraint", "when"]):
             case "row":
                 self.out.append(
                     f"create trigger {name} before insert or update on {table} for each row "
@@ -333,6 +413,11 @@ class Builder:
             case "statement":
                 self.out.append(
                     f"create trigger {name} after delete on {table} for each statement execute function {function}()"
+                )
+            case "transition":
+                self.out.append(
+                    f"create trigger {name} after update on {table} referencing old table as was new table as is_now "
+                    f"for each statement execute function {function}()"
                 )
             case "constraint":
                 self.out.append(
@@ -348,7 +433,7 @@ class Builder:
 
     def add_policy(self) -> None:
         """A policy of a table of the set or outside it, that reads another table of the set."""
-        owner, read = self.one(self.tables).qualified, self.target().qualified
+        owner, read = self.guarded().qualified, self.target().qualified
         name = q(self.fresh("policy"))
         self.out.append(f"alter table {owner} enable row level security")
         command = self.one(["select", "all", "delete"])
@@ -370,25 +455,107 @@ class Builder:
             f"where exists (select from {read} as s where s.id = -1) do instead nothing"
         )
 
+    def add_rarity(self) -> None:  # noqa: PLR0912, PLR0915
+        """What is seen less often: constants that name a table, triggers FROM one, row types in OUT, and the like."""
+        target, other = self.target(), self.one(self.tables).qualified
+        table, schema = target.qualified, target.schema
+        constant = f"'{table.replace(chr(39), chr(39) * 2)}'::regclass"
+        match self.one(RARITIES):
+            case "view" if self.views:
+                other = self.guarded().qualified
+                self.out.append(f"alter table {other} enable row level security")
+                self.out.append(
+                    f"create policy {q(self.fresh('seen'))} on {other} "
+                    f"using (exists (select from {self.one(self.views)} as v where v.id = 1))"
+                )
+            case "row" if self.views:
+                function = q("public", self.fresh("shown"))
+                view = self.one(self.views)
+                self.out.append(f"create function {function}(v {view}) returns text language sql as 'select v::text'")
+            case "out":
+                function = q("public", self.fresh("counted"))
+                body = f"language sql as $$ select null::{table}, 1 $$"
+                self.out.append(f"create function {function}(out o {table}, out n integer) {body}")
+            case "from" if table != other:
+                function, name = q("public", self.fresh("trg")), q(self.fresh(f"x ON {other} "[:40]))
+                self.out.append(
+                    f"create function {function}() returns trigger language plpgsql as $$ begin return new; end $$"
+                )
+                self.out.append(
+                    f"create constraint trigger {name} after insert on {other} from {table} deferrable "
+                    f"for each row execute function {function}()"
+                )
+            # one way round only: pg_dump takes a circle apart by the numbers that its tables have, which change
+            case "default" if table <= other:
+                column = q(self.fresh("named"))
+                self.out.append(f"alter table {other} add column {column} oid default {constant}")
+            case "check" if table <= other:
+                name = q(self.fresh("not"))
+                self.out.append(f"alter table {other} add constraint {name} check (id <> {constant}::oid::int8)")
+            case "index":
+                self.out.append(
+                    f"create index {q(self.fresh(' USING '))} on {table} (id) where id <> {constant}::oid::int8"
+                )
+            case "toast":
+                self.out.append(f"alter table {table} set (toast.autovacuum_enabled = false, parallel_workers = 2)")
+            case "unfilled":
+                view = q(self.one(SCHEMAS), self.fresh("unfilled"))
+                self.out.append(f"create materialized view {view} as select id from {table} with no data")
+            case "leaning":
+                name = q(self.fresh("leaning"))
+                self.out.append(f"create index {name} on {table} (id)")
+                self.out.append(f"alter index {q(schema)}.{name} depends on extension plpgsql")
+            case "tablespace":
+                name = q(self.fresh("spaced"))
+                self.out.append(f"create index {name} on {table} (id) tablespace {q(TABLESPACE)}")
+                if self.chance():
+                    self.out.append(f"alter table {table} set tablespace {q(TABLESPACE)}")
+            case "kept":
+                name, statistics = (q(schema, self.fresh(what)) for what in ("kept", "stats"))
+                source = self.one([table, *self.views])
+                self.out.append(
+                    f"create materialized view {name} tablespace {q(TABLESPACE)} as "
+                    f"select v.id, v.id::text as said from {source} as v"
+                )
+                self.out.append(f"alter materialized view {name} alter column said set storage external")
+                self.out.append(f"create statistics {statistics} on id, said from {name}")
+                self.out.append(f"alter materialized view {name} depends on extension plpgsql")
+            case "invalid":
+                name = self.fresh("left over")
+                self.out.append(f"create index {q(name)} on {table} (id)")
+                oid = f"'{q(schema, name)}'::regclass"
+                self.as_superuser(f"update pg_index set indisvalid = false where indexrelid = {oid}")
+
     def add_grant(self) -> None:
         """Privileges on a table or its columns."""
         table = self.target().qualified
         what = self.one(["select", "all", "select (id)", "update (id), insert (id)", "truncate, references"])
         option = self.one(["", " with grant option"])
         self.out.append(f"grant {what} on {table} to {self.one(ROLES)}{option}")
+        if self.chance():
+            # passed on by a role that the engine is a member of
+            self.out.append(f"grant select on {table} to service_role with grant option")
+            self.as_superuser(
+                f"grant service_role to cutover; set role service_role; grant select on {table} to authenticated; "
+                "reset role"
+            )
 
     def add_rows(self) -> None:
         """A few rows each; references stay empty or point at row 1."""
         for table in self.tables:
-            self.out.append(f"insert into {table.qualified} (id) overriding system value values (1), (2), (3)")
+            if not table.with_rows:
+                self.out.append(f"insert into {table.qualified} (id) overriding system value values (1), (2), (3)")
         for table in self.tables:
             for line in list(self.out):
                 if line.startswith(f"alter table {table.qualified} add column ref") and self.chance():
                     self.out.append(f"update {table.qualified} set {line.split()[-2]} = 1 where id = 2")
 
     def add_publication(self) -> None:
-        """A publication of a table, with columns or a filter; as its owner the application's."""
+        """A publication of a schema; or of a table, with columns or a filter, and as its owner the application's."""
         table, name = self.target(), q(self.fresh("pub"))
+        if self.one(["table", "table", "schema"]) == "schema" and self.version >= 15:
+            self.out.append(f"create publication {name} for tables in schema {q(table.schema)}")
+            return
         what = self.one(["", " (id)", " where (id > 1)"])
         # the published columns must cover a full replica identity
         if what and any(line == f"alter table {table.qualified} replica identity full" for line in self.out):
@@ -398,6 +565,6 @@ class Builder:
 
 
 @st.composite
-def schemas(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Schema:
-    """Random schemas."""
-    return Builder(draw).build()
+def schemas(draw: Callable[[st.SearchStrategy[Any]], Any], version: int) -> Schema:
+    """Random schemas of what this version of PostgreSQL knows."""
+    return Builder(draw, version).build()

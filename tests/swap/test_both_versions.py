@@ -12,12 +12,16 @@ import psycopg
 import pytest
 
 from bench.production import Production, lay
-from cutover import ledger
 from cutover.errors import CutoverError
-from cutover.swap.move import Observer, Statement, finish, swap
+from cutover.records import ledger
+from cutover.swap.execution import Observer
+from cutover.swap.finish import finish
+from cutover.swap.plan import Statement
+from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
 
 from .conftest import back
+from .dump import dump
 
 VERSIONS = ["PG_BINDIR"] if os.environ.get("PG_BINDIR") else ["16", "18"]
 KEY = "events_profile_id_fkey"
@@ -71,13 +75,16 @@ def keys(production: Production) -> list[tuple[str, bool, bool, str]]:
 
 
 def test_the_inventory_is_the_same_after_a_swap_a_rollback_and_its_rollback(production: Production) -> None:
-    before = production.inventory()
+    before, dumped = production.inventory(), dump(production)
     production.swap(production.prepare("r1"))
     assert before.compare(production.inventory()) == []
-    swap(production.connect, back(production, "b1"), production.messages.append)
+    assert dumped ^ dump(production) == set()
+    swap(production.connect, back(production, "b1"), production.log)
     assert before.compare(production.inventory()) == []
-    swap(production.connect, back(production, "b2"), production.messages.append)
+    assert dumped ^ dump(production) == set()
+    swap(production.connect, back(production, "b2"), production.log)
     assert before.compare(production.inventory()) == []
+    assert dumped ^ dump(production) == set()
 
 
 def test_no_row_of_a_partitioned_table_is_read_inside_the_lock(production: Production) -> None:
@@ -110,7 +117,7 @@ def test_a_swap_killed_before_its_partitions_are_joined_again_is_finished_by_the
     # what the partitions hold is guarded all the same
     with pytest.raises(psycopg.errors.ForeignKeyViolation), psycopg.connect(production.app_dsn) as app:
         app.execute("insert into public.events values (9999, md5('nobody')::uuid, date '2026-05-01')")
-    swap(production.connect, back(production, "b1"), production.messages.append)
+    swap(production.connect, back(production, "b1"), production.log)
     assert any("finishing it first" in message for message in production.messages)
     assert keys(production) == before
     assert facts.compare(production.inventory()) == []
@@ -133,5 +140,5 @@ def test_a_row_that_lost_what_it_refers_to_in_the_meantime_is_named(production: 
         connection.autocommit = True
         entry = ledger.find(connection, "r1")
         assert entry is not None
-        finish(connection, entry, production.messages.append)
+        finish(connection, entry, production.log)
     assert all(valid for _, _, valid, _ in keys(production))

@@ -10,11 +10,15 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 
 from bench.production import COPY, TABLES, Production
-from cutover.swap import move, preparation
-from cutover.swap.carry import Carried, carry
-from cutover.swap.move import Observer, Order
+from cutover.database.patience import Patience
+from cutover.swap import preparation
+from cutover.swap.carry import Carried, carry, prepared
+from cutover.swap.execution import Observer
+from cutover.swap.order import Order, read_scope
+from cutover.swap.plan import Statement
 from cutover.swap.scope import Scope
 
 
@@ -97,15 +101,17 @@ def ready_to_carry(production: Production, order: Order) -> Scope:
     with production.connect() as connection:
         connection.autocommit = True
         connection.execute(f"create schema {order.backup_schema}".encode())
-        found = move.read_scope(connection, order)
+        found = read_scope(connection, order)
         preparation.dress(connection, found)
         return found
 
 
-def carried_since(production: Production, order: Order, found: Scope, since: str) -> tuple[list[Carried], str]:
+def carried_since(
+    production: Production, order: Order, found: Scope, since: str, known: Jsonb | None = None
+) -> tuple[list[Carried], str]:
     """What was carried, and up to which snapshot; committed."""
     with production.connect() as connection:
-        return carry(connection, order.run, found, since, None)
+        return carry(connection, order.run, found, since, None, known=known)
 
 
 def differences(production: Production) -> dict[str, int]:
@@ -187,6 +193,8 @@ def test_one_row_that_cannot_be_carried_takes_none_of_its_neighbours_along(produ
 
 PEOPLE = st.integers(1, 3)
 ORDERS = st.integers(1, 4)
+# Transactions of a history: as few as are carried one by one, and many.
+LENGTHS = ((1, 2), (10, 40))
 WRITES = st.one_of(
     st.builds(
         "update public.profiles set settings = '{{\"n\": {1}}}' where id = md5('u{0}')::uuid".format, PEOPLE, ORDERS
@@ -225,12 +233,17 @@ WRITES = st.one_of(
 
 
 def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_production: Production) -> None:
-    """Hundreds of random histories on few rows: keys change hands, rows go and come again, cascades run."""
+    """Hundreds of random histories on few rows: keys change hands, rows go and come again, cascades run.
+
+    Short ones are carried write by write and long ones together; what is known of the tables is of before or of now.
+    """
     production = empty_production
     production.fill(4)
     order = production.prepare("r1")
     found = ready_to_carry(production, order)
     since, carried = order.since, 0
+    with production.connect() as connection:
+        known = prepared(connection, found, order.since, None)
 
     # a failure is not made shorter: the rows of one history are what the next begins with
     @settings(
@@ -239,8 +252,11 @@ def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_produc
         suppress_health_check=list(HealthCheck),
         phases=[Phase.explicit, Phase.generate],
     )
-    @given(st.lists(st.lists(WRITES, min_size=1, max_size=3), min_size=10, max_size=40))
-    def histories(transactions: list[list[str]]) -> None:
+    @given(
+        st.one_of(*(st.lists(st.lists(WRITES, min_size=1, max_size=3), min_size=a, max_size=b) for a, b in LENGTHS)),
+        st.sampled_from([known, None]),
+    )
+    def histories(transactions: list[list[str]], known: Jsonb | None) -> None:
         nonlocal since, carried
         with production.admin() as admin:
             for writes in transactions:
@@ -248,7 +264,7 @@ def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_produc
                 with contextlib.suppress(psycopg.errors.IntegrityError), admin.transaction():
                     for write in writes:
                         admin.execute(write.encode())
-        counts, since = carried_since(production, order, found, since)
+        counts, since = carried_since(production, order, found, since, known)
         assert sum(c.quarantined for c in counts) == 0
         assert differences(production) == {"profiles": 0, "affiliates": 0, "orders": 0}
         carried += sum(c.carried for c in counts)
@@ -257,18 +273,51 @@ def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_produc
     assert carried > 1000
 
 
+def test_a_round_reads_what_came_since_the_one_before_and_not_what_came_since_the_swap_began(
+    production: Production,
+) -> None:
+    """Else each round takes longer than the one before, and clients who write much keep the swap away for ever."""
+    order = production.prepare("r1")
+    found = ready_to_carry(production, order)
+    read = (
+        "select coalesce(sum(seq_tup_read + idx_tup_fetch), 0) from pg_stat_xact_all_tables "
+        "where relid = 'cutover.changelog'::regclass"
+    )
+
+    def written(count: int) -> None:
+        with production.admin() as admin:
+            admin.execute(
+                "update public.orders set amount = amount + 1 where id in (select id from public.orders limit %s)",
+                (count,),
+            )
+
+    with production.connect() as connection:
+        # as the swap does when it uses up the approval: from here on this is the oldest transaction that runs
+        connection.execute("select pg_current_xact_id()")
+        since, rounds = order.since, []
+        for count in (400, 400, 400, 3):
+            written(count)
+            before = connection.execute(read).fetchone()
+            counts, since = carry(connection, order.run, found, since, None)
+            after = connection.execute(read).fetchone()
+            assert before and after and sum(c.carried for c in counts) == count
+            rounds.append(int(after[0] - before[0]))
+        assert rounds[2] <= rounds[0] and rounds[3] < 100, rounds
+    assert differences(production)["orders"] == 0
+
+
 def test_it_does_not_lock_while_clients_write_faster_than_it_carries(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(move, "_CAUGHT_UP_S", 0.0)
-    monkeypatch.setattr(move, "_CAUGHT_UP_CHANGES", -1)
-    order = production.prepare("r1", patience=move.Patience(attempts=2, first_pause_s=0.01))
+    monkeypatch.setattr("cutover.swap.approach.CAUGHT_UP_S", 0.0)
+    monkeypatch.setattr("cutover.swap.approach.CAUGHT_UP_CHANGES", -1)
+    order = production.prepare("r1", patience=Patience(attempts=2, first_pause_s=0.01))
     with pytest.raises(Exception, match=r"swap\.locked-out.*faster than their writes can be carried"):
         production.swap(order)
     assert production.value("select count(*) from cutover.ledger") == 0
     # every so often it accepts to carry a moment's writes inside the lock, or it would stay away for ever
     production.messages.clear()
-    assert production.swap(replace(order, patience=move.Patience(first_pause_s=0.01, insist=3))).attempts == 3
+    assert production.swap(replace(order, patience=Patience(first_pause_s=0.01, insist=3))).attempts == 3
 
 
 def test_a_statement_that_takes_long_inside_the_lock_is_broken_off(
@@ -282,7 +331,7 @@ def test_a_statement_that_takes_long_inside_the_lock_is_broken_off(
 
         slept = False
 
-        def before_statement(self, connection: psycopg.Connection, statement: move.Statement) -> None:
+        def before_statement(self, connection: psycopg.Connection, statement: Statement) -> None:
             if not self.slept:
                 self.slept = True
                 connection.execute("select pg_sleep(60)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from cutover.records import ledger
 from cutover.swap import refusals, scope
 
 from .conftest import TABLES, Production
@@ -45,6 +46,13 @@ CASES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _installed(production: Production) -> None:
+    """The engine's functions, which every run installs first."""
+    with production.connect() as connection:
+        ledger.install(connection)
+
+
 @pytest.mark.parametrize("code", CASES)
 def test_the_swap_refuses_and_names_the_object(production: Production, code: str) -> None:
     statement, message = CASES[code]
@@ -55,9 +63,47 @@ def test_the_swap_refuses_and_names_the_object(production: Production, code: str
         reasons = refusals.find(connection, found, retired=())
         assert code in {reason.code for reason in reasons}, reasons
         with pytest.raises(refusals.SwapRefusedError) as raised:
-            refusals.require_none(connection, scope.Scope(found.tables, (), "staging", "backup_r1", found.dependents))
+            refusals.require_none(
+                connection, scope.Scope(found.tables, (), (), "staging", "backup_r1", found.dependents)
+            )
     assert f"[swap.{code}] {message}" in str(raised.value)
     assert str(raised.value).count("To clear it: ") == len(raised.value.refusals)
+
+
+@pytest.mark.parametrize("view", ["view public.seen", "materialized view public.seen"])
+def test_a_view_that_would_list_a_later_column_is_refused_until_it_is_restated(
+    production: Production, view: str
+) -> None:
+    """PostgreSQL keeps the columns of an alias as they were when the view was made; made anew, it lists them all."""
+    with production.admin() as admin:
+        admin.execute(
+            "create function public.all_orders() returns setof public.orders language sql as 'table public.orders'"
+        )
+        admin.execute(f"create {view} as select f.id from public.all_orders() as f".encode())
+        admin.execute("alter function public.all_orders() owner to app_owner")
+        admin.execute("alter table public.seen owner to app_owner")
+        admin.execute("alter table public.orders add column remark text")
+
+    def restated() -> list[refusals.Refusal]:
+        with production.connect() as connection:
+            found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+            reasons = refusals.find(connection, found, retired=())
+            assert connection.execute("select to_regclass('cutover.restated_' || pg_backend_pid())").fetchone() == (
+                None,
+            )
+        with production.connect() as connection:
+            connection.read_only = True
+            refusals.find(connection, found, retired=())
+        return [reason for reason in reasons if reason.code == "view-restated"]
+
+    (reason,) = restated()
+    assert reason.object == "public.seen"
+    with production.admin() as admin:
+        if "materialized" in view:
+            assert reason.remedy.startswith("drop it and create it again")
+            return
+        admin.execute(reason.remedy.partition(": ")[2].encode())
+    assert restated() == []
 
 
 def test_an_extensions_own_table_is_refused(production: Production) -> None:

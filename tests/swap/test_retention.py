@@ -5,10 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from cutover import retention, rollback, run
+from cutover import retention, rollback
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.swap.move import swap
+from cutover.records import chain, run
+from cutover.swap.transaction import swap
 
 from .conftest import Production
 
@@ -25,7 +26,7 @@ def launched(production: Production) -> Production:
         order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, "b1")
     rollback.preview(production.connect, order)
     production.approve(order)
-    swap(production.connect, order, production.messages.append)
+    swap(production.connect, order, production.log)
     production.swap(production.prepare("r2"))
     return production
 
@@ -42,29 +43,33 @@ def reviewed(production: Production, this_run: str, days: int = 0) -> list[str]:
             triggered_by="maker",
             parameters={},
         )
-    return retention.review(production.connect, MIGRATION, this_run, days, production.messages.append)
+    return retention.review(production.connect, MIGRATION, this_run, days, production.log)
 
 
 def approve(production: Production, this_run: str) -> None:
     """Record the approval of exactly what is listed."""
     with production.connect() as connection:
         seen = retention.fingerprint_of(connection, MIGRATION, run.get(connection, this_run))
-        connection.execute(
+        written = connection.execute(
             "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
             "decided_at, expires_at) values (%s, 'drop_backups', 'approve', %s, 'approve', 1, 'reviewer', now(), "
-            "now() + interval '1 hour')",
+            "now() + interval '1 hour') returning approval_id",
             (this_run, seen),
-        )
+        ).fetchone()
+        assert written is not None
+        chain.cover(connection, "approval", this_run, ("approvals", written[0]))
 
 
 def drop(production: Production, this_run: str) -> list[str]:
     """Drop what was approved."""
-    return retention.drop(production.connect, MIGRATION, this_run, production.messages.append)
+    return retention.drop(production.connect, MIGRATION, this_run, production.log)
 
 
 def left(production: Production) -> list[str]:
     """The backup schemas that are there."""
-    return production.value("select array_agg(nspname::text order by 1) from pg_namespace where nspname like 'backup%'")
+    return production.value(
+        "select array_agg(nspname::text order by nspname) from pg_namespace where nspname like 'backup%'"
+    )
 
 
 def test_approved_backups_go_and_the_newest_stays(launched: Production) -> None:
@@ -81,7 +86,7 @@ def test_approved_backups_go_and_the_newest_stays(launched: Production) -> None:
     with launched.connect() as connection:
         order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, "b2")
     launched.approve(order)
-    swap(launched.connect, order, launched.messages.append)
+    swap(launched.connect, order, launched.log)
     assert launched.value("select name from public.profiles where email = 'person7@example.com'") == "Kept"
 
 
@@ -138,7 +143,7 @@ def test_nothing_is_dropped_while_a_swap_runs(launched: Production) -> None:
     reviewed(launched, "d1")
     approve(launched, "d1")
     with launched.admin() as admin, admin.transaction():
-        admin.execute("select pg_advisory_xact_lock(%s)", (0x6375746F02,))
+        admin.execute("select from cutover.turn where name = 'swap' for update")
         with pytest.raises(CutoverError) as raised:
             drop(launched, "d1")
     assert raised.value.code == "swap.another-run"

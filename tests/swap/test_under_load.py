@@ -16,8 +16,11 @@ import pytest
 
 from bench.clients import MARKED, Answer, at_work
 from bench.production import Production
+from cutover.database.patience import Patience
 from cutover.swap import preparation
-from cutover.swap.move import read_scope, swap
+from cutover.swap.execution import Observer
+from cutover.swap.order import read_scope
+from cutover.swap.transaction import swap
 
 from .conftest import back
 
@@ -53,9 +56,10 @@ def test_no_increment_and_no_sign_up_is_lost_through_a_swap_and_its_rollback(bus
     began = time.monotonic()
     with at_work(busy.app_dsn, PEOPLE, rate=COUNTING, counting=True) as answers:
         # frozen, staged and swapped while the clients write; then rolled back, and the rollback rolled back
-        swapped = swap(busy.connect, busy.prepare("r1", MARKED), busy.messages.append)
-        rolled = swap(busy.connect, back(busy, "b1"), busy.messages.append)
-        again = swap(busy.connect, back(busy, "b2"), busy.messages.append)
+        # (however many they write until then: this is about what becomes of it, not about when to begin anew)
+        swapped = swap(busy.connect, busy.prepare("r1", MARKED, carry_limit=None), busy.log)
+        rolled = swap(busy.connect, back(busy, "b1"), busy.log)
+        again = swap(busy.connect, back(busy, "b2"), busy.log)
         pace = so_far(busy) / (time.monotonic() - began)
         time.sleep(max(0.0, (AT_LEAST - so_far(busy)) / pace))
     assert [a for a in answers if a.outcome != "ok"] == []
@@ -115,6 +119,30 @@ def test_a_long_select_in_front_makes_nobody_else_wait(busy: Production) -> None
     assert max(a.seconds for a in answers) < reads_for
     assert any("did not queue behind it" in message for message in busy.messages)
     assert any("pg_sleep" in message for message in busy.messages)  # who was in the way, and with what
+
+
+def test_a_reader_that_comes_when_all_is_carried_is_waited_for_and_nothing_is_carried_again(
+    busy: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each attempt has more to carry than the one before, and clients who write much keep a swap away."""
+    monkeypatch.setattr("cutover.swap.approach.TRIES", 1)
+    monkeypatch.setattr("cutover.swap.approach.LAST_LOOK_S", 30.0)
+    monkeypatch.setattr("cutover.swap.approach.GOES_ON_S", 30.0)
+    order = busy.prepare("r1", MARKED, patience=Patience(attempts=1))
+    readers: list[threading.Thread] = []
+
+    class ReaderFirst(Observer):
+        def at(self, moment: str) -> None:
+            if moment == "locking" and not readers:
+                readers.append(held(busy, 3.0))
+
+    def behind_a_reader() -> None:
+        busy.swap(order, ReaderFirst())
+        readers[0].join()
+
+    answers = under_load(busy, behind_a_reader)
+    assert {a.outcome for a in answers} == {"ok"}
+    assert busy.value("select attempts from cutover.ledger") == 1
 
 
 def test_torn_answers_would_be_seen(busy: Production) -> None:

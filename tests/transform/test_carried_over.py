@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from decimal import Decimal
 
+import pytest
+
 from tests.clean_launch_world import World, at, fill_with_some_of_everything, launch
 
 TABLES = ("users", "unified_profiles", "transactions", "enrollments", "affiliates", "leads")
@@ -36,19 +38,123 @@ def test_what_only_production_knows_of_a_profile_is_carried_over(world: World) -
     assert (profile["created_at"], profile["updated_at"]) == (at("2023-05-05"), at("2025-01-01"))
 
 
-def test_the_phone_that_the_apis_know_wins_over_productions(world: World) -> None:
+def test_names_and_phone_are_productions_then_the_contacts_then_a_paid_invoices(world: World) -> None:
     account = world.account("ana@example.com")
-    world.profile(account, "ana@example.com", phone="old")
-    world.contact("ana@example.com", ["Canva"], phone_number="new")
+    world.profile(account, "ana@example.com", phone="production's", first_name=" ")
+    world.contact("ana@example.com", ["Canva"], phone_number="contact's", first_name="Contact's")
+    customer = {"mobile_number": "invoice's", "given_names": "Invoice's", "surname": "Invoice's"}
+    world.invoice("ana@example.com", customer=customer)
     world.transform()
-    assert world.only("unified_profiles")["phone"] == "new"
+    profile = world.only("unified_profiles")
+    assert (profile["phone"], profile["first_name"], profile["last_name"]) == (
+        "production's", "Contact's", "Invoice's",
+    )  # fmt: skip
 
 
-def test_accounts_that_no_source_knows_get_no_profile(world: World) -> None:
-    stranger = world.account("test@example.com")
-    world.profile(stranger, "test@example.com")
+@pytest.mark.parametrize("status", ["EXPIRED", "PENDING"])
+def test_a_checkout_that_was_never_paid_says_nothing_about_anybody(world: World, status: str) -> None:
+    account = world.account("known@example.com")
+    world.profile(account, "known@example.com", phone="1", updated_at=at("2024-01-01"))
+    for email in ("known@example.com", "new@example.com"):
+        world.invoice(email, created=at("2024-06-01"), updated=at("2024-06-03"))
+        stranger = {"given_names": "Mallory", "surname": "M", "mobile_number": "+63666"}
+        world.invoice(
+            email, status, customer=stranger, created=at("2023-01-01"), updated=at("2025-12-31"),
+        )  # fmt: skip
     world.transform()
-    assert world.staged("unified_profiles") == world.staged("users") == []
+    for profile in world.staged("unified_profiles"):
+        assert (profile["first_name"], profile["last_name"]) == (None, None)
+        assert profile["phone"] == ("1" if profile["email"] == "known@example.com" else None)
+        assert profile["updated_at"] == at("2024-06-03")
+        assert profile["created_at"] in (at("2024-01-01"), at("2024-06-01"))
+
+
+def test_a_member_keeps_the_profile_and_all_that_hangs_on_it_in_every_column(world: World) -> None:
+    member = world.account("Free.Member@example.com")
+    world.profile(member, "Free.Member@example.com", phone="1", tags=["b", "a"], acquisition_source=None, status="odd")
+    affiliate = world.current("affiliates", user_id=member, total_earned=5)
+    world.connection.execute("update public.unified_profiles set affiliate_id = %s", (affiliate,))
+    world.current("enrollments", user_id=member, product_type="p2p_course", status="paused", metadata={"page": 3})
+    before = {table: world.rows(f"select * from public.{table}") for table in TABLES[1:5]}
+    world.transform()
+    assert {table: world.staged(table) for table in TABLES[1:5]} == before
+    assert world.staged("users") == []
+
+
+def test_a_test_account_loses_its_profile_unless_there_is_money(world: World) -> None:
+    for number in range(4):
+        account = world.account(f"qa.{number}@learn.example.com")
+        world.profile(account, f"qa.{number}@learn.example.com")
+        if number == 1:
+            world.current("affiliates", user_id=account, total_earned=5)
+        if number == 2:
+            world.current("transactions", user_id=account, transaction_type="manual", amount=1, status="paid")
+        if number == 3:
+            world.current("transactions", user_id=account, transaction_type="test", amount=1, status="paid")
+    flagged = world.account("flagged@example.com")
+    world.profile(flagged, "flagged@example.com", admin_metadata={"test_account": True, "note": "staff"})
+    world.transform()
+    kept = [row["email"] for row in world.staged("unified_profiles", "email")]
+    assert kept == ["qa.1@learn.example.com", "qa.2@learn.example.com"]
+
+
+def test_who_is_a_test_account_is_what_the_table_says(world: World) -> None:
+    account = world.account("robot@shop.example")
+    world.profile(account, "robot@shop.example")
+    world.transform()
+    assert len(world.staged("unified_profiles")) == 1
+    world.insert("cutover.test_account", name="robots", address_pattern="ROBOT@%")
+    world.transform()
+    assert world.staged("unified_profiles") == []
+
+
+def test_an_enrolment_outside_the_catalogue_stays_as_it_is(world: World) -> None:
+    account = world.account("ana@example.com")
+    second = world.account("Ana@example.com", created_at=at("2025-01-01"))
+    world.profile(account, "ana@example.com")
+    world.profile(second, "Ana@example.com")
+    kept = world.current("enrollments", user_id=account, product_type="webinar", metadata={"page": 3})
+    other = world.current("enrollments", user_id=second, product_type="club")
+    world.current("enrollments", user_id=second, product_type="webinar")
+    world.invoice("ana@example.com")
+    world.transform()
+    found = {row["id"]: row for row in world.staged("enrollments") if row["product_type"] != "p2p_course"}
+    assert set(found) == {kept, other}
+    assert {row["user_id"] for row in found.values()} == {account}
+    assert found[kept]["metadata"] == {"page": 3}
+    listed = world.run_file("clean_launch/review/warnings/78_enrolments_kept.sql")
+    assert [(row["enrollment_id"], row["product"]) for row in listed] == [(other, "club"), (kept, "webinar")]
+
+
+@pytest.mark.parametrize("kind", ["null", "[]", "[1, {}]", '"text"', "0", "true", "{}", '{"a": {"b": [null]}}'])
+def test_metadata_of_any_kind_is_the_same_launch_after_launch_in_every_column(world: World, kind: str) -> None:
+    fill_with_some_of_everything(world)
+    execute = world.connection.execute
+    for table, column in (
+        ("public.unified_profiles", "admin_metadata"),
+        ("public.enrollments", "metadata"),
+        ("public.transactions", "metadata"),
+        ("auth.users", "raw_user_meta_data"),
+    ):
+        execute(f"update {table} set {column} = %s::jsonb", (kind,))
+    accounts = world.rows("select id, raw_user_meta_data::text from auth.users order by id")
+    world.transform()
+    for table, column in (("unified_profiles", "admin_metadata"), ("enrollments", "metadata")):
+        # of every person whom production knows, as it is
+        known = world.rows(
+            f"select s.{column}::text as staged from staging.{table} as s inner join public.{table} as p on s.id = p.id"
+        )
+        assert known and {row["staged"] for row in known} == {kind}, table
+    first = {table: world.staged(table) for table in TABLES}
+    launch(world)
+    assert accounts == world.rows(
+        "select id, raw_user_meta_data::text from auth.users where id = any(%s) order by id",
+        [account["id"] for account in accounts],
+    )
+    world.transform()
+    second = {table: world.staged(table) for table in TABLES}
+    for table in TABLES[1:]:
+        assert first[table] == second[table], table
 
 
 def test_there_is_one_enrolment_per_customer_and_product_from_the_earliest_transaction(world: World) -> None:
@@ -144,9 +250,9 @@ def test_a_current_affiliate_who_is_a_customer_keeps_row_rate_and_money_without_
         "affiliates", user_id=account, status="approved", commission_rate=Decimal("0.45"),
         total_earned=Decimal("1234.56"),
     )  # fmt: skip
-    stranger = world.account("stranger@example.com")
-    world.profile(stranger, "stranger@example.com")
-    world.current("affiliates", user_id=stranger)
+    tester = world.account("qa.5@learn.example.com")
+    world.profile(tester, "qa.5@learn.example.com")
+    world.current("affiliates", user_id=tester)
     world.invoice("ana@example.com")
     world.transform()
     affiliate = world.only("affiliates")

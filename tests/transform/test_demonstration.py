@@ -13,11 +13,14 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from cutover import freeze, migration, run, stage, transform
-from cutover import sql as files
-from cutover.connect import Connect, connector
+from cutover import freeze, migration, review, transform
+from cutover.database import statements as files
+from cutover.database.connect import Connect, connector
+from cutover.migration import load_order
+from cutover.records import phase, run
 from cutover.validate import checks, suites, validation
 from demo import production
+from demo.contamination import Contamination
 from demo.population import CANVA, OTHER, P2P, Population
 from demo.simulators.systemeio import contact_row
 from demo.simulators.xendit import invoice_row, transaction_row
@@ -44,9 +47,12 @@ def connect(server: EmbeddedPostgres) -> Iterator[Connect]:
             connection, run=RUN, migration="clean_launch", dag_id="clean_launch", dag_run_id="1", triggered_by="test",
             parameters={},
         )  # fmt: skip
+    for step in ("preflight", *(f"extract.{source}" for source in CLEAN_LAUNCH.sources), "capture"):
+        with opened() as connection:
+            phase.record(connection, CLEAN_LAUNCH, RUN, step)
     freeze.freeze(opened, CLEAN_LAUNCH, RUN, print)
     stage_all(opened)
-    stage.add_keys(opened, CLEAN_LAUNCH, RUN, print)
+    transform.add_keys(opened, CLEAN_LAUNCH, RUN, print)
     yield opened
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
@@ -54,10 +60,10 @@ def connect(server: EmbeddedPostgres) -> Iterator[Connect]:
 
 def stage_all(opened: Connect) -> None:
     """Prepare and load every table, as the tasks do one after the other."""
-    stage.prepare(opened, CLEAN_LAUNCH, RUN, print)
-    for step in transform.load_order(CLEAN_LAUNCH):
+    transform.prepare(opened, CLEAN_LAUNCH, RUN, print)
+    for step in load_order.steps(CLEAN_LAUNCH):
         statement = files.text(f"clean_launch/transform/{step}.sql")
-        stage.load(opened, CLEAN_LAUNCH, RUN, step=step, statement=statement, log=print)
+        transform.load(opened, CLEAN_LAUNCH, RUN, step=step, statement=statement, log=print)
 
 
 def store_sources(connection: psycopg.Connection) -> None:
@@ -120,7 +126,9 @@ def test_people_without_an_invoice_paid_800_by_hand(connect: Connect) -> None:
 def test_every_figure_is_what_counting_person_by_person_gives(connect: Connect) -> None:
     expected = WORLD.figures()
     assert value(connect, "select count(*) from staging.users") == expected.customers
-    assert value(connect, "select count(*) from staging.unified_profiles") == expected.customers >= 6000
+    before = Contamination()
+    members = before.leads + before.unknown_people
+    assert value(connect, "select count(*) from staging.unified_profiles") == expected.customers + members >= 6000
     assert value(connect, "select count(*) from staging.leads") == 15270
     found = rows(connect, "select product_type, count(*) as counted from staging.enrollments group by 1")
     assert {row["product_type"]: row["counted"] for row in found} == expected.enrollments_by_product
@@ -194,7 +202,7 @@ def test_no_figure_of_the_review_takes_every_row_up_for_every_other(connect: Con
     for path in [*files.files("clean_launch/review"), *files.files("clean_launch/review/warnings")]:
         with connect() as connection:
             explain = f"explain (analyze, timing off, format json) {files.text(path)}"
-            row = connection.execute(explain.encode(), {"run": RUN}).fetchone()
+            row = connection.execute(explain.encode(), {"run": RUN, **review.settings(CLEAN_LAUNCH)}).fetchone()
             assert row is not None
             assert handled(row[0][0]["Plan"]) < 20 * staged, path
 
@@ -231,7 +239,7 @@ def test_the_order_is_the_one_that_the_live_catalogue_asks_for(connect: Connect)
         "(select attname from pg_attribute where attrelid = conrelid and attnum = conkey[1]) as column "
         "from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace",
     )
-    order = transform.load_order(CLEAN_LAUNCH)
+    order = load_order.steps(CLEAN_LAUNCH)
     found = set()
     for key in live:
         names = [name if "." in name else f"public.{name}" for name in (key["child"], key["parent"])]
@@ -244,7 +252,7 @@ def test_the_order_is_the_one_that_the_live_catalogue_asks_for(connect: Connect)
     declared = {
         (key.table, key.columns[0], key.target.rsplit(".", 1)[1])
         for table in CLEAN_LAUNCH.staging_tables()
-        for key in transform.foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[1]
+        for key in load_order.foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[1]
         if key.target.rsplit(".", 1)[1] in tables.values()
     }
     assert declared == found | {("leads", "user_id", "unified_profiles")}
@@ -257,7 +265,7 @@ def test_the_staging_ddl_is_productions_column_by_column(connect: Connect) -> No
         "from pg_attribute where attrelid = '{}'::regclass and attnum > 0 and not attisdropped order by attnum"
     )
     for table in ("unified_profiles", "transactions", "enrollments", "affiliates"):
-        ddl = transform.split_foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[0]
+        ddl = load_order.split_foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[0]
         with connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             cursor.execute("create schema compared")
             for statement in ddl:

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from cutover import migration, transform
-from cutover import sql as files
+from cutover import migration
+from cutover.database import statements as files
 from cutover.errors import CutoverError
+from cutover.migration import load_order
 
 TWO = {
     "a": "create table staging.a (id int not null, b_id int references staging.b (id), primary key (id))",
@@ -18,7 +19,7 @@ TWO = {
 
 
 def test_parents_come_first_and_the_circle_is_closed_last() -> None:
-    order = transform.load_order(migration.load("clean_launch"))
+    order = load_order.steps(migration.load("clean_launch"))
     assert order == [
         "users",
         "transactions",
@@ -31,14 +32,14 @@ def test_parents_come_first_and_the_circle_is_closed_last() -> None:
 
 
 def test_a_live_table_counts_as_the_staging_table_that_is_merged_into_it() -> None:
-    waits_for = transform.load_dependencies(migration.load("clean_launch"))
+    waits_for = load_order.load_dependencies(migration.load("clean_launch"))
     assert waits_for["unified_profiles"] == waits_for["transactions"] == {"users"}
     assert waits_for["unified_profiles.affiliate_id"] == {"unified_profiles", "affiliates"}
 
 
 def test_a_circle_that_nothing_closes_is_refused_by_name_with_the_file_that_would_close_it() -> None:
     with pytest.raises(CutoverError) as raised:
-        transform.dependencies(TWO, ["a", "b"], {})
+        load_order.dependencies(TWO, ["a", "b"], {})
     assert raised.value.code == "transform.cycle"
     assert set(raised.value.obj.split(" → ")) == {"a", "b"}
     assert "transform/a.b_id.sql" in raised.value.remedy
@@ -46,7 +47,7 @@ def test_a_circle_that_nothing_closes_is_refused_by_name_with_the_file_that_woul
 
 
 def test_a_closing_file_breaks_the_circle_at_its_column() -> None:
-    assert transform.flat_order(transform.dependencies(TWO, ["a", "b", "a.b_id"], {})) == ["a", "b", "a.b_id"]
+    assert load_order.flat_order(load_order.dependencies(TWO, ["a", "b", "a.b_id"], {})) == ["a", "b", "a.b_id"]
 
 
 @pytest.mark.parametrize(
@@ -62,27 +63,27 @@ def test_a_table_without_a_load_and_a_load_without_a_table_or_nullable_key_are_r
     loads: list[str], code: str
 ) -> None:
     with pytest.raises(CutoverError) as raised:
-        transform.dependencies(TWO, loads, {})
+        load_order.dependencies(TWO, loads, {})
     assert raised.value.code == code
 
 
 @pytest.mark.parametrize("ddl", ["", "create table staging.a (", "drop table x", "create table staging.b (id int)"])
 def test_ddl_that_does_not_create_its_table_is_refused(ddl: str) -> None:
     with pytest.raises(CutoverError) as raised:
-        transform.dependencies({"a": ddl}, ["a"], {})
+        load_order.dependencies({"a": ddl}, ["a"], {})
     assert raised.value.code == "transform.unreadable-ddl"
 
 
 def test_a_foreign_key_to_the_table_itself_is_no_circle() -> None:
     ddl = {"a": "create table staging.a (id int primary key, parent int references staging.a (id))"}
-    assert transform.dependencies(ddl, ["a"], {}) == {"a": set()}
+    assert load_order.dependencies(ddl, ["a"], {}) == {"a": set()}
 
 
 def test_the_order_is_the_same_in_every_process() -> None:
     program = (
-        "from cutover import migration, transform;"
-        "print(transform.load_order(migration.load('clean_launch')),"
-        "      [sorted(s) for s in transform.load_dependencies(migration.load('clean_launch')).values()])"
+        "from cutover import migration; from cutover.migration import load_order;"
+        "print(load_order.steps(migration.load('clean_launch')),"
+        "      [sorted(s) for s in load_order.load_dependencies(migration.load('clean_launch')).values()])"
     )
     told = {
         subprocess.run(
@@ -97,7 +98,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
 
 
 def test_the_foreign_keys_of_a_new_table_can_be_added_after_its_load() -> None:
-    now, later = transform.split_foreign_keys(files.text("clean_launch/staging/leads.sql"))
+    now, later = load_order.split_foreign_keys(files.text("clean_launch/staging/leads.sql"))
     assert now[0].startswith("CREATE TABLE staging.leads")
     assert "REFERENCES" not in now[0]
     assert len(now) == 3

@@ -25,12 +25,32 @@ from tests.clean_launch_world import NAMESPACE, RUN, World, at
         ("tab\t@example.com", None),
         ("no-break\u00a0space@example.com", None),
         ("x" * 309 + "@example.com", None),
+        # composed and decomposed letters are one address
+        ("jose\u0301@example.com", "jos\u00e9@example.com"),
+        ("@", None),
+        ("c8@", None),
+        ("@c8.ph", None),
+        ("c8@localhost", None),
+        ("c8@.ph", None),
+        ("c8@ph.", None),
     ],
 )
 def test_an_email_key_is_lower_case_without_outer_blanks_or_nothing(
     world: World, address: str | None, key: str | None
 ) -> None:
     assert world.row("select cutover.email_key(%s) as key", address) == {"key": key}
+
+
+def test_an_address_that_an_account_cannot_have_is_rejected_wherever_it_comes_from(world: World) -> None:
+    world.connection.execute("alter table auth.users alter email type varchar(40)")
+    fits, long = "x" * 28 + "@example.com", "x" * 29 + "@example.com"
+    for address in (fits, long):
+        world.invoice(address)
+        world.invoice(None, customer={"email": "y" + address[1:]})
+        world.contact("z" + address[1:], ["Canva"])
+    world.transform()
+    assert {row["email"] for row in world.staged("users")} == {start + fits[1:] for start in "xyz"}
+    assert world.row("select count(*) as rejected from cutover.rejects where reason = 'invalid_email'")["rejected"] == 3
 
 
 def test_the_payer_of_a_paid_or_settled_invoice_of_any_product_is_a_customer(world: World) -> None:
@@ -104,9 +124,43 @@ def test_an_account_made_by_an_earlier_launch_stays_with_the_person_who_changed_
 def test_a_profile_with_the_key_leads_to_the_account_of_a_person_who_changed_address(world: World) -> None:
     account = world.account("new@example.com")
     world.profile(account, "Old@example.com")
-    world.invoice("old@example.com")
+    invoice = world.invoice("old@example.com")
+    world.current("transactions", user_id=account, amount=1000, status="paid", xendit_invoice_id=invoice)
     world.transform()
     assert (world.only("users")["id"], world.only("users")["is_new"]) == (account, False)
+
+
+@pytest.mark.parametrize("booked", ["nothing", "under another address", "on an account that was never confirmed"])
+def test_an_address_that_somebody_wrote_into_a_profile_makes_no_account_a_customer_s(world: World, booked: str) -> None:
+    unproved = {"email_confirmed_at": None} if "never" in booked else {}
+    stranger = world.account("mallory@example.com", **unproved)
+    world.profile(stranger, "Ana@example.com", phone="+63666")
+    invoice = world.invoice("ana@example.com")
+    if booked != "nothing":
+        other = world.invoice("somebody@example.com") if "another" in booked else invoice
+        world.current("transactions", user_id=stranger, amount=1000, status="paid", xendit_invoice_id=other)
+    world.transform()
+    users = {row["email"]: row for row in world.staged("users")}
+    assert users["ana@example.com"]["id"] == uuid.uuid5(NAMESPACE, "ana@example.com")
+    assert {row["user_id"] for row in world.staged("enrollments")}.isdisjoint({stranger})
+    profiles = {row["id"]: row for row in world.rows("select id, email, phone from staging.unified_profiles")}
+    assert profiles[users["ana@example.com"]["id"]]["phone"] != "+63666"
+    # and it is told before anybody is asked: the sign-up trigger could not make the customer's profile
+    (found,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
+    assert found["held_by"] == stranger
+
+
+@pytest.mark.parametrize("has_account", [False, True])
+def test_a_profile_that_holds_a_customer_s_address_stops_the_launch_by_name(world: World, has_account: bool) -> None:
+    """Spelled as the customer's: not a row more could be loaded. A customer who has an account, too, or has none."""
+    stranger = world.account("mallory@example.com")
+    world.profile(stranger, "ana@example.com")
+    if has_account:
+        world.account("ana@example.com")
+    world.invoice("ana@example.com")
+    world.transform()
+    (found,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
+    assert found["held_by"] == stranger
 
 
 def test_a_profile_does_not_lead_to_the_account_of_another_customer(world: World) -> None:

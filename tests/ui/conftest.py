@@ -7,17 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from starlette.testclient import TestClient
 
-from cutover import ledger
 from cutover.extract.why import install_lineage
-from cutover.ledger import run_key
+from cutover.records import chain, ledger
+from cutover.records.ledger import run_key
 from tests.clean_launch_world import World
 
 DAG = "clean_launch"
@@ -47,7 +49,14 @@ class Deployment:
             "values (%s, %s, %s, %s, 'operator', %s, now(), pg_current_snapshot())",
             key, DAG, dag_id, run_id, Jsonb(review),
         )  # fmt: skip
+        if review is not None:
+            self.cover("review", key, "run", key)
         return key
+
+    def cover(self, kind: str, run: str, table: str, key: object) -> None:
+        """A link of the chain for a row that is written, as the engine would append it."""
+        with psycopg.connect(self.dsn) as connection:
+            chain.cover(connection, kind, run, (table, key))
 
     def entry(self, run: str, action: str = "swap", **values: Any) -> None:
         """A ledger entry of a run."""
@@ -61,6 +70,10 @@ class Deployment:
             f"values ({marks}, pg_current_snapshot(), pg_current_xact_id(), now(), now())",
             *row.values(),
         )
+        with psycopg.connect(self.dsn) as connection:
+            found = connection.execute("select entry from cutover.ledger where run = %s", (run,)).fetchone()
+        assert found is not None
+        self.cover(action, run, "ledger", found[0])
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +113,60 @@ def get(api_server: TestClient) -> Pages:
         return api_server.get(path, headers=headers)
 
     return ask
+
+
+@pytest.fixture
+def airflow_runs(api_server: TestClient) -> Iterator[Callable[..., None]]:
+    """Puts a run and its tasks into Airflow's database as the scheduler would, and takes them out at the end."""
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+
+    def put(dag_id: str, run_id: str, state: str, tasks: dict[str, str]) -> None:
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+
+        clean()
+        with create_session() as session:
+            moment = datetime.now(timezone.utc)
+            session.execute(
+                DagRun.__table__.insert().values(
+                    dag_id=dag_id, run_id=run_id, state=state, run_after=moment, start_date=moment, run_type="manual",
+                    triggering_user_name="operator", clear_number=0,
+                )
+            )  # fmt: skip
+            for task, of_task in tasks.items():
+                session.execute(
+                    TaskInstance.__table__.insert().values(
+                        id=uuid4(), dag_id=dag_id, run_id=run_id, task_id=task, state=of_task, map_index=-1,
+                        try_number=1, max_tries=0, pool="default_pool", pool_slots=1, queue="default",
+                        priority_weight=1, operator="x", custom_operator_name="x", task_display_name=task,
+                        end_date=moment, executor_config={}, unixname="x", hostname="x",
+                    )
+                )  # fmt: skip
+
+    def clean() -> None:
+        with create_session() as session:
+            session.execute(text("delete from task_instance"))
+            session.execute(text("delete from dag_run"))
+
+    yield put
+    clean()
+
+
+@pytest.fixture
+def post(api_server: TestClient, get: Pages) -> Pages:
+    """POST of a form as a signed-in viewer, or as ``role``; None for nobody."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    def send(path: str, role: str | None = "viewer", headers: dict[str, str] | None = None, **fields: str) -> Any:
+        given = dict(headers or {})
+        if role is not None:
+            token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role, role=role))
+            given["Authorization"] = f"Bearer {token}"
+        return api_server.post(path, data=fields, headers=given)
+
+    return send
 
 
 def review(**values: Any) -> dict[str, Any]:

@@ -20,17 +20,17 @@ from urllib.parse import quote
 import psycopg
 import requests
 
-from cutover.ledger import run_key
 from cutover.operators.approvers import VARIABLE
+from cutover.records.ledger import run_key
 from demo import credentials, production
 from demo.population import Population, Profile
 from demo.simulators import Simulator
-from stack.demonstration import SECONDS_BEFORE_ANSWER
+from stack.demonstration import until_parked
 from stack.deployment import Deployment
 from stack.postgres import EmbeddedPostgres, free_port
 from stack.progress import Console
 from stack.rest import Api, run_path
-from stack.settings import ROOT, Settings
+from stack.settings import PORTS, ROOT, Settings
 
 PASSWORD = "only-for-this-test-server"
 _PATIENCE_S = 120
@@ -134,7 +134,7 @@ class Run:
     def until_asked(self, task_id: str = "approve") -> None:
         """Wait for the question, and until an answer cannot overtake Airflow's own bookkeeping."""
         self.until(task_id, "awaiting_input")
-        time.sleep(SECONDS_BEFORE_ANSWER)
+        until_parked(self.running.deployment, self.dag_id, self.run_id, task_id, self.task(task_id)["try_number"])
 
     def form(self, account: str = "reviewer") -> dict[str, Any]:
         """What the approval form holds."""
@@ -152,7 +152,7 @@ class Run:
 
     def clear(self, task_id: str, account: str = "operator", *, downstream: bool = True) -> None:
         """Run a task again; with everything behind it, unless told otherwise."""
-        self._let_the_run_end()
+        self.let_the_run_end()
         before = self.task(task_id)["try_number"]
         body = {
             "dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "include_downstream": downstream,
@@ -166,7 +166,30 @@ class Run:
             assert time.monotonic() < deadline, f"{task_id} has not begun again: {self.task(task_id)['state']}"
             time.sleep(0.2)
 
-    def _let_the_run_end(self) -> None:
+    def clear_blindly(self, task_id: str, *, downstream: bool) -> None:
+        """Clear a task, whatever comes of it."""
+        body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": self.run_id, "include_downstream": downstream,
+                "only_failed": False, "reset_dag_runs": True}  # fmt: skip
+        self.running.ask("admin", "POST", f"dags/{self.dag_id}/clearTaskInstances", body)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """All task instances."""
+        return list(self.running.api("admin").get(f"{self.path}/taskInstances", limit=200)["task_instances"])
+
+    def give_up(self) -> None:
+        """Mark the run as failed, whatever it is doing: the next one need not wait for its schemas."""
+        self.running.ask("admin", "PATCH", self.path, {"state": "failed"})
+
+    def settle(self, seconds: float = 240) -> None:
+        """Wait until nothing of it is under way, the question apart, for two looks in a row."""
+        deadline, quiet = time.monotonic() + seconds, 0
+        while quiet < 2:
+            busy = [task for task in self.tasks() if task["state"] in _UNDER_WAY and task["state"] != "awaiting_input"]
+            quiet = 0 if busy else quiet + 1
+            assert not busy or time.monotonic() < deadline, busy
+            time.sleep(0.7)
+
+    def let_the_run_end(self) -> None:
         """Wait, when none of its tasks is under way, until the run has ended.
 
         The scheduler that is about to end a run ends it even if a task was cleared meanwhile, and gives the tasks
@@ -174,7 +197,7 @@ class Run:
         """
         deadline = time.monotonic() + _PATIENCE_S
         while self.running.api("admin").get(self.path)["state"] not in ("failed", "success"):
-            tasks = self.running.api("admin").get(f"{self.path}/taskInstances", limit=200)["task_instances"]
+            tasks = self.tasks()
             if any(task["state"] in _UNDER_WAY for task in tasks):
                 return
             assert time.monotonic() < deadline, f"nothing runs, and the run does not end: {tasks}"
@@ -198,8 +221,7 @@ class Run:
 
     def failures(self) -> str:
         """The logs' ends of all tasks that failed."""
-        tasks = self.running.api("admin").get(f"{self.path}/taskInstances", limit=200)["task_instances"]
-        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+        failed = [task["task_id"] for task in self.tasks() if task["state"] == "failed"]
         said = {task: re.findall(r"\[[a-z]+\.[a-z-]+\][^\"]*", self.log(task)) for task in failed}
         return "\n".join(f"{task}: {' '.join(found[-1:]) or self.log(task)[-1500:]}" for task, found in said.items())
 
@@ -237,7 +259,7 @@ def _variables(server: EmbeddedPostgres, simulators: Simulator, webhook: str, fo
     mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": free_port(), "login": "", "password": "",
             "extra": {"to": ["people@example.com"], "disable_ssl": True, "disable_tls": True, "retry_limit": 0,
                       "from_email": "cutover@example.com"}}  # fmt: skip
-    ports = ("CUTOVER_AIRFLOW_PORT", "CUTOVER_PG_PORT", "CUTOVER_XENDIT_PORT", "CUTOVER_SYSTEMEIO_PORT")
+    ports = tuple(PORTS)
     xendit, systemeio = quote(credentials.XENDIT_API_KEY), quote(credentials.SYSTEMEIO_API_KEY)
     return {
         **inherited,

@@ -74,3 +74,12 @@ def test_what_names_nobody_rightly_is_refused(given: Any) -> None:
 @pytest.mark.parametrize("given", [None, "", "[]", " , ", []])
 def test_nobody_named_is_nobody(given: Any) -> None:
     assert approvers.parse(given) == []
+
+
+def test_a_comment_is_kept_at_a_length_that_pages_and_postgresql_take() -> None:
+    from cutover.operators.approve import LONGEST_COMMENT, _comment
+
+    assert _comment(None) is None and _comment("as expected") == "as expected"
+    assert _comment("a\0b") == "ab"
+    long = _comment("x" * 1_000_000)
+    assert long is not None and len(long) < LONGEST_COMMENT + 50 and long.endswith("(1,000,000 characters in all)")

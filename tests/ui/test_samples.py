@@ -8,11 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover import catalog, review, samples
+from cutover import review, samples
+from cutover.database import catalog
+from cutover.masking import HIDDEN, masked_text
 from cutover.migration import load
-from cutover.run import Run
-from cutover.stage import SCHEMA
+from cutover.records.run import Run
 from cutover.swap import scope
+from cutover.transform import SCHEMA
 from tests.clean_launch_world import RUN, World, at
 
 MIGRATION = load("clean_launch")
@@ -20,10 +22,11 @@ MIGRATION = load("clean_launch")
 
 @pytest.fixture
 def world(connection: psycopg.Connection) -> World:
-    """Maria is a customer with a profile whose phone is known; Juan has a profile, and is none; Ana is new."""
+    """Maria is a customer whose phone is known, Juan a member, Ana new; the test account loses its profile."""
     world = World(connection).create()
     maria = world.profile(world.account("maria@example.com"), "maria@example.com", first_name="Mary", phone="0917 111")
     juan = world.profile(world.account("juan@example.com"), "juan@example.com", first_name="Juan")
+    world.profile(world.account("qa.1@learn.example.com"), "qa.1@learn.example.com", first_name="Quentin")
     world.current("affiliates", user_id=juan, total_earned=500)
     world.current("affiliates", user_id=maria, total_earned=250)
     world.contact("maria@example.com", ["PaidP2P"], first_name="Maria", surname="Santos", phone_number="0917 222")
@@ -46,15 +49,16 @@ def _scope(world: World) -> scope.Scope:
 def test_samples_show_what_changes_and_mask_who(world: World) -> None:
     found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
     profiles = found["unified_profiles"]
-    (changed,) = profiles["changed"]
-    assert changed["columns"]["first_name"] == {"before": "M•••", "after": "M•••"}
+    changed, member = profiles["changed"]
+    assert set(member["columns"]) == {"affiliate_id"}
+    assert changed["columns"]["last_name"] == {"before": None, "after": "S•••"}
     assert changed["columns"]["acquisition_source"]["after"] == "systemeio"
     assert [row["email"] for row in profiles["added"]] == ["a•••@e•••"]
-    assert [row["email"] for row in profiles["removed"]] == ["j•••@e•••"]
+    assert [row["email"] for row in profiles["removed"]] == ["q•••@l•••"]
     assert {row["email"] for row in found["leads"]["added"]} == {"m•••@e•••", "a•••@e•••"}
     assert [row["email"] for row in found["auth.users"]["added"]] == ["a•••@e•••"]
     text = json.dumps(found, default=str).lower()
-    for personal in ("maria", "santos", "juan", "ana@", "reyes", "0917", "example.com"):
+    for personal in ("maria", "santos", "juan", "ana@", "reyes", "quentin", "0917", "example.com"):
         assert personal not in text, personal
 
 
@@ -65,7 +69,7 @@ def test_a_changed_row_is_counted_though_some_of_its_columns_are_null(world: Wor
         if one["object"] == "unified_profiles"
     ]
     counts = world.connection.execute(row["statement"].encode()).fetchone()
-    assert counts == (2, 2, 1, 1, 1)
+    assert counts == (3, 3, 1, 1, 2)
 
 
 def test_a_table_that_no_suite_knows_is_masked_whole() -> None:
@@ -80,6 +84,58 @@ def test_a_table_that_no_suite_knows_is_masked_whole() -> None:
 def test_values_are_cut_before_they_are_kept() -> None:
     assert len(str(samples.cut("x" * 10_000_000))) == samples.LONGEST + 1
     assert len(str(samples.cut({"a": "x" * 10_000_000}))) == samples.LONGEST + 1
+
+
+def test_where_a_long_text_is_cut_no_half_of_an_address_is_left() -> None:
+    for pad in range(samples.READ - 12, samples.READ + 2):
+        said = f"{'x' * (pad - 1)} maria@example.com and more{'!' * samples.READ}"
+        kept = samples.shortened(said)
+        assert len(kept) <= samples.READ + len(HIDDEN) and "mari" not in masked_text(kept)
+        # and what looks for the columns of a suite masks the rest
+        assert "maria" not in str(samples.Masks({"t": []}).row("t", {"id": 1, "note": said}))
+    assert samples.shortened("x" * 3 * samples.READ) == HIDDEN
+    assert samples.shortened("maria " * 10) == "maria " * 10
+    # a quotation that goes on behind the cut is looked for in the whole
+    told = samples.Masks({}).query_row({"detail": f'invalid: "{"Maria Santos " * samples.READ}"'})
+    assert told == {"detail": f'invalid: "{HIDDEN}"'}
+
+
+def test_long_values_are_cut_by_the_database_and_their_changes_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for schema, end in (("public", "one"), (SCHEMA, "two")):
+        world.connection.execute(
+            f"update {schema}.unified_profiles set acquisition_source = repeat('word ', 200000) || '{end}', "
+            f"""admin_metadata = jsonb_build_object('phone', repeat('0917 ', 200000), 'end', '{end}') """
+            "where email ~ 'maria'".encode()
+        )
+    longest: list[int] = []
+    shortened = samples.shortened
+
+    def look(value: Any) -> Any:
+        longest.append(len(str(value)))
+        return shortened(value)
+
+    monkeypatch.setattr(samples, "shortened", look)
+    found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
+    changed, _ = found["unified_profiles"]["changed"]
+    # they differ behind what is shown
+    source = changed["columns"]["acquisition_source"]
+    assert source["before"] == source["after"] == f"{('word ' * 100)[: samples.LONGEST]}…"
+    # personal, and so masked: the first figure of its length
+    assert changed["columns"]["admin_metadata"]["after"] == "1•••"
+    assert max(longest) <= samples.READ_WHOLE
+    assert "0917 0917" not in json.dumps(found, default=str)
+
+
+def test_no_row_is_looked_for_where_none_was_counted(world: World) -> None:
+    counts = [{"name": "unified_profiles", "added": 1, "removed": 1, "changed": 0}]
+    found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"), counts)
+    assert {kind: len(rows) for kind, rows in found["unified_profiles"].items()} == {
+        "added": 1,
+        "removed": 1,
+        "changed": 0,
+    }
 
 
 def _sections(world: World, folder: str) -> dict[str, dict[str, Any]]:
@@ -98,9 +154,8 @@ def test_figures_and_warnings_say_what_the_approver_has_to_know(world: World) ->
     }
     assert [row[0] for row in figures["15_revenue_by_month"]["rows"]] == ["2024-06", "2024-06"]
     assert warnings["10_unattributed_payments"]["total"] == 1
-    assert warnings["40_unknown_accounts"]["total"] == 1
-    assert [str(row[-1]) for row in warnings["60_money_carried"]["rows"]] == ["250.00"]
-    assert [str(row[-1]) for row in warnings["70_money_left"]["rows"]] == ["500.00"]
+    assert (warnings["40_members"]["total"], warnings["42_test_accounts"]["total"]) == (1, 1)
+    assert [str(row[-1]) for row in warnings["60_money_carried"]["rows"]] == ["500.00", "250.00"]
     text = json.dumps([figures, warnings], default=str).lower()
     for personal in ("maria@", "juan@", "ana@", "santos", "reyes", "0917"):
         assert personal not in text, personal

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from cutover import migration
-from cutover.connect import connector
+from cutover.database.connect import connector
 from cutover.validate import validation
 from cutover.validate.result import ValidationResult
 from tests.clean_launch_world import RUN, World, fill_with_some_of_everything

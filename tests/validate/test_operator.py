@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from cutover import ledger, run
+from cutover.migration import load
+from cutover.records import ledger, run
 from tests.clean_launch_world import World
+from tests.phases import pass_over
 from tests.validate.conftest import SMALL
 
 
@@ -33,7 +35,7 @@ def context(world: World, database: str, docs: Path, monkeypatch: pytest.MonkeyP
         dag_id="clean_launch", dag_run_id="manual__1", triggered_by="operator", parameters={},
     )  # fmt: skip
     world.connection.execute("update cutover.rejects set run = %s", (ledger.run_key("clean_launch", "manual__1"),))
-    world.connection.commit()
+    pass_over(world.connection, load("clean_launch"), ledger.run_key("clean_launch", "manual__1"), "validation")
     dag_run = SimpleNamespace(dag_id="clean_launch", run_id="manual__1")
     return {"ti": Pushed(), "dag_run": dag_run, "params": dict(SMALL)}
 

@@ -38,7 +38,7 @@ MISTAKES = [
     (
         "update staging.unified_profiles set acquisition_source = 'facebook' where email = 'cleo@example.com'",
         [
-            "unified_profiles: expect_column_values_to_be_in_set of acquisition_source",
+            "unified_profiles: A customer comes from Systeme.io or Xendit.",
             "unified_profiles: Whoever comes from Systeme.io has a contact's id, and nobody else.",
         ],
     ),
@@ -57,7 +57,7 @@ MISTAKES = [
     (
         "update staging.transactions set amount = 801, currency = 'php' where transaction_type = 'manual'",
         [
-            "transactions: A payment made by hand is the catalogue's price.",
+            "transactions: A payment made by hand is the catalogue's price, unless staff have booked another.",
             "transactions: expect_column_values_to_match_regex of currency",
         ],
     ),
@@ -66,7 +66,7 @@ MISTAKES = [
         "where product_type = 'unattributed'",
         [
             "transactions: The product is one of the catalogue, or unattributed.",
-            "transactions: A payment has an invoice and a time; one made by hand has neither, nor a fee.",
+            "transactions: A payment has an invoice; one by hand has none, nor fee or time but as booked by staff.",
         ],
     ),
     (

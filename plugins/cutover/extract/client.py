@@ -10,14 +10,18 @@ import base64
 import hashlib
 import json
 import random
+import re
+import socket
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.message import Message
 from http.cookiejar import DefaultCookiePolicy
 from typing import Generic, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 import requests
 import urllib3
@@ -27,7 +31,8 @@ from requests.utils import get_environ_proxies
 from cutover.errors import CutoverError
 from cutover.extract.page import BodyError
 from cutover.extract.rates import Clock, Pacer, seconds_until, server_time
-from cutover.extract.source import Service
+from cutover.masking import masked_text
+from cutover.migration.source import Service
 
 T = TypeVar("T")
 
@@ -37,6 +42,8 @@ LONGEST_BACK_OFF = 30.0
 # A quota by the minute never asks for more.
 LONGEST_PACING = 120.0
 _CHUNK = 1 << 20
+# So often a complete answer of another shape is asked for again: an error page that says 200 may be a passing one.
+_ANOTHER_SHAPE_TRIES = 3
 # What requests says of an address or a header that nothing can be sent to or with.
 _UNUSABLE = (
     requests.exceptions.InvalidURL,
@@ -85,7 +92,8 @@ class Access:
     ``ceiling``: requests a minute for each endpoint. ``patience``: seconds that one page may be waited for on
     account of failures before the sync gives up, those included in which an answer failed to come. ``timeout``:
     seconds for one response, start to end.
-    ``limit_window``: overrides the declared window of the rate limit.
+    ``limit_window``: overrides the declared window of the rate limit. ``authorities``: a file of the certificate
+    authorities to trust, where it is not the usual ones; None for those.
     """
 
     connection: str
@@ -95,6 +103,7 @@ class Access:
     patience: float = 300.0
     timeout: float = 120.0
     limit_window: float | None = None
+    authorities: str | None = None
 
     def __repr__(self) -> str:
         return f"Access(connection={self.connection!r}, base_url={self.base_url!r})"
@@ -157,7 +166,8 @@ class Endpoint:
         Retried are 408, 429, 5xx, time-outs, broken connections, and bodies that ``read`` refuses with BodyError.
         Raises RefusedError for any other 4xx, StoppedError when told to stop, and CutoverError
         ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``, ``extract.bad-connection``,
-        ``extract.gave-up``, ``extract.wait-too-long``.
+        ``extract.certificate``, ``extract.no-such-host``, ``extract.another-shape``, ``extract.gave-up``,
+        ``extract.wait-too-long``.
         """
         request = f"{self.path}?{urlencode(params)}" if params else self.path
         waited: defaultdict[str, float] = defaultdict(float)
@@ -172,7 +182,9 @@ class Endpoint:
                 body = self._send(request)
                 return Answer(read(body), request, self.clock.now(), len(body))
             except BodyError as error:
-                passing = _PassingError(f"unreadable body ({self._redact(str(error))}; {self._beginning(body)})")
+                if error.whole and failures + 1 >= _ANOTHER_SHAPE_TRIES:
+                    raise self._another_shape(request, error, body) from None
+                passing = _PassingError(f"unreadable body ({self._redact(str(error))}; {_shape(body)})")
             except _PassingError as error:
                 passing = error
             # An answer that never comes is waited for as well.
@@ -181,6 +193,16 @@ class Endpoint:
             with self._lock:
                 self.retries += 1
             self._back_off(request, passing, failures, waited)
+
+    def _another_shape(self, request: str, error: BodyError, body: bytearray) -> CutoverError:
+        return CutoverError(
+            "extract.another-shape",
+            f"GET {request} (connection {self._access.connection})",
+            f"the API answers 200 with complete JSON that is no page of rows ({error}): {_shape(body)}; it says "
+            f"{masked_text(self._redact(explanation(body)))[:300]}.",
+            "compare the address in the connection, and the declaration of the source in migration.yaml (`rows`), with "
+            "the API's documentation; then clear the task.",
+        )
 
     def _back_off(self, request: str, passing: _PassingError, failures: int, waited: dict[str, float]) -> None:
         """Wait before the next try, or raise ``extract.gave-up`` when this page has been waited for too long."""
@@ -243,7 +265,7 @@ class Endpoint:
                 stream=True,
             ) as response:
                 headers = response.headers
-                body = self._body(response.raw, deadline)
+                body = _in_utf8(self._body(response.raw, deadline), headers)
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise _PassingError("time-out") from error
         except _UNUSABLE as error:
@@ -255,13 +277,42 @@ class Endpoint:
                 "the key alone.",
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            self._refuse_what_stays(error)
             raise _PassingError(f"broken connection ({_cause(error)})") from error
         finally:
             self._pacer.settle(headers, server_time(headers) or self.clock.now())
         self._compare_clocks(headers)
+        if response.status_code == 204:
+            return bytearray(b"null")  # nothing, or nothing more
         if response.status_code != 200:
             self._refuse(request, response, body)
         return body
+
+    def _refuse_what_stays(self, error: BaseException) -> None:
+        """Raise CutoverError for a broken connection that no waiting mends: a certificate, a name, a port."""
+        for below in _chain(error):
+            if isinstance(below, ssl.SSLCertVerificationError):
+                raise CutoverError(
+                    "extract.certificate",
+                    f"connection {self._access.connection}",
+                    f"the certificate of {self._access.base_url} is not trusted: {below.verify_message}.",
+                    "behind a proxy that inspects, or with an authority of your own, name its file: `verify` in the "
+                    "connection's extra, or REQUESTS_CA_BUNDLE; then clear the task.",
+                ) from None
+            if isinstance(below, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(below):
+                raise CutoverError(
+                    "extract.bad-connection",
+                    f"connection {self._access.connection}",
+                    f"what answers at {self._access.base_url} does not speak TLS.",
+                    "correct host and port of the connection.",
+                ) from None
+            if isinstance(below, socket.gaierror) and below.errno == socket.EAI_NONAME:
+                raise CutoverError(
+                    "extract.no-such-host",
+                    f"connection {self._access.connection}",
+                    f"no such host is known: {self._access.base_url}.",
+                    "correct the host of the connection, or the machine's name service; then clear the task.",
+                ) from None
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytearray:
         """The body, decompressed. What has come is taken at once, so that one that trickles in is noticed in time."""
@@ -283,7 +334,8 @@ class Endpoint:
     def _refuse(self, request: str, response: requests.Response, body: bytearray) -> None:
         """Turn an answer other than 200 into the exception it stands for."""
         status, headers = response.status_code, response.headers
-        why = self._redact(explanation(body))[:300].rstrip(".")
+        # an API that quotes what it refuses may quote a customer
+        why = masked_text(self._redact(explanation(body)))[:300].rstrip(".")
         obj = f"GET {request} (connection {self._access.connection})"
         if status == 401:
             raise CutoverError(
@@ -325,10 +377,6 @@ class Endpoint:
             text = text.replace(secret, "***")
         return text
 
-    def _beginning(self, body: bytearray) -> str:
-        # cut after the search: half a key is too much, too
-        return f"it begins with {self._redact(body[:1000].decode(errors='replace'))[:60]!r}"
-
 
 def explanation(body: bytes | bytearray) -> str:
     """What an error body says, in one line. Messages are localised, so nothing may depend on it."""
@@ -348,6 +396,39 @@ def explanation(body: bytes | bytearray) -> str:
     return " ".join(text.replace("\0", " ").encode(errors="replace").decode().split()) or "without an explanation"
 
 
+def _shape(body: bytes | bytearray) -> str:
+    """What a body looks like, without a word of it: a page of customers that was cut is a page of customers."""
+    first = bytes(body[:200]).lstrip()[:1]
+    kinds = {b"": "nothing", b"{": "an object", b"[": "a list", b"<": "a page of HTML or XML", b'"': "a text"}
+    return f"{len(body):,} bytes that begin like {kinds.get(first, 'something else')}"
+
+
+def _in_utf8(body: bytearray, headers: Mapping[str, str]) -> bytearray:
+    """The body as UTF-8, where its headers say that it came in another encoding and it can be read in that."""
+    declared = Message()
+    declared["Content-Type"] = headers.get("Content-Type", "")
+    charset = declared.get_content_charset()
+    if charset is None or charset in ("utf-8", "utf8", "us-ascii"):
+        return body
+    try:
+        return bytearray(body.decode(charset).encode())
+    except (LookupError, UnicodeError):
+        return body
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what is below it: what caused it, what it came up in, and what requests and urllib3 wrap."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop()
+        if not any(one is known for known in found):
+            found.append(one)
+            below = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+            waiting += [each for each in below if isinstance(each, BaseException)]
+    return found
+
+
 def _cause(error: BaseException) -> str:
     """The system's own words for why a connection broke, or else the kind of the error at the bottom of it."""
     while True:
@@ -364,6 +445,8 @@ def _session(access: Access, service: Service) -> requests.Session:
     # The environment is read once, for the proxy; a .netrc entry must not replace the connection's key.
     session.proxies.update(get_environ_proxies(access.base_url))
     session.trust_env = False
+    if access.authorities is not None:
+        session.verify = access.authorities
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["Accept"] = "application/json"
     if service.auth == "basic":
@@ -381,5 +464,14 @@ def _basic(secret: str) -> str:
 
 
 def _spellings(secret: str) -> list[str]:
-    """The key in the ways it could be quoted back at us; a very short one would redact half the language."""
-    return [spelling for spelling in (secret, _basic(secret), quote(secret)) if len(spelling) > 5]
+    """The key in the ways it could be quoted back at us; a very short one would redact half the language.
+
+    The longest first: what is left of a key after a part of it was replaced is still a part of the key.
+    """
+    encoded = [base64.b64encode(text.encode()).decode() for text in (secret, f"{secret}:", f":{secret}")]
+    encoded += [text.replace("+", "-").replace("/", "_") for text in encoded]
+    encoded += [text.rstrip("=") for text in encoded]
+    quoted = [quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]]
+    quoted += [re.sub("%..", lambda escape: escape.group().lower(), text) for text in quoted]
+    spellings = dict.fromkeys([secret, *encoded, *quoted, *(quote(text, safe="") for text in encoded)])
+    return sorted((spelling for spelling in spellings if len(spelling) > 5), key=len, reverse=True)

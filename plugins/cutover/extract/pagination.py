@@ -20,15 +20,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
 from cutover.errors import CutoverError
 from cutover.extract.client import Answer, RefusedError
 from cutover.extract.page import Body, Row
-from cutover.extract.source import Source
-from cutover.extract.windows import Window, timestamp
+from cutover.extract.windows import Window, moment, timestamp
+from cutover.migration.source import Source
 
 Ask = Callable[[dict[str, str]], Answer[Body]]
 
@@ -392,14 +392,14 @@ class Crawl:
             # A second more: whether a bound includes its own instant is uncertain, and what comes twice is no harm.
             # And never without the other bound: some APIs then ignore both.
             params.setdefault(fallback.start, _EPOCH)
-            params[fallback.end] = timestamp(_moment(bound) + timedelta(seconds=1))
+            params[fallback.end] = timestamp(moment(bound) + timedelta(seconds=1))
         try:
             answer = self._ask(params)
         except RefusedError as refused:
             raise self._refused(refused) from refused
         body = answer.content
         try:
-            times = [_moment(row.bound or "") for row in body.rows]
+            times = [moment(row.bound or "") for row in body.rows]
         except ValueError as error:
             raise self._cannot_page(f"no cursor works, and a row has no {fallback.field} to go on by") from error
         if times and times[0] < times[-1]:
@@ -414,9 +414,9 @@ class Crawl:
 
     def _oldest(self, body: Body, bound: str) -> str:
         """The oldest time on the page or before it."""
-        times = [_moment(row.bound) for row in body.rows if row.bound]
+        times = [moment(row.bound) for row in body.rows if row.bound]
         if bound:
-            times.append(_moment(bound))
+            times.append(moment(bound))
         return timestamp(min(times))
 
     # What both share -------------------------------------------------------------------------------------------
@@ -445,9 +445,3 @@ class Crawl:
 
 def _keys(body: Body) -> list[str]:
     return [row.key for row in body.rows if row.key is not None]
-
-
-def _moment(text: str) -> datetime:
-    """A time as the API writes it. One without an offset is UTC."""
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

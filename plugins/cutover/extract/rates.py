@@ -76,9 +76,11 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 def _number(headers: Mapping[str, str], *names: str) -> float | None:
     for name in names:
         try:
-            return float(headers[name])
+            number = float(headers[name])
         except (KeyError, ValueError):
             continue
+        if math.isfinite(number):
+            return number
     return None
 
 

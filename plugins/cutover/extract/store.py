@@ -10,26 +10,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from cutover import ledger
-from cutover import sql as files
+from cutover.database import statements as files
 from cutover.errors import CutoverError
-from cutover.extract import arrays
+from cutover.extract import arrays, raw
 from cutover.extract.arrays import ByteaArray, JsonbArray, TextArray
 from cutover.extract.page import Row
 from cutover.extract.pagination import Page
-from cutover.extract.source import Source
 from cutover.extract.why import install_lineage
+from cutover.extract.windows import moment
+from cutover.migration.source import Source
+from cutover.records import ledger
 
 LARGEST_LOT = 8 * 1024 * 1024
 
+# Tries, in a sync, to find the field for which a row cannot be stored: one for each member, those found before first.
+_TRIES = 20_000
+# The value that PostgreSQL quotes at the end of its message.
+_QUOTED = re.compile(r": \".*\"$", re.DOTALL)
 # PostgreSQL refuses a row for what is in it; any other error is about the database and ends the sync.
 UNSTORABLE = (
     psycopg.DataError,
@@ -82,15 +88,19 @@ class Store:
         self._known = files.statement("extract/known.sql", raw=self._raw).as_bytes()
         self._page = files.statement("extract/store_page.sql").as_bytes()
         self._empty = False
+        self._tries = 0
+        # the fields that were found, the last one last
+        self._fields: dict[str, None] = {}
         arrays.register(connection)
 
     def prepare(self) -> None:
         """Make the engine's and the source's tables if they are not there. Tasks may do so side by side."""
         with self.connection.transaction():
+            ledger.install(self.connection)
             # `create ... if not exists` fails when two sessions do it at the same moment.
             self.execute("extract/lock_tables.sql")
-            ledger.install(self.connection)
             self.connection.execute(self._create)
+            raw.require_plain(self.connection, [self._source.name])
             install_lineage(self.connection, self._source.migration)
 
     def execute(self, path: str, **values: object) -> list[dict[str, Any]]:
@@ -166,13 +176,15 @@ class Store:
         refused = []
         for placed in batch:
             for row in placed.page.rows:
-                if row.key is None:
+                if row.refusal is not None:
+                    refused.append(_Refused(placed, row, "unreadable", row.refusal))
+                elif row.key is None:
                     refused.append(_Refused(placed, row, "no_id", f"it has no usable {self._source.key}"))
                 elif self._source.key_type == "bigint" and not _is_bigint(row.key):
                     refused.append(_Refused(placed, row, "unstorable", f"its {self._source.key} is not a bigint"))
                 else:
                     earlier = latest.get(row.key)
-                    if earlier is None or (row.modified or "") >= (earlier[1].modified or ""):
+                    if earlier is None or not _is_older(row.modified, earlier[1].modified):
                         latest[row.key] = (placed, row)
         return latest, refused
 
@@ -206,12 +218,37 @@ class Store:
             items = list(rows.items())
             if len(items) == 1:
                 placed, row = items[0][1]
-                detail = (error.diag.message_primary or str(error)).strip()
-                return [], [_Refused(placed, row, "unstorable", f"{error.sqlstate}: {detail}")]
+                # without the value, which is in the row and need not be anywhere else
+                said = _QUOTED.sub("", (error.diag.message_primary or str(error)).strip())
+                field = self._field_refused(sync_id, items[0][0], placed, row)
+                detail = f"{field}: {said} ({error.sqlstate})" if field else f"{said} ({error.sqlstate})"
+                return [], [_Refused(placed, row, "unstorable", detail)]
         middle = len(items) // 2
         stored, refused = self._write_carefully(sync_id, dict(items[:middle]))
         more_stored, more_refused = self._write_carefully(sync_id, dict(items[middle:]))
         return stored + more_stored, refused + more_refused
+
+    def _field_refused(self, sync_id: int, key: str, placed: Placed, row: Row) -> str | None:
+        """The member of a row without which it could be stored: what a person looks for first.
+
+        PostgreSQL names no field of a value that cannot be cast. Where an API has changed, it is the same each time.
+        """
+        members = msgspec.json.decode(row.response, type=dict[str, msgspec.Raw])
+        found = [name for name in reversed(self._fields) if name in members]
+        for name in [*found, *(name for name in members if name not in self._fields)]:
+            self._tries += 1
+            if self._tries > _TRIES and name not in found[:1]:
+                break
+            without = msgspec.json.encode({**members, name: msgspec.Raw(b"null")})
+            try:
+                with self.connection.transaction(force_rollback=True):
+                    self._write(sync_id, {key: (placed, replace(row, response=without))})
+            except UNSTORABLE:
+                continue
+            self._fields.pop(name, None)
+            self._fields[name] = None
+            return name
+        return None
 
     def _note_adjustment(self, sync_id: int, placed: Placed, row: Row) -> None:
         self.execute(
@@ -235,7 +272,10 @@ class Store:
         try:
             with self.connection.transaction():
                 self.execute(
-                    "extract/reject.sql", **values, source_row=row.response.decode(), source_bytes=row.received
+                    "extract/reject.sql",
+                    **values,
+                    source_row=row.response.decode() if row.refusal is None else None,
+                    source_bytes=row.received,
                 )
         except UNSTORABLE:
             self.execute("extract/reject.sql", **values, source_row=None, source_bytes=received)
@@ -292,4 +332,13 @@ def _lots(rows: Differing) -> Iterator[Differing]:
 
 
 def _is_bigint(key: str) -> bool:
-    return re.fullmatch(r"-?[0-9]{1,19}", key) is not None and -(2**63) <= int(key) < 2**63
+    """Whether PostgreSQL gives the key back as it came: `0001` and `-0` would be found as another one's."""
+    return re.fullmatch(r"0|-?[1-9][0-9]{0,18}", key) is not None and -(2**63) <= int(key) < 2**63
+
+
+def _is_older(modified: str | None, than: str | None) -> bool:
+    """Whether a row was surely modified before another one; as times, since `…00Z` is before `…00.5Z`."""
+    try:
+        return moment(modified or "") < moment(than or "")
+    except ValueError:
+        return False

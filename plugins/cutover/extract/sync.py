@@ -17,7 +17,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cutover.connect import Connect, Log
+from cutover.database.connect import Connect, Log
+from cutover.database.words import said
 from cutover.errors import CutoverError
 from cutover.extract import windows as planned
 from cutover.extract.client import Access, Answer, Endpoint
@@ -26,9 +27,9 @@ from cutover.extract.page import Body, reader
 from cutover.extract.pagination import Crawl, Learned, Page, Position, Trail
 from cutover.extract.rates import Clock
 from cutover.extract.report import Progress, SyncReport
-from cutover.extract.source import Service, Source
 from cutover.extract.store import Placed, Store
 from cutover.extract.windows import Window
+from cutover.migration.source import Service, Source
 
 # A cursor is a place in a list that goes on changing: after this long, begin anew.
 OLDEST_TO_RESUME = timedelta(hours=24)
@@ -36,6 +37,11 @@ OLDEST_TO_RESUME = timedelta(hours=24)
 BUSY_PATIENCE = 900.0
 # So few rows may go at once without being doubted, whatever their share.
 FEW_GONE = 20
+# So few rows may be refused in one sync without the API being doubted, whatever their share.
+FEW_REJECTED = 20
+# But so many different rows, and since the first of them none that could be stored, are not odd rows: in a quiet hour
+# one or two are, and they are shown again by each sync.
+ALL_REJECTED = 3
 # A lane that is shorter than this is not worth the page on which it meets the next.
 LEAST_PAGES = 4
 
@@ -82,9 +88,9 @@ def sync(
 
     Raises CutoverError: ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``,
     ``extract.bad-connection``, ``extract.refused``, ``extract.gave-up``, ``extract.wait-too-long``,
-    ``extract.cannot-page``, ``extract.too-many-gone``, ``extract.busy``, ``extract.overtaken``,
-    ``extract.database``, ``extract.not-allowed``, ``extract.raw-table``. After each of them raw holds what was stored
-    so far, and the next call goes on from there.
+    ``extract.cannot-page``, ``extract.too-many-gone``, ``extract.too-many-rejected``, ``extract.busy``,
+    ``extract.overtaken``, ``extract.database``, ``extract.not-allowed``, ``extract.raw-table``. After each of them raw
+    holds what was stored so far, and the next call goes on from there.
     """
     clock = clock or Clock()
     with _database_errors(source), connect() as connection:
@@ -105,7 +111,7 @@ def _database_errors(source: Source) -> Iterator[None]:
         raise CutoverError(
             "extract.database",
             f"raw.{source.name}",
-            f"the database ended the sync: {' '.join(str(error).split())}.",
+            f"the database ended the sync: {said(error)}.",
             "see to the database, then clear the task: it goes on behind the last page that was stored.",
         ) from error
     except psycopg.errors.InsufficientPrivilege as error:
@@ -228,7 +234,8 @@ class _Sync:
             (found["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
             (self._clock.now() - found["started_at"] > OLDEST_TO_RESUME, "it is too old to go on with"),
             (
-                found["error_code"] == "extract.too-many-gone" and not self._accept_gone,
+                (found["error_code"] == "extract.too-many-gone" and not self._accept_gone)
+                or found["error_code"] == "extract.too-many-rejected",
                 "what it had read was not believed",
             ),
         )
@@ -375,7 +382,18 @@ class _Sync:
         full = begun.decision.mode == "full"
         store = self._store
         with store.connection.transaction():
+            windows = store.execute("extract/windows.sql", sync_id=begun.sync_id)
+            # a lane that did not find its cut has not begun: the one above it has read its rows
+            begun_windows = [w for w in windows if w["pages"] or not w["position"].get("cut")]
+            if not begun_windows or any(window["state"] != "complete" for window in begun_windows):
+                raise CutoverError(
+                    "extract.unread",
+                    f"raw.{self._source.name}, sync {begun.sync_id}",
+                    "not every part of the source was read to its end, so that nothing can be said to be complete.",
+                    "clear the task: it goes on where it stopped. If it comes back, trigger a run with full=true.",
+                )
             self._sum_up(begun)
+            self._require_few_rejected(begun.sync_id)
             gone = self._mark_gone(begun.sync_id) if full else 0
             stored, present = store.count()
             done = store.one("extract/complete_sync.sql", sync_id=begun.sync_id, gone=gone, total=present)
@@ -398,6 +416,29 @@ class _Sync:
             for path in ("extract/drop_pages.sql", "extract/drop_ids.sql", "extract/drop_windows.sql"):
                 store.execute(path, sync_id=begun.sync_id)
         return SyncReport(source=self._source.name, sync_id=begun.sync_id, **done)
+
+    def _require_few_rejected(self, sync_id: int) -> None:
+        """Raise ``extract.too-many-rejected``, with the field, when rows are refused because the API has changed."""
+        counted = self._store.one("extract/refused.sql", sync_id=sync_id)
+        assert counted is not None
+        rows, rejected, in_a_row = counted["rows"], counted["rejected"], counted["in_a_row"]
+        # whoever lets all rows of a sync be refused has said so
+        all_of_them = rejected == rows and in_a_row >= ALL_REJECTED and self._source.rejected_share < 1
+        too_many = rejected > max(FEW_REJECTED, self._source.rejected_share * rows)
+        if not too_many and not all_of_them:
+            return
+        most = self._store.one("extract/refused_most.sql")
+        many = f"none of the last {in_a_row:,} rows could be stored"
+        if too_many:
+            share = f"more than {self._source.rejected_share:.0%}"
+            many = f"{rejected:,} of the {rows:,} rows shown could not be stored, {share}"
+        raise CutoverError(
+            "extract.too-many-rejected",
+            f"raw.{self._source.name}, sync {sync_id}",
+            f"{many}; most because: {most['detail'] if most else 'unknown'}.",
+            f"look at cutover.rejects, where they are whole; if the API writes that field otherwise now, correct "
+            f"include/sql/{self._source.migration}/extract/{self._source.name}.store.sql, then clear the task.",
+        )
 
     def _mark_gone(self, sync_id: int) -> int:
         """Mark the rows that a complete read did not show. Raises ``extract.too-many-gone``."""
@@ -444,8 +485,9 @@ class _Sync:
             self._store.connection.rollback()
             with self._store.connection.transaction():
                 self._sum_up(begun)
+                told = said(error) if isinstance(error, psycopg.Error) else str(error)
                 self._store.execute(
-                    "extract/fail_sync.sql", sync_id=begun.sync_id, code=code, error=f"{type(error).__name__}: {error}"
+                    "extract/fail_sync.sql", sync_id=begun.sync_id, code=code, error=f"{type(error).__name__}: {told}"
                 )
         except psycopg.Error as failed:
-            self._log(f"{self._source.name}: the failure could not be recorded: {failed}")
+            self._log(f"{self._source.name}: the failure could not be recorded: {said(failed)}")

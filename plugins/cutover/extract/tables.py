@@ -10,25 +10,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.copy import QueuedLibpqWriter
-from pydantic import Field, model_validator
 
-from cutover import ledger
-from cutover import sql as files
-from cutover.connect import Connect, Log, opened
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
-from cutover.extract.source import Declared, Name
+from cutover.extract import raw
 from cutover.extract.why import install_lineage
+from cutover.migration.tables import Table
+from cutover.records import ledger
 
 # What psycopg's writer queues is bounded in blocks (1024): 32 MiB at most, whatever the table.
 _BLOCK = 32 * 1024
 # So many rows are asked for by key; for more, reading the table once is quicker.
 _FEW = 10_000
+# Blocks of keys, as powers of two. The fewest keep a row from standing for a whole table; the most are what is kept in
+# memory of each side: 65,536 digests, some 10 MB.
+_FEWEST_BITS, _MOST_BITS = 4, 16
+# So many numbers in a row are in one block: what was written together is listed together.
+_NEIGHBOURS = 64
+# Memory for sorting the rows' digests on each server; with less it goes through files, and takes half as long again.
+_SORTING = "64MB"
 # The oldest source that can hash a row of its own.
 _OLDEST_SERVER = 140_000
 # These have no equality or no hash: they are compared as they are written.
@@ -37,47 +45,6 @@ _COMPARED_AS_TEXT = frozenset(
 )
 # So few rows may go at once without being doubted, whatever their share.
 _FEW_GONE = 20
-
-# A column's type as PostgreSQL writes it: it becomes part of a statement, so nothing else is let through.
-ColumnType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ .]*(\(\d+(,\d+)?\))?( with(out)? time zone)?(\[\])?$")]
-
-
-class Database(Declared):
-    """A PostgreSQL database that is a source. Its name is the Airflow connection's, of a role that only reads."""
-
-    # The connection that may fence it off from writers for a maintenance window; None: it cannot be fenced.
-    fence: Name | None = None
-
-
-class Table(Declared):
-    """One table of a source database, and the raw table of the same declaration that it is copied to."""
-
-    name: Name
-    migration: Name
-    database: Name
-    # schema.table in the source
-    table: str = Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")
-    key: Name = "id"
-    # When a row was last modified; None where the table does not say.
-    updated: Name | None = None
-    # Every column with its type: this version of the source's schema and no other.
-    columns: dict[Name, ColumnType]
-    # Columns that the source has and that are left where they are.
-    ignore: tuple[Name, ...] = ()
-    # A copy that misses more than this share of the rows known is not believed.
-    gone_share: float = Field(default=0.1, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _named_columns_exist(self) -> Table:
-        for name in filter(None, (self.key, self.updated)):
-            if name not in self.columns:
-                raise ValueError(f"`{name}` is not among the columns")
-        return self
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        """Its name in the source, quoted."""
-        return sql.Identifier(*self.table.split("."))
 
 
 @dataclass(frozen=True)
@@ -124,18 +91,23 @@ def copy_database(
 ) -> list[TableReport]:
     """Bring ``raw.<name>`` of every table of one source database up to one moment of that database.
 
-    ``full`` compares every row by content, even where the table has a time of modification; ``accept_gone``
-    believes a source that misses many rows. Nothing has changed when this raises: ``extract.old-server``,
-    ``extract.no-table``, ``extract.schema-changed``, ``extract.hidden-rows``, ``extract.not-readable``,
-    ``extract.too-many-gone``, ``extract.busy``, or what the connections raise.
+    ``full`` compares every row by content, even where the table has a time of modification, and so does a copy of
+    sources in which late writes were found, or which were released, since all rows were last compared so;
+    ``accept_gone`` believes a source that misses many rows. Nothing has changed when this raises:
+    ``extract.old-server``, ``extract.no-table``, ``extract.schema-changed``, ``extract.hidden-rows``,
+    ``extract.not-readable``, ``extract.too-many-gone``, ``extract.busy``, or what the connections raise.
     """
     with opened(source) as reader, opened(target) as writer:
         _begin_reading(reader)
         require_shape(reader, tables)
         _prepare(writer, tables)
+        why = "" if full else _why_by_content(writer, tables)
         api = f"{reader.info.host}:{reader.info.port}/{reader.info.dbname}"
         try:
-            reports = [_Copy(reader, writer, table, full=full, accept_gone=accept_gone).run(api) for table in tables]
+            reports = [
+                _Copy(reader, writer, table, full=full or bool(why), accept_gone=accept_gone).run(api, why)
+                for table in tables
+            ]
         except psycopg.errors.InsufficientPrivilege as error:
             raise _not_readable(reader, error) from error
     for report in reports:
@@ -224,6 +196,20 @@ def _prepare(writer: psycopg.Connection, tables: Sequence[Table]) -> None:
                 "another task is copying into it at this moment.",
                 "wait for that task to end, then clear this one.",
             )
+    raw.require_plain(writer, [table.name for table in tables])
+
+
+def _why_by_content(writer: psycopg.Connection, tables: Sequence[Table]) -> str:
+    """Why rows are compared by content although tables have a time of modification; empty where they need not be.
+
+    What an application writes while nobody expects it to comes without a time as likely as with one.
+    """
+    for migration in {table.migration for table in tables}:
+        asked = {"migration": migration, "sources": [table.name for table in tables if table.migration == migration]}
+        found = writer.execute(files.statement("extract/tables/open_since.sql"), asked).fetchone()
+        if found == (True,):
+            return ", for sources were written to, or open again, since they last were"
+    return ""
 
 
 def _not_readable(reader: psycopg.Connection, error: psycopg.Error) -> CutoverError:
@@ -235,6 +221,10 @@ def _not_readable(reader: psycopg.Connection, error: psycopg.Error) -> CutoverEr
         f"{said}.",
         f"alter role {reader.info.user} bypassrls;" if hidden else f"grant select on the table to {reader.info.user};",
     )
+
+
+# block → rows in it, and the digest of what they are compared by
+_Blocks = dict[int, tuple[int, bytes]]
 
 
 class _Copy:
@@ -252,15 +242,18 @@ class _Copy:
         self._columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
         # Kept in raw where it is what later copies go by; a hash that nobody needs is a third of the source's work.
         self._keeps_hash = table.updated is None
+        # What `compare` has found: how many bits number a block, and the blocks that differ.
+        self._bits = _FEWEST_BITS
+        self._differing: list[int] = []
 
-    def run(self, api: str) -> TableReport:
+    def run(self, api: str, why: str = "") -> TableReport:
         began = time.monotonic()
         first = self._create()
         stamp = None if self._full else self._table.updated
         mode, because = (
             ("full", "raw had no row of it")
             if first
-            else ("incremental", f"rows compared by {stamp}" if stamp else "rows compared by content")
+            else ("incremental", f"rows compared by {stamp}" if stamp else f"rows compared by content{why}")
         )
         started = self._statement(
             "begin",
@@ -317,12 +310,12 @@ class _Copy:
         return True
 
     def _refresh(self, sync_id: int, stamp: str | None) -> tuple[int, int, int, int, int]:
-        """Compare every key, fetch what differs, mark what is gone: rows read, new, changed, returned, gone."""
+        """Compare every row, fetch what differs, mark what is gone: rows read, new, changed, returned, gone."""
         table = self._table
         read, different, missing, present = self.compare(self._raw, stamp)
-        names = self._names(self._raw, stamp)
         self._require_believable(missing, present)
         new = changed = returned = 0
+        names = self._names(self._raw, stamp)
         if different:
             self._temporary("fetched", sql.SQL("like {}").format(self._raw))
             keys = None
@@ -349,8 +342,20 @@ class _Copy:
         return read, new, changed, returned, missing
 
     def compare(self, copied: sql.Identifier, stamp: str | None) -> tuple[int, int, int, int]:
-        """List the source's keys beside ``copied``: rows listed, rows that differ, rows missing, rows copied."""
+        """Compare the source with ``copied``: rows of the source, rows that differ, rows missing, rows copied.
+
+        Both servers digest what their rows are compared by, block by block of keys; the keys are listed of those
+        blocks only that differ, into ``pg_temp.listed``.
+        """
         table = self._table
+        self._bits = self._block_bits(copied)
+        source, stored = self._digests(copied, stamp)
+        read, present = (sum(rows for rows, _ in blocks.values()) for blocks in (source, stored))
+        self._differing = sorted(
+            block for block in source.keys() | stored.keys() if source.get(block) != stored.get(block)
+        )
+        if not self._differing:
+            return read, 0, 0, present
         self._temporary(
             "listed",
             sql.SQL("{} {}, stamp {}").format(
@@ -359,23 +364,83 @@ class _Copy:
                 sql.SQL(table.columns[stamp] if stamp else "bigint"),
             ),
         )
-        listing = sql.SQL("copy (select {}, {} from {} as t) to stdout (format binary)").format(
-            sql.Identifier(table.key), sql.Identifier(stamp) if stamp else self._content("t"), table.identifier
+        listing = sql.SQL("copy (select {}, {} from {} as t where {}) to stdout (format binary)").format(
+            sql.Identifier(table.key),
+            sql.Identifier(stamp) if stamp else self._content("t"),
+            table.identifier,
+            self._differs("t"),
         )
-        listed = self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
+        self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
         self._writer.execute("analyze pg_temp.listed")
         counted = self._writer.execute(
             files.statement("extract/tables/compare.sql", **self._names(copied, stamp))
         ).fetchone()
         assert counted is not None
-        return listed, *counted
+        return read, *counted, present
+
+    def _digests(self, copied: sql.Identifier, stamp: str | None) -> tuple[_Blocks, _Blocks]:
+        """The blocks of the source, and those of what was copied; the two servers work at the same time."""
+        table = self._table
+
+        def told(alias: str) -> sql.Composable:
+            if stamp:
+                pair = (sql.Identifier(alias, name) for name in (table.key, stamp))
+                return sql.SQL("hash_record_extended(row({}), 0)").format(sql.SQL(", ").join(pair))
+            return self._known(None) if alias == "stored" else self._content(alias)
+
+        def read(connection: psycopg.Connection, alias: str, of: sql.Composable, is_there: str) -> _Blocks:
+            connection.execute(sql.SQL("set local work_mem = {}").format(sql.Literal(_SORTING)))
+            statement = files.statement(
+                "extract/tables/digests.sql",
+                block=self._block(alias),
+                told=told(alias),
+                table=sql.SQL("{} as {}").format(of, sql.Identifier(alias)),
+                is_there=sql.SQL(is_there),
+            )
+            with connection.cursor(binary=True) as cursor:
+                return {block: (rows, digest) for block, rows, digest in cursor.execute(statement)}
+
+        with ThreadPoolExecutor(1) as beside:
+            source = beside.submit(read, self._reader, "t", table.identifier, "true")
+            stored = read(self._writer, "stored", copied, "stored.gone_at is null")
+            return source.result(), stored
+
+    def _block_bits(self, copied: sql.Identifier) -> int:
+        """The blocks, as a power of two: about as many as the copy has pages, so one has as many rows as a page."""
+        row = self._writer.execute(
+            files.statement("extract/tables/pages.sql"), {"table": copied.as_string()}
+        ).fetchone()
+        assert row is not None
+        return min(max(int(row[0]).bit_length(), _FEWEST_BITS), _MOST_BITS)
+
+    def _block(self, alias: str) -> sql.Composed:
+        """The block of a row, by its key alone: neighbours together where keys are numbers, else by a hash."""
+        key = sql.Identifier(alias, self._table.key)
+        if self._table.columns[self._table.key] in ("smallint", "integer", "bigint"):
+            number = sql.SQL("{}::bigint / {}").format(key, sql.Literal(_NEIGHBOURS))
+        else:
+            number = sql.SQL("hash_record_extended(row({}), 0)").format(key)
+        return sql.SQL("(({}) & {})::integer").format(number, sql.Literal(2**self._bits - 1))
+
+    def _differs(self, alias: str) -> sql.Composed:
+        """Whether a row is in a block that differs."""
+        blocks = sql.Literal(self._differing)
+        return sql.SQL("{} = any({}::integer[])").format(self._block(alias), blocks)
+
+    def _known(self, stamp: str | None) -> sql.Composable:
+        """What a copied row is compared by."""
+        if stamp is None and not self._keeps_hash:
+            return self._content("stored")
+        return sql.Identifier("stored", stamp or "content_hash")
 
     def _names(self, copied: sql.Identifier, stamp: str | None) -> dict[str, str | sql.Composable]:
         """What the statements that compare are composed of; ``stamp`` is what a copied row is compared by."""
-        known: sql.Composable = sql.Identifier("stored", stamp or "content_hash")
-        if stamp is None and not self._keeps_hash:
-            known = self._content("stored")
-        return {"key": self._table.key, "stamp": known, "raw": copied}
+        return {
+            "key": self._table.key,
+            "stamp": self._known(stamp),
+            "raw": copied,
+            "differs": self._differs("stored"),
+        }
 
     def _content(self, alias: str) -> sql.Composed:
         """The hash of a row's declared columns: 64 bits, comparable within one major version of PostgreSQL.

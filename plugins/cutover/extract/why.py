@@ -3,7 +3,7 @@
 Each migration says in ``include/sql/<migration>/why/<table>.sql`` which raw rows a row of that table comes from:
 one statement whose parameter ``$1`` is the row's id as text, and which returns ``raw_table``, ``raw_id`` and
 ``role``. They are kept in the database, so that ``select * from cutover.why('transactions', '...')`` works wherever
-someone has a SQL prompt and a question.
+someone has a SQL prompt and a question. What is asked here goes by the files, and cannot write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from cutover import sql as files
+from cutover.database import statements as files
 from cutover.errors import CutoverError
 
 
@@ -36,7 +36,12 @@ class Origin:
 
 
 def install_lineage(connection: psycopg.Connection[Any], migration: str) -> None:
-    """Bring ``cutover.lineage`` up to the files of ``migration``. Takes part in the caller's transaction."""
+    """Bring ``cutover.lineage`` up to the files of ``migration``. Takes part in the caller's transaction.
+
+    Only the engine's role may: for another, which syncs by hand, it stays as it is.
+    """
+    if connection.execute("select has_table_privilege('cutover.lineage', 'INSERT')").fetchone() != (True,):
+        return
     keep = files.text("extract/keep_lineage.sql").encode()
     for path in files.files(f"{migration}/why"):
         table = PurePath(path).stem
@@ -49,17 +54,26 @@ def why(connection: psycopg.Connection[Any], table: str, row_id: str) -> list[Or
     Raises CutoverError ``why.unknown-table`` or ``why.not-an-id``.
     """
     statement = files.text("extract/why.sql").encode()
+    lineage = _lineage(connection, table)
     try:
         with connection.transaction(), connection.cursor(row_factory=class_row(Origin)) as cursor:
-            return cursor.execute(statement, {"table": table, "id": row_id}).fetchall()
-    except psycopg.errors.RaiseException as error:
-        raise CutoverError(
-            "why.unknown-table",
-            f"table {table}",
-            f"{error.diag.message_primary}.",
-            "use a table that is listed in cutover.lineage.",
-        ) from error
+            return cursor.execute(statement, {"lineage": lineage, "id": row_id}).fetchall()
     except psycopg.errors.InvalidTextRepresentation as error:
         raise CutoverError(
             "why.not-an-id", f"table {table}, id {row_id!r}", f"{error.diag.message_primary}.", "use the row's id."
         ) from error
+
+
+def _lineage(connection: psycopg.Connection[Any], table: str) -> str:
+    """The statement for ``table``, from its migration's folder."""
+    name = table.rpartition(".")[2]
+    row = connection.execute("select l.migration from cutover.lineage as l where l.table_name = %s", (name,)).fetchone()
+    path = f"{row[0]}/why/{name}.sql" if row else ""
+    if not row or path not in files.files(f"{row[0]}/why"):
+        raise CutoverError(
+            "why.unknown-table",
+            f"table {table}",
+            f'nothing is known about the origin of table "{table}".',
+            "use a table that is listed in cutover.lineage.",
+        )
+    return files.text(path)

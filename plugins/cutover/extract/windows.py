@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
 
-from cutover.extract.source import History, Source, Trailing
+from dateutil.parser import isoparse  # type: ignore[import-untyped]
+
+from cutover.migration.source import History, Source, Trailing
 
 # Neighbouring windows share this much: whether a bound includes its own instant is not documented everywhere.
 _SEAM = timedelta(seconds=1)
@@ -26,9 +28,15 @@ class Window:
     cut: str | None = None
 
 
-def timestamp(moment: datetime) -> str:
+def timestamp(at: datetime) -> str:
     """A moment as the APIs take it: ISO 8601 in UTC with milliseconds."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def moment(text: str) -> datetime:
+    """A time as the API writes it; one without an offset is UTC. Raises ValueError."""
+    found: datetime = isoparse(text)
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def full(source: Source, until: datetime) -> list[Window]:

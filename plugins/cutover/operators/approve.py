@@ -13,7 +13,9 @@ answered by the REST API. What it adds, because of how that operator behaves in 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -21,25 +23,50 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from cutover.connect import opened
+from cutover.database.connect import opened
 from cutover.errors import CutoverError
-from cutover.ledger import run_key
 from cutover.migration import load
 from cutover.operators import notify
 from cutover.operators.approvers import Approver, approvers, assigned
-from cutover.operators.base import connect_to, in_words, triggered_by
-from cutover.operators.links import ReviewLink, answer_address, review_address
+from cutover.operators.base import (
+    application,
+    asked_for,
+    connect_to,
+    in_words,
+    require_known,
+    run_of,
+    triggered_by,
+    witnessed,
+)
+from cutover.operators.links import ReviewLink, answer_address, outlook_address, review_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import Context
+
+    from cutover import approve
+
+
+# The form takes no more. An answer that came past the form is not lost for its comment: it is cut.
+LONGEST_COMMENT = 2_000
+
+
+def _comment(given: Any) -> str | None:
+    """A comment as it is kept: no longer than the form lets it be, and without what PostgreSQL does not take."""
+    if given is None:
+        return None
+    text = str(given).replace("\0", "")
+    return text if len(text) <= LONGEST_COMMENT else f"{text[:LONGEST_COMMENT]}… ({len(text):,} characters in all)"
 
 
 class ApprovalSensor(ApprovalOperator):
     """Waits for a person to approve the run's ``action``, and records who did.
 
-    An action is ``swap``, ``rollback`` or ``drop_backups``.
+    An action is ``swap``, ``rollback``, ``drop_backups``, ``erase_person`` or ``announce``.
 
-    The DAG parameter ``approval_hours`` bounds both the wait and the life of the approval. Never retried: a
+    The DAG parameter ``approval_hours`` bounds both the wait and the life of the approval; so does the end of a
+    maintenance window. Never retried: a
     retry would ask again behind the back of whoever answered.
     """
 
@@ -52,28 +79,42 @@ class ApprovalSensor(ApprovalOperator):
         self.migration = migration
         self.action = action
 
-    def execute(self, context: Context) -> None:
-        """Ask. Raises unless what is staged is what was reviewed and what the form shows."""
+    def execute(self, context: Context) -> Any:
+        """Ask, unless the answer is on record. Raises unless what is staged is what was reviewed and the form shows."""
         if context["params"].get("dry_run"):
             raise AirflowSkipException("dry run: the review is made, nobody is asked and nothing is swapped")
-        with in_words(self.log, f"task {self.task_id}"):
-            self._ask(context)
+        with self._speaking(context):
+            require_known(context)
+            given = self._given(context)
+            if given is None:
+                self._ask(context)
+            else:
+                self._require_good(context, given)
+                self.log.info("not asked again: %s answered at %s", given.person, given.decided_at)
+                return {"chosen_options": [self.APPROVE], "responded_by_user": {"name": given.person}}
+        return None
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Take the answer, check it, record it."""
-        with in_words(self.log, f"task {self.task_id}"):
-            self._answer(context, event)
+        with self._speaking(context):
+            try:
+                self._answer(context, event)
+            except CutoverError as error:
+                self._withdraw(context, error)
+                raise
         return super().execute_complete(context, event)
 
     def _ask(self, context: Context) -> None:
-        from cutover import approval
+        from cutover import approve
 
         allowed = self._allowed(context)
         shown = self._evidence(context)
         self.subject, self.body = shown["subject"], shown["body"]
         self.params = ParamsDict(
             {
-                "comment": Param(None, type=["null", "string"], title="Comment", source="task"),
+                "comment": Param(
+                    None, type=["null", "string"], maxLength=LONGEST_COMMENT, title="Comment", source="task"
+                ),
                 "fingerprint": Param(
                     shown["fingerprint"],
                     type="string",
@@ -84,26 +125,95 @@ class ApprovalSensor(ApprovalOperator):
             }
         )
         ti = context["ti"]
+        this_run = self._run(context)
+        patience = self._patience(context, datetime.now(timezone.utc))
         with opened(self._connect(context)) as connection:
-            approval.void_earlier(connection, self._run(context), self.action, f"asked again, try {ti.try_number}")
-        self._put_form(ti.id, allowed)
-        hours = context["params"]["approval_hours"]
+            approve.ask(
+                connection,
+                load(self.migration),
+                this_run,
+                self.action,
+                fingerprint=shown["fingerprint"],
+                hours=patience / timedelta(hours=1),
+            )
+            approve.void_earlier(connection, this_run, self.action, f"asked again, try {ti.try_number}")
+        try:
+            self._put_form(ti.id, allowed)
+        except CutoverError as error:
+            self._withdraw(context, error)
+            raise
         # Airflow keeps a link when the task has ended; this one is needed while it waits.
         ti.xcom_push(key=ReviewLink().xcom_key, value=self._review_address(context))
         self._tell(context, shown["fingerprint"])
-        self.log.info("waiting up to %s h for %s", hours, " or ".join(approver.name for approver in allowed))
-        raise TaskAwaitingInput(method_name="execute_complete", timeout=timedelta(hours=hours))
+        self.log.info("waiting up to %s for %s", patience, " or ".join(approver.name for approver in allowed))
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=patience)
+
+    def _patience(self, context: Context, since: datetime) -> timedelta:
+        """How long a question of ``since`` may wait, or an answer counts: not beyond the end of a maintenance window.
+
+        Raises ``window.over``: nothing is swapped after it.
+        """
+        from cutover import window
+
+        patience = timedelta(hours=context["params"]["approval_hours"])
+        if self.action != "swap" or not asked_for(context):
+            return patience
+        with opened(self._connect(context)) as connection:
+            ends_at = window.end_of(connection, self._run(context))
+        if ends_at is None:
+            return patience
+        window.require_open_for(ends_at, since)
+        return min(patience, ends_at - since)
+
+    @contextmanager
+    def _speaking(self, context: Context) -> Iterator[None]:
+        """Errors as sentences, and records as this task's."""
+        from cutover.records import phase
+
+        working = phase.working(self.task_id, context["ti"].try_number)
+        with in_words(self.log, f"task {self.task_id}"), working, self._witnessed(context):
+            yield
+
+    def _given(self, context: Context) -> approve.Given | None:
+        """The answer on record that still counts. An answer is final, whatever became of the task that took it."""
+        from cutover import approve
+
+        with opened(self._connect(context)) as connection:
+            given = approve.given(connection, self._run(context), self.action)
+        return None if given is None or given.is_over else given
+
+    def _require_good(self, context: Context, given: approve.Given) -> None:
+        """Raise unless the answer on record is an approval of what is staged now."""
+        if given.decision == "reject":
+            raise self._rejected(given.person, given.comment)
+        from cutover.records import ledger
+
+        with opened(self._connect(context)) as connection:
+            if ledger.find(connection, self._run(context)) is not None:
+                return
+        self._require_unchanged(given.person, given.fingerprint, self._evidence(context)["fingerprint"])
+
+    def _withdraw(self, context: Context, error: CutoverError) -> None:
+        """Say that the question is not open any more, unless an answer to it is on record."""
+        from cutover import approve
+
+        if self._given(context) is None:
+            with opened(self._connect(context)) as connection:
+                approve.withdraw(connection, load(self.migration), self._run(context), self.action, error.code)
 
     def _tell(self, context: Context, fingerprint: str) -> None:
-        from cutover import run
+        from cutover.records import anchors, chain, run
 
         with opened(self._connect(context)) as connection:
             review = run.get(connection, self._run(context)).review or {}
+            newest = chain.newest(connection)
         dag_run = context["dag_run"]
         links = (self._review_address(context), answer_address(dag_run.dag_id, dag_run.run_id, self.task_id))
-        told = notify.tell(
-            notify.message_for(self.subject, review, fingerprint, links, triggered_by(context)), self.log.info
-        )
+        message = notify.message_for(self.subject, review, fingerprint, links, triggered_by(context))
+        if newest is not None:
+            # a mailbox is one more place outside the database where the chain's head is noted
+            message = replace(message, lines=(*message.lines, anchors.describe(newest)))
+        told = notify.tell(message, self.log.info)
         with opened(self._connect(context)) as connection:
             notify.keep(connection, self._run(context), self.action, told)
 
@@ -134,7 +244,7 @@ class ApprovalSensor(ApprovalOperator):
             )
 
     def _answer(self, context: Context, event: dict[str, Any]) -> None:
-        from cutover import approval
+        from cutover import approve
 
         if "error" in event:
             timed_out = event.get("error_type") == "timeout"
@@ -154,73 +264,93 @@ class ApprovalSensor(ApprovalOperator):
             )
         values = event.get("params_input") or {}
         ti = context["ti"]
-        answer = approval.Answer(
+        is_approved = event["chosen_options"] == [self.APPROVE]
+        hours = timedelta(hours=context["params"]["approval_hours"])
+        answer = approve.Answer(
             run=self._run(context),
             action=self.action,
-            decision="approve" if event["chosen_options"] == [self.APPROVE] else "reject",
+            decision="approve" if is_approved else "reject",
             fingerprint=str(values.get("fingerprint")),
             task_id=self.task_id,
             try_number=ti.try_number,
             person=person["name"],
             person_id=str(person["id"]),
             triggered_by=triggered_by(context),
-            comment=values.get("comment"),
+            comment=_comment(values.get("comment")),
             decided_at=event["responded_at"],
-            valid_for=timedelta(hours=context["params"]["approval_hours"]),
+            valid_for=self._patience(context, event["responded_at"]) if is_approved else hours,
         )
         connect = self._connect(context)
         if answer.decision == "approve":
-            approval.require_second_person(answer, [approver.name for approver in self._allowed(context)])
+            approve.require_second_person(answer, [approver.name for approver in self._allowed(context)])
             current = self._evidence(context)["fingerprint"]
-            if answer.fingerprint != current:
-                raise CutoverError(
-                    "approve.changed",
-                    self.task_id,
-                    f"{answer.person} approved {answer.fingerprint[:12]}…, but {current[:12]}… is staged now.",
-                    "find out who changed the staged data; then trigger a new run.",
-                )
+            self._require_unchanged(answer.person, answer.fingerprint, current)
         with opened(connect) as connection:
-            approval.record(connection, answer)
+            approve.record(connection, answer)
         self.log.info("%s: %s by %s, fingerprint %s", self.action, answer.decision, answer.person, answer.fingerprint)
         if answer.decision == "reject":
+            raise self._rejected(answer.person, answer.comment)
+
+    def _require_unchanged(self, person: str, approved: str, current: str) -> None:
+        if approved != current:
             raise CutoverError(
-                "approve.rejected",
+                "approve.changed",
                 self.task_id,
-                f"{answer.person} rejected the {self.action}" + (f": {answer.comment}" if answer.comment else "."),
-                "nothing was changed; correct what was found and trigger a new run.",
+                f"{person} approved {approved[:12]}…, but {current[:12]}… is staged now.",
+                "find out who changed the staged data; then trigger a new run.",
             )
+
+    def _rejected(self, person: str, comment: str | None) -> CutoverError:
+        return CutoverError(
+            "approve.rejected",
+            self.task_id,
+            f"{person} rejected the {self.action}" + (f": {comment}" if comment else "."),
+            "nothing was changed; correct what was found and trigger a new run.",
+        )
 
     def _evidence(self, context: Context) -> dict[str, str]:
         """Subject, body and fingerprint of what is staged at this moment, read from the database and not from XCom."""
-        from cutover import retention, review, rollback, run
+        from cutover import announce, erase, retention, review, rollback
+        from cutover.announce import audience
+        from cutover.records import phase, run
+        from cutover.swap import coverage
+        from cutover.swap.order import read_scope, require_recorded
 
         migration = load(self.migration)
         with opened(self._connect(context)) as connection:
+            phase.require(connection, migration, self._run(context), phase.QUESTION, self.action)
             row = run.get(connection, self._run(context))
-            if row.review is None:
-                raise CutoverError(
-                    "approve.no-review",
-                    f"run {row.run}",
-                    "nobody could know what to approve: its review has not been made.",
-                    "clear the run from the task review on.",
-                )
-            if self.action == "rollback":
-                current = rollback.fingerprint_of(connection, migration, row)
-                body = rollback.markdown(row.review)
-            elif self.action == retention.ACTION:
+            assert row.review is not None
+            what = ""
+            if self.action == retention.ACTION:
                 current = retention.fingerprint_of(connection, migration, row)
                 body = retention.markdown(row.review)
+            elif self.action == erase.ACTION:
+                current = erase.fingerprint_of(row)
+                body = erase.markdown(row.review)
+            elif self.action == announce.ACTION:
+                current = audience.fingerprint_of(connection, row)
+                body = audience.markdown(row.review)
             else:
-                current = review.fingerprint_of(connection, migration, row)
-                body = review.markdown(row.review)
+                back = self.action == "rollback"
+                order = rollback.reviewed(connection, migration, row) if back else review.order(migration, row)
+                require_recorded(connection, order, read_scope(connection, order))
+                seen, changed = coverage.again(connection, order)
+                coverage.require_same_code(changed, f"run {row.run}")
+                current, what = seen.fingerprint, coverage.told(changed, seen)
+                body = (rollback if back else review).markdown(row.review)
         if current != row.fingerprint:
             raise CutoverError(
                 "approve.changed",
                 f"run {row.run}",
-                "what is staged is not what the review was made from.",
+                "what is staged is not what the review was made from" + (f": {what}." if what else "."),
                 "find out who changed the staged data; then trigger a new run.",
             )
-        if self.action != retention.ACTION:
+        if self.action == "swap":
+            of = context["dag_run"]
+            # the form is final, the picture in it is of the moment in which it is opened
+            body = f"![What would stop the swap now]({outlook_address(of.dag_id, of.run_id)})\n\n{body}"
+        if self.action in (phase.SWAP, phase.ROLLBACK):
             body += f"\n\n[The whole review]({self._review_address(context)})"
         return {
             "subject": f"{self.migration}: approve the {self.action} of run {row.run}?",
@@ -229,19 +359,24 @@ class ApprovalSensor(ApprovalOperator):
         }
 
     def _review_address(self, context: Context) -> str:
-        """Where to read all of it: of a list of backups that is the form itself."""
-        from cutover import retention
+        """Where to read all of it: of anything but a launch or a rollback, that is the form itself."""
+        from cutover.records import phase
 
         of = context["dag_run"]
-        if self.action == retention.ACTION:
+        if self.action not in (phase.SWAP, phase.ROLLBACK):
             return answer_address(of.dag_id, of.run_id, self.task_id)
         return review_address(of.dag_id, of.run_id)
 
     def _run(self, context: Context) -> str:
-        return run_key(context["dag_run"].dag_id, context["dag_run"].run_id)
+        return run_of(context, load(self.migration).target)
 
     def _allowed(self, context: Context) -> list[Approver]:
         return approvers(load(self.migration), triggered_by(context))
 
+    def _witnessed(self, context: Context) -> AbstractContextManager[None]:
+        return witnessed(
+            self._connect(context), load(self.migration), self._run(context), self.log.info, task=self.task_id
+        )
+
     def _connect(self, context: Context) -> Any:
-        return connect_to(load(self.migration).target, f"cutover {self._run(context)} {self.task_id}"[:63])
+        return connect_to(load(self.migration).target, application(self._run(context), self.task_id))

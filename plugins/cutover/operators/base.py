@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import traceback
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from airflow.sdk import BaseHook, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
+from psycopg.types.json import set_json_loads
 
-from cutover.connect import Connect, Log, connector, opened
-from cutover.database import PASSING, explain
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, connector, opened, parameters
+from cutover.database.words import PASSING, explain
 from cutover.errors import CutoverError
-from cutover.ledger import run_key
-from cutover.migration import Migration, load
+from cutover.migration import Migration, has_window, load
+from cutover.records import signing
+from cutover.records.workspace import TAKEN
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# What a PostgreSQL connection may carry in its extra for libpq; anything else there is not ours to pass on.
-_LIBPQ_EXTRA = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options")
+    from cutover.records import chain
+
+
+# A look that takes longer than this is of no use to whoever waits for it, and production has better things to do.
+STATEMENT_TIMEOUT_MS = 5_000
 
 
 def connect_to(connection_id: str, application: str) -> Connect:
@@ -29,26 +40,101 @@ def connect_to(connection_id: str, application: str) -> Connect:
     from psycopg.conninfo import make_conninfo
 
     found = BaseHook.get_connection(connection_id)
-    extra = {name: value for name, value in found.extra_dejson.items() if name in _LIBPQ_EXTRA}
-    dsn = make_conninfo(
+    told = parameters(
         host=found.host,
-        port=found.port or 5432,
+        port=found.port,
         user=found.login,
         password=found.password,
         dbname=found.schema,
-        **extra,
+        extra=found.extra_dejson,
     )
-    return connector(dsn, connection_id, application)
+    return connector(make_conninfo("", **told), connection_id, application)
 
 
-# Worth another try without anybody doing anything; an extraction goes on behind the last page that was stored.
-_PASSING = (*PASSING, "extract.gave-up", "extract.busy", "extract.database")
+def _signing_key() -> tuple[str, list[str]] | None:
+    """The private key and the public ones of the Airflow connection, if there is one."""
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found = BaseHook.get_connection(signing.CONNECTION)
+    except AirflowNotFoundException:
+        return None
+    return found.password or "", list(found.extra_dejson.get("public_keys", []))
+
+
+signing.look_up = _signing_key
+
+
+@contextmanager
+def reading(migration: Migration) -> Iterator[psycopg.Connection]:
+    """A read-only look at the target of ``migration`` at one moment. Raises ``connect.*`` CutoverErrors."""
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connect = connect_to(migration.target, "cutover looks")
+    except AirflowNotFoundException:
+        raise CutoverError(
+            "connect.unknown",
+            f"connection {migration.target}",
+            "Airflow has no connection of this name.",
+            f"add it, if {migration.migration} is to be run here.",
+        ) from None
+    with opened(connect) as connection:
+        connection.read_only = True
+        set_json_loads(partial(json.loads, parse_float=Decimal), connection)
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute(files.statement("ui/bound.sql"), {"timeout": f"{STATEMENT_TIMEOUT_MS}ms"})
+        yield connection
+
+
+def run_of(context: Context, target: str) -> str:
+    """The name of this run in the database behind connection ``target``, looked up once in a task."""
+    from cutover.records import run
+
+    known: dict[str, str] = context.setdefault("cutover_runs", {})  # type: ignore[typeddict-item]
+    if target not in known:
+        dag_run = context["dag_run"]
+        with opened(connect_to(target, "cutover")) as connection:
+            known[target] = run.key(connection, dag_run.dag_id, dag_run.run_id)
+    return known[target]
+
+
+def application(this_run: str, task_id: str) -> str:
+    """What a task is called in pg_stat_activity, which has room for 63 characters."""
+    return f"cutover {task_id} {this_run}"[:63]
+
+
+def require_known(context: Context) -> None:
+    """Raise CutoverError ``run.unknown-parameter`` when the run was given one that its DAG does not have."""
+    given = getattr(context["dag_run"], "conf", None) or {}
+    dag = context.get("dag")
+    known = sorted(dag.params) if dag is not None else sorted(context["params"])
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            raise CutoverError(
+                "run.unknown-parameter",
+                f"parameter {name}",
+                f"the DAG has no parameter of this name, and would go on as if it had not been given"
+                f"{f'; did you mean {near[0]}?' if near else '.'}",
+                f"trigger a new run. The DAG takes {', '.join(known) or 'none'}.",
+            )
+
+
+# Worth another try without anybody doing anything; an extraction goes on behind the last page that was stored, and a
+# source that could not be opened keeps an application shut out until it is.
+_LOOK_AGAIN = timedelta(seconds=30)
+_PASSING = (*PASSING, "extract.gave-up", "extract.busy", "extract.database", "window.still-fenced")
 
 
 def fail(error: CutoverError) -> AirflowException:
     """The exception that ends a task for this error. Only what may pass by itself is worth another try."""
+    if error.code == TAKEN:
+        # gives the worker back meanwhile; tries are not counted
+        return AirflowRescheduleException(datetime.now(timezone.utc) + _LOOK_AGAIN)  # type: ignore[no-untyped-call]
     kind = AirflowException if error.code in _PASSING else AirflowFailException
-    return kind(str(error))
+    # the heading of a code on the page of all of them
+    return kind(f"{error}\n  About it: docs/errors.md#{error.code.replace('.', '')}")
 
 
 @contextmanager
@@ -73,10 +159,70 @@ def triggered_by(context: Context) -> str | None:
     return getattr(context["dag_run"], "triggering_user_name", None)
 
 
+@contextmanager
+def witnessed(connect: Connect, migration: Migration, run: str, log: Log, *, task: str | None = None) -> Iterator[None]:
+    """Notes the chain's head elsewhere, if a block has appended to it; a refusal of a gated ``task`` is appended."""
+    from cutover.records import anchors, chain
+    from cutover.validate.validation import docs_root
+
+    before = _newest(connect)
+    try:
+        yield
+    except (CutoverError, psycopg.Error) as error:
+        told = error if isinstance(error, CutoverError) else explain(error, f"task {task}")
+        if task is not None and told.code not in _PASSING:
+            # what it met is told after its own transaction; that this may fail changes nothing about it
+            try:
+                with opened(connect) as connection:
+                    chain.refuse(connection, run, task, told)
+            except (CutoverError, psycopg.Error) as problem:
+                log(f"the refusal could not be recorded: {' '.join(str(problem).split())}")
+        raise
+    finally:
+        newest = _newest(connect)
+        if newest is not None and (before is None or before.head != newest.head):
+            anchors.note(migration.target, newest, log, docs_root() / migration.migration / run)
+
+
+def keep_evidence(connect: Connect, migration: Migration, run: str, log: Log) -> None:
+    """Keep the run's evidence, signed, where the pages find it. Never raises: it can be made again at any time."""
+    from cutover.records import evidence
+    from cutover.ui import store
+    from cutover.validate.validation import docs_root
+
+    try:
+        with opened(connect) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            made = store.archive(connection, migration, run)
+        path = evidence.keep(made, docs_root(), migration.migration, run)
+    except Exception as error:  # the launch has happened, whatever a page or a disk may lack
+        log(f"the evidence could not be kept: {type(error).__name__}: {' '.join(str(error).split())}")
+    else:
+        log(f"evidence of the run: {path}, {len(made) / 1e6:,.1f} MB")
+
+
+def _newest(connect: Connect) -> chain.Link | None:
+    """The newest link; None if there is none, or nobody to ask."""
+    from cutover.records import chain
+
+    try:
+        with opened(connect) as connection:
+            return chain.newest(connection)
+    except (CutoverError, psycopg.Error):
+        return None
+
+
+def asked_for(context: Context) -> bool:
+    """Whether this run has a maintenance window."""
+    return has_window(context["params"])
+
+
 class CutoverOperator(BaseOperator):
     """Base of the tasks of a migration. Subclasses write ``run_phase``."""
 
     template_fields: Collection[str] = ("migration",)
+    # Whether a refusal of this task is evidence.
+    gated = False
 
     def __init__(self, *, migration: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,16 +245,40 @@ class CutoverOperator(BaseOperator):
 
     def this_run(self, context: Context) -> str:
         """The key of this run."""
-        dag_run = context["dag_run"]
-        return run_key(dag_run.dag_id, dag_run.run_id)
+        return run_of(context, self.declaration.target)
 
     def connect(self, context: Context) -> Connect:
         """Opens the migration's target database, as seen in pg_stat_activity under this task's name."""
-        return connect_to(self.declaration.target, f"cutover {self.this_run(context)} {self.task_id}"[:63])
+        return self.open(context, self.declaration.target)
+
+    def open(self, context: Context, connection_id: str) -> Connect:
+        """Opens any database, seen there under this task's name."""
+        return connect_to(connection_id, application(self.this_run(context), self.task_id))
+
+    def record(self, context: Context, step: str, made_from: Sequence[int] | None = None, **result: Any) -> None:
+        """Record what this task has done, in a transaction of its own."""
+        from cutover.records import phase
+
+        with opened(self.connect(context)) as connection:
+            phase.record(connection, self.declaration, self.this_run(context), step, made_from, **result)
+
+    def require(self, context: Context, step: str, action: str = "swap") -> list[int]:
+        """Raise unless all that ``step`` needs is on record; the ids of those records."""
+        from cutover.records import phase
+
+        with opened(self.connect(context)) as connection:
+            return phase.require(connection, self.declaration, self.this_run(context), step, action)
+
+    def has_begun(self, context: Context) -> bool:
+        """Whether this run is a launch on record: tasks of extraction belong to other DAGs, too."""
+        from cutover.records import run
+
+        with opened(self.connect(context)) as connection:
+            return run.has_begun(connection, self.this_run(context))
 
     def begin_run(self, context: Context, connect: Connect) -> None:
         """Record this run in the ledger's tables; done again, it only brings its parameters up to date."""
-        from cutover import run
+        from cutover.records import run
 
         dag_run = context["dag_run"]
         with opened(connect) as connection:
@@ -124,8 +294,23 @@ class CutoverOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the phase; an error that a person can clear ends the task with its message."""
-        with in_words(self.log, self.about):
+        from cutover.records import phase
+
+        ti = context.get("ti")
+        working = phase.working(self.task_id, getattr(ti, "try_number", 0))
+        with in_words(self.log, self.about), working, self.witnessed(context):
+            require_known(context)
             return self.run_phase(context)
+
+    def witnessed(self, context: Context) -> AbstractContextManager[None]:
+        """What has to be known of this task elsewhere, whether it succeeds or not."""
+        return witnessed(
+            self.connect(context),
+            self.declaration,
+            self.this_run(context),
+            self.report,
+            task=self.task_id if self.gated else None,
+        )
 
     def run_phase(self, context: Context) -> Any:
         """Do the work of this task."""

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import Asset, BaseHook, TaskGroup
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from cutover.errors import CutoverError
 from cutover.migration import load
-from cutover.operators.base import CutoverOperator, connect_to
+from cutover.operators.base import CutoverOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Connection, Context
 
     from cutover.extract.client import Access
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def access(connection_id: str) -> Access:
     """What the Airflow connection ``connection_id`` says about an API.
 
     The key is its login or its password, whichever is set. The extra may hold ``ceiling`` (requests a minute),
-    ``patience`` and ``timeout`` (seconds) and ``limit_window`` (seconds). Raises ``extract.no-key``,
-    ``extract.no-address`` and ``extract.bad-connection``.
+    ``patience`` and ``timeout`` (seconds), ``limit_window`` (seconds) and ``verify`` (a file of certificate
+    authorities). Raises ``extract.no-connection``, ``extract.no-key``, ``extract.no-address`` and
+    ``extract.bad-connection``.
     """
     from cutover.extract.client import Access
 
-    found = BaseHook.get_connection(connection_id)
+    found = _connection(connection_id)
     # Pasted keys tend to end in a line break.
     secret = (found.login or found.password or "").strip()
     if not found.host:
@@ -44,11 +48,6 @@ def access(connection_id: str) -> Access:
             "it holds no API key.",
             "put the key into its login or its password.",
         )
-    scheme, separator, host = found.host.rpartition("://")
-    if not separator:
-        # A key travels in clear text over http: nothing but this machine is worth that.
-        scheme = found.schema or ("http" if host in _LOOPBACK else "https")
-    port = f":{found.port}" if found.port else ""
     settings = {
         name: _positive(connection_id, name, value)
         for name, value in found.extra_dejson.items()
@@ -57,12 +56,94 @@ def access(connection_id: str) -> Access:
     ceiling = found.extra_dejson.get("ceiling")
     return Access(
         connection=connection_id,
-        base_url=f"{scheme}://{host}{port}",
+        base_url=_address(found, connection_id),
         secret=secret,
+        authorities=_authorities(found, connection_id),
         # less than one request a minute would be none at all
         ceiling=None if ceiling is None else max(1, int(_positive(connection_id, "ceiling", ceiling))),
         **settings,
     )
+
+
+def _connection(connection_id: str) -> Connection:
+    """The connection. Airflow says of one whose URI it cannot read that it is not defined: this says what is wrong."""
+    variable = f"AIRFLOW_CONN_{connection_id.upper()}"
+    try:
+        return BaseHook.get_connection(connection_id)
+    except AirflowNotFoundException:
+        if variable not in os.environ:
+            raise CutoverError(
+                "extract.no-connection",
+                f"connection {connection_id}",
+                "there is none of this name.",
+                f"set {variable}, or add it under Admin > Connections.",
+            ) from None
+        raise CutoverError(
+            "extract.bad-connection",
+            f"connection {connection_id}",
+            f"{variable} is set, and cannot be read as a URI.",
+            "write the characters of a key that mean something in a URI percent-encoded: / is %2F, @ is %40, : is %3A, "
+            "# is %23, ? is %3F, % is %25.",
+        ) from None
+
+
+def _address(found: Connection, connection_id: str) -> str:
+    """The API's address: scheme, host, port and path, without a slash at the end.
+
+    Airflow takes the path of a connection's URI for its schema, which is also where the form has the scheme. A URI that
+    begins with http:// is what every HTTP connection's does, so that it says nothing about TLS: beyond this machine
+    ``extract.bad-connection`` asks to say it, since over plain http the key travels in clear text.
+    """
+    schema = (found.schema or "").strip("/")
+    assert found.host is not None
+    written: str = (
+        found.host if "://" in found.host else f"//{found.host if '[' in found.host else _bracketed(found.host)}"
+    )
+    split = urlsplit(written)
+    host = split.hostname or ""
+    port = f":{split.port or found.port}" if split.port or found.port else ""
+    path = split.path.rstrip("/") + (f"/{schema}" if schema and schema not in ("http", "https") else "")
+    plain_in_variable = os.environ.get(f"AIRFLOW_CONN_{connection_id.upper()}", "").startswith("http://")
+    said = split.scheme or (schema if schema in ("http", "https") else "")
+    scheme = said or ("http" if _is_loopback(host) else "https")
+    if plain_in_variable and not said and not _is_loopback(host):
+        raise CutoverError(
+            "extract.bad-connection",
+            f"connection {connection_id}",
+            f"over plain http the key would travel to {host} for everybody to read.",
+            f"write https://{host}; or, if this network may see the key, give the connection the schema http.",
+        )
+    return f"{scheme}://{_bracketed(host)}{port}{path}"
+
+
+def _bracketed(host: str) -> str:
+    """An IPv6 address as it stands in a URL."""
+    return f"[{host}]" if host.count(":") > 1 else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _authorities(found: Connection, connection_id: str) -> str | None:
+    """The file of certificate authorities: the connection's ``verify``, else what the environment names for requests.
+
+    Raises ``extract.bad-connection`` for a file that is not there, and for ``verify: false``.
+    """
+    given = found.extra_dejson.get("verify")
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    path = given if given not in (None, True) else next((os.environ[n] for n in names if os.environ.get(n)), None)
+    if path is not None and (not isinstance(path, str) or not Path(path).exists()):
+        raise CutoverError(
+            "extract.bad-connection",
+            f"connection {connection_id}, extra verify" if given is not None else f"connection {connection_id}",
+            f"{path!r} is no file of certificate authorities.",
+            "name a file that the worker can read; without a check of the certificate, no key is sent.",
+        )
+    return path
 
 
 def _positive(connection_id: str, name: str, value: Any) -> float:
@@ -111,6 +192,8 @@ class ExtractOperator(CutoverOperator):
 
         migration = self.declaration
         source = migration.source(self.source)
+        of_launch = self.has_begun(context)
+        made_from = self.require(context, f"extract.{self.source}") if of_launch else []
         report = sync(
             source,
             migration.service(source),
@@ -120,6 +203,8 @@ class ExtractOperator(CutoverOperator):
             accept_gone=_is_true(self.accept_gone),
             log=self.report,
         )
+        if of_launch:
+            self.record(context, f"extract.{self.source}", made_from, **report.to_xcom())
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
         return report.to_xcom()
@@ -133,6 +218,7 @@ class CopyOperator(CutoverOperator):
     """
 
     template_fields = ("migration", "database", "full", "accept_gone")
+    step = "extract"
 
     def __init__(
         self, *, database: str, full: bool | str = False, accept_gone: bool | str = False, **kwargs: Any
@@ -148,14 +234,18 @@ class CopyOperator(CutoverOperator):
         """One copy. The XCom is its report, a table each."""
         from cutover.extract.tables import copy_database
 
+        of_launch, step = self.has_begun(context), f"{self.step}.{self.database}"
+        made_from = self.require(context, step) if of_launch else []
         reports = copy_database(
             self.declaration.tables_of(self.database),
-            connect_to(self.database, f"cutover {self.this_run(context)} {self.task_id}"[:63]),
+            self.open(context, self.database),
             self.connect(context),
             full=_is_true(self.full),
             accept_gone=_is_true(self.accept_gone),
             log=self.report,
         )
+        if of_launch:
+            self.record(context, step, made_from, tables=[report.to_xcom() for report in reports])
         for asset, report in zip(self.outlets, reports, strict=True):
             context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
         return [report.to_xcom() for report in reports]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import TaskGroup
 
-from cutover import transform
-from cutover.migration import load
+from cutover.migration import load, load_order
 from cutover.operators.phases import CaptureOperator, FreezeOperator, KeysOperator, LoadOperator, PrepareOperator
 
 
@@ -28,7 +27,7 @@ def transform_group(migration: str) -> TaskGroup:
     with TaskGroup("transform", tooltip="The new tables, built beside production") as group:
         prepare = PrepareOperator(task_id="prepare", migration=migration)
         keys = KeysOperator(task_id="keys", migration=migration)
-        waits_for = transform.load_dependencies(declared)
+        waits_for = load_order.load_dependencies(declared)
         steps = {
             step: LoadOperator(
                 task_id=step.replace(".", "_"), migration=migration, step=step, sql=f"{migration}/transform/{step}.sql"

@@ -18,9 +18,19 @@ def review_address(dag_id: str, dag_run_id: str) -> str:
     return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/review"
 
 
+def outlook_address(dag_id: str, dag_run_id: str) -> str:
+    """The absolute address of a picture of what would stop the run's swap at the moment of looking."""
+    return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/outlook.svg"
+
+
 def answer_address(dag_id: str, dag_run_id: str, task_id: str) -> str:
     """The absolute address of the form in which a task is answered."""
     return f"{_base()}{_run(dag_id, dag_run_id)}/tasks/{quote(task_id, safe='')}/required_actions"
+
+
+def rollback_address(migration: str) -> str:
+    """The absolute address of what a rollback would take back now."""
+    return f"{_base()}/cutover/dags/{quote(migration, safe='')}/rollback"
 
 
 def _base() -> str:

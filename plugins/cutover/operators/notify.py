@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from cutover import sql as files
-from cutover.connect import Log
+from cutover.database import statements as files
+from cutover.database.connect import Log
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -156,7 +156,8 @@ def message_for(
     lines += [
         f"{table['name']}: {table['before']:,} → {table['after']:,} rows"
         for table in review.get("tables", [])
-        if "before" in table
+        # a table that was not there before, or will not be there after, has no rows to count
+        if table.get("before") is not None and table.get("after") is not None
     ]
     if "undoes" in review:
         lines.append(f"Takes back run {review['undoes']}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
+from cutover.records.ledger import NEWEST_ENTRY, NEWEST_LAUNCH
+
 WEEK_HOURS = 168
 
 
@@ -25,9 +27,17 @@ def accept_gone() -> Param:
     )
 
 
-def _switch(title: str, description: str) -> Param:
-    """Off unless somebody switches it on."""
-    return Param(False, type="boolean", title=title, description=description)
+def dump_sources() -> Param:
+    """``dump_sources``: whether the sources are dumped before anything could change."""
+    return _switch(
+        "Dump the sources",
+        "Before anything could change, and proved: not in a dry run.",
+        default=True,
+    )
+
+
+def _switch(title: str, description: str, *, default: bool = False) -> Param:
+    return Param(default, type="boolean", title=title, description=description)
 
 
 def approval_hours(hours: float, otherwise: str) -> Param:
@@ -42,6 +52,18 @@ def approval_hours(hours: float, otherwise: str) -> Param:
         maximum=WEEK_HOURS,
         title="Hours to wait for the approval",
         description=f"{otherwise} An approval is valid as long.",
+    )
+
+
+def take_back() -> Param:
+    """``take_back``: which entry of the ledger a rollback is of."""
+    return Param(
+        NEWEST_ENTRY,
+        type="string",
+        enum=[NEWEST_ENTRY, NEWEST_LAUNCH],
+        title="What to take back",
+        description=f"{NEWEST_ENTRY}: of a rollback, its effect; what it took back comes again. {NEWEST_LAUNCH}: "
+        "the launch before, past rollbacks; so, one after the other, each launch down to the first.",
     )
 
 
@@ -67,6 +89,29 @@ def carry_limit() -> Param:
     )
 
 
+def rejects_share(share: float) -> Param:
+    """``rejects_share``: of the rows read of one source, the part that may be rejected."""
+    return Param(
+        share,
+        type="number",
+        minimum=0,
+        maximum=1,
+        title="Rejected rows of a source to accept, as a part of those read",
+        description="Above this and above the number below, the run stops at the validation. 0.02 is two in a hundred.",
+    )
+
+
+def rejects_rows(rows: int) -> Param:
+    """``rejects_rows``: so many rejected rows of one source are accepted, whatever the part."""
+    return Param(
+        rows,
+        type="integer",
+        minimum=0,
+        title="Rejected rows of a source to accept in any case",
+        description="Rejected rows are named with their reasons on the review, and stop nobody else's.",
+    )
+
+
 def fewest(number: int, what: str) -> Param:
     """``minimum_<what>``: the fewest staged rows that make sense."""
     return Param(
@@ -76,3 +121,8 @@ def fewest(number: int, what: str) -> Param:
         title=f"Fewest {what} to accept",
         description="Fewer than this, and the run stops at the validation, before anybody is asked.",
     )
+
+
+def rate(most: float, title: str, description: str) -> Param:
+    """``…_per_second``: how many messages of a channel go out in a second."""
+    return Param(most, type="number", exclusiveMinimum=0, maximum=1000, title=title, description=description)

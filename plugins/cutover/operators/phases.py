@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Asset
 
-from cutover.connect import opened
+from cutover.database.connect import opened
+from cutover.errors import CutoverError
+from cutover.migration import load
 from cutover.operators.approvers import approvers
-from cutover.operators.base import CutoverOperator, triggered_by
+from cutover.operators.base import CutoverOperator, asked_for, keep_evidence, triggered_by
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from cutover.database.connect import Connect
     from cutover.migration import Migration
+    from cutover.records.workspace import Holder
 
 
 def production_assets(migration: Migration) -> list[Asset]:
@@ -24,21 +28,55 @@ def production_assets(migration: Migration) -> list[Asset]:
     ]
 
 
+def _held_by_another(connect: Connect, context: Context, this_run: str) -> CutoverError | None:
+    """Why ``this_run`` could not have the schemas now; None if it could.
+
+    The question of a run that was marked as failed while it waited takes no answer any more. It is withdrawn, and what
+    was staged for it is nobody's. An approval that has not been used yet stays good: its swap can still be cleared.
+    """
+    from cutover import approve
+    from cutover.records import workspace
+
+    with opened(connect) as connection:
+        holding = workspace.holder(connection)
+        if holding is not None and holding.run != this_run and holding.is_asking and _has_ended(context, holding):
+            approve.withdraw(connection, load(holding.migration), holding.run, "swap", "its run has ended")
+        return workspace.waits_for(connection, this_run)
+
+
+def _has_ended(context: Context, holding: Holder) -> bool:
+    """Whether Airflow says that the run has ended. One that it does not know may be another deployment's."""
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    try:
+        state = context["ti"].get_dagrun_state(holding.dag_id, holding.dag_run_id)
+    except AirflowRuntimeError:
+        return False
+    return state in ("failed", "success")
+
+
 class PreflightOperator(CutoverOperator):
     """Installs the engine's tables, records the run, and looks for everything that would stop it later."""
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns what was found: server version, dependents, sizes."""
         from cutover import freeze, preflight
+        from cutover.records import phase
         from cutover.validate import data_docs, validation
 
         data_docs.require_writable(validation.docs_root())
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        preflight.require_signing_key()
         connect = self.connect(context)
         preflight.require_rights(connect, self.declaration)
         freeze.install(connect, self.declaration)
         self.begin_run(context, connect)
-        return vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))
+        found = vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))
+        self.record(context, phase.CHECKED, **found)
+        taken = _held_by_another(connect, context, self.this_run(context))
+        if taken is not None:
+            self.log.warning("freeze.snapshot will have to wait: %s", taken)
+        return found
 
 
 class CaptureOperator(CutoverOperator):
@@ -48,17 +86,34 @@ class CaptureOperator(CutoverOperator):
         """Safe to repeat."""
         from cutover import freeze
 
+        made_from = self.require(context, "capture")
         freeze.install_capture(self.connect(context), self.declaration, self.report)
+        self.record(context, "capture", made_from)
 
 
 class FreezeOperator(CutoverOperator):
     """Copies sources and production into ``input`` in one snapshot."""
 
     def run_phase(self, context: Context) -> dict[str, int]:
-        """Returns rows per input table."""
-        from cutover import freeze
+        """Returns rows per input table. Waits while another run needs the schemas; not with sources fenced."""
+        from cutover import erase, freeze
 
-        return freeze.freeze(self.connect(context), self.declaration, self.this_run(context), self.report)
+        connect = self.connect(context)
+        taken = _held_by_another(connect, context, self.this_run(context))
+        if taken is not None and asked_for(context):
+            raise CutoverError(
+                "freeze.no-time-to-wait", taken.obj, taken.why, "trigger a new run when that one is done."
+            )
+        rows = freeze.freeze(connect, self.declaration, self.this_run(context), self.report)
+        with opened(connect) as connection:
+            for table, back in erase.returned(connection, self.declaration).items():
+                self.log.warning(
+                    "%s has %s rows of people who were erased: their source has brought them back. Erase them there, "
+                    "and then here again: ./run erase",
+                    table,
+                    back,
+                )
+        return rows
 
 
 class PrepareOperator(CutoverOperator):
@@ -66,9 +121,9 @@ class PrepareOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> None:
         """Safe to repeat."""
-        from cutover import stage
+        from cutover import transform
 
-        stage.prepare(self.connect(context), self.declaration, self.this_run(context), self.report)
+        transform.prepare(self.connect(context), self.declaration, self.this_run(context), self.report)
 
 
 class LoadOperator(CutoverOperator):
@@ -90,9 +145,9 @@ class LoadOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> int:
         """Returns the rows staged."""
-        from cutover import stage
+        from cutover import transform
 
-        return stage.load(
+        return transform.load(
             self.connect(context),
             self.declaration,
             self.this_run(context),
@@ -107,9 +162,9 @@ class KeysOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> None:
         """Safe to repeat."""
-        from cutover import stage
+        from cutover import transform
 
-        stage.add_keys(self.connect(context), self.declaration, self.this_run(context), self.report)
+        transform.add_keys(self.connect(context), self.declaration, self.this_run(context), self.report)
 
 
 class ReviewOperator(CutoverOperator):
@@ -126,16 +181,27 @@ class ReviewOperator(CutoverOperator):
 class SwapOperator(CutoverOperator):
     """The swap itself: one transaction, after looking up the recorded approval."""
 
+    gated = True
+
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the ledger entry's key figures."""
-        from cutover import review, run
-        from cutover.swap import move
+        from cutover import review
+        from cutover.operators.window import hold_fences
+        from cutover.records import ledger, phase, run
+        from cutover.swap.transaction import swap
 
         connect = self.connect(context)
         with opened(connect) as connection:
             row = run.get(connection, self.this_run(context))
-        policy = {name: context["params"][name] for name in ("on_drift", "carry_limit") if name in context["params"]}
-        entry = move.swap(connect, review.order(self.declaration, row, **policy), self.report)
+            has_swapped = ledger.find(connection, row.run) is not None
+            if not has_swapped:
+                phase.require(connection, self.declaration, row.run, phase.SWAP)
+        order = review.order(self.declaration, row)
+        if has_swapped:
+            entry = swap(connect, order, self.report)
+        else:
+            with hold_fences(self, context) as require_fenced:
+                entry = swap(connect, order, self.report, require=require_fenced)
         with opened(connect) as connection:
             run.note(connection, self.this_run(context), finished_at=entry.recorded_at)
         return {
@@ -153,8 +219,14 @@ class CertificateOperator(CutoverOperator):
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the certificate. Raises ``verify.certificate`` if it does not hold any more."""
         from cutover import verify
+        from cutover.swap import outside
 
-        return verify.certificate(self.connect(context), self.this_run(context), self.report)
+        connect, this_run = self.connect(context), self.this_run(context)
+        figures = verify.certificate(connect, this_run, self.report, outside.Policy(self.declaration.leaving))
+        if self.has_begun(context):
+            self.record(context, "verify", [], **figures)
+        keep_evidence(connect, self.declaration, this_run, self.report)
+        return figures
 
 
 class PreviewOperator(CutoverOperator):
@@ -162,9 +234,10 @@ class PreviewOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the preview; raises if the rollback would be refused."""
-        from cutover import freeze, rollback
+        from cutover import freeze, preflight, rollback
 
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        preflight.require_signing_key()
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)
@@ -175,10 +248,17 @@ class PreviewOperator(CutoverOperator):
 class RollbackOperator(CutoverOperator):
     """Moves the old tables back in one transaction, with the writes made since."""
 
+    gated = True
+
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the ledger entry's key figures."""
         from cutover import rollback
+        from cutover.records import ledger, phase
 
+        this_run = self.this_run(context)
+        with opened(self.connect(context)) as connection:
+            if ledger.find(connection, this_run) is None:
+                phase.require(connection, self.declaration, this_run, "rollback", phase.ROLLBACK)
         entry = rollback.run_reviewed(self.connect(context), self.declaration, self.this_run(context), self.report)
         return {
             "entry": entry.entry,
@@ -196,9 +276,10 @@ class ListBackupsOperator(CutoverOperator):
         """Returns the names of the schemas."""
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from cutover import freeze, retention
+        from cutover import freeze, preflight, retention
 
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        preflight.require_signing_key()
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)
@@ -212,8 +293,37 @@ class ListBackupsOperator(CutoverOperator):
 class DropBackupsOperator(CutoverOperator):
     """Drops the approved backups, and the captured writes that only they needed."""
 
+    gated = True
+
     def run_phase(self, context: Context) -> list[str]:
         """Returns the names of the schemas that are gone. Safe to repeat."""
         from cutover import retention
 
+        self.require(context, "drop", retention.ACTION)
         return retention.drop(self.connect(context), self.declaration, self.this_run(context), self.report)
+
+
+class PreviewErasureOperator(CutoverOperator):
+    """Counts what a request of ``./run erase --ask`` would take out; the person's name stays in the database."""
+
+    def run_phase(self, context: Context) -> list[str]:
+        """Returns the figures in words."""
+        from cutover import erase, freeze
+
+        approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        connect = self.connect(context)
+        freeze.install(connect, self.declaration)
+        this_run = self.this_run(context)
+        self.begin_run(context, connect)
+        return erase.review(connect, self.declaration, this_run, context["params"]["request"], self.report)
+
+
+class EraseOperator(CutoverOperator):
+    """Takes the approved person out of everything that the engine keeps, in one transaction."""
+
+    def run_phase(self, context: Context) -> dict[str, Any]:
+        """Returns how many rows, table by table."""
+        from cutover import erase
+
+        self.require(context, "erase", erase.ACTION)
+        return erase.erase_reviewed(self.connect(context), self.declaration, self.this_run(context), self.report)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cutover.connect import opened
-from cutover.operators.base import CutoverOperator
+from cutover.operators.base import CutoverOperator, keep_evidence
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,17 +22,19 @@ class ValidateOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the result without samples of columns. Raises CutoverError ``validate.failed``."""
-        from cutover import run
         from cutover.validate import validation
 
         connect, this_run = self.connect(context), self.this_run(context)
-        result = validation.validate(
-            connect, self.declaration, this_run, phase=self.phase, given=context["params"], log=self.report
-        )
+        given = context["params"]
+        if self.phase == validation.STAGING:
+            result = validation.validate_staged(connect, self.declaration, this_run, given=given, log=self.report)
+        else:
+            result = validation.validate(
+                connect, self.declaration, this_run, phase=self.phase, given=given, log=self.report
+            )
         told = result.as_dict()
         context["ti"].xcom_push(key="return_value", value=told)
-        if self.phase == validation.STAGING:
-            with opened(connect) as connection:
-                run.note(connection, this_run, validation=told)
+        if self.phase != validation.STAGING:
+            keep_evidence(connect, self.declaration, this_run, self.report)
         result.require_success()
         return told

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import psycopg
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from cutover.swap.scope import Scope
 
@@ -21,24 +22,56 @@ class Carried:
     quarantined: int
 
 
+def prepared(connection: psycopg.Connection, scope: Scope, since: str, except_xid: str | None) -> Jsonb:
+    """What carrying needs to know of the tables, for a call that clients wait for. Holds while none is altered."""
+    outgoing, incoming = _pairs(scope)
+    row = connection.execute(
+        "select coalesce(jsonb_object_agg(p.outgoing, cutover.pair(p.outgoing, p.incoming, s.since, %s::xid8)), '{}') "
+        "from unnest(%s::oid[], %s::oid[]) as p (outgoing, incoming) cross join (select %s::pg_snapshot as since) as s",
+        (except_xid, outgoing, incoming, since),
+    ).fetchone()
+    assert row is not None
+    return Jsonb(row[0])
+
+
+def _pairs(scope: Scope) -> tuple[list[int], list[int]]:
+    pairs = [(t.outgoing, t.incoming) for t in scope.tables if t.outgoing is not None and t.incoming is not None]
+    return [outgoing for outgoing, _ in pairs], [incoming for _, incoming in pairs]
+
+
 def carry(
-    connection: psycopg.Connection, run: str, scope: Scope, since: str, except_xid: str | None
+    connection: psycopg.Connection,
+    run: str,
+    scope: Scope,
+    since: str,
+    except_xid: str | None,
+    *,
+    known: Jsonb | None = None,
 ) -> tuple[list[Carried], str]:
     """Apply what ``since`` does not see and this moment does. Returns the counts and this moment's snapshot.
 
     Called again with that snapshot it goes on where it stopped: first outside the lock for the bulk, then
-    inside it for the rest. ``except_xid`` is a transaction whose own writes are not to be carried.
+    inside it for the rest. ``except_xid`` is a transaction whose own writes are not to be carried; ``known`` is what
+    ``prepared`` found.
     """
     moment = connection.execute("select pg_current_snapshot()::text").fetchone()
     assert moment is not None
     until: str = moment[0]
-    pairs = [(t.outgoing, t.incoming) for t in scope.tables if t.outgoing is not None and t.incoming is not None]
+    given = (run, *_pairs(scope), since, until, except_xid)
+    try:
+        with connection.transaction():
+            return _carry(connection, *given, False, known), until
+    except (psycopg.errors.IntegrityError, psycopg.errors.GeneratedAlways):
+        # a deferrable constraint that is broken in the end, or an identity that was set to its default
+        return _carry(connection, *given, True, known), until
+
+
+def _carry(connection: psycopg.Connection, *parameters: object) -> list[Carried]:
     with connection.cursor(row_factory=class_row(Carried)) as cursor:
-        counts = cursor.execute(
-            "select * from cutover.carry(%s, %s::oid[], %s::oid[], %s::pg_snapshot, %s::pg_snapshot, %s::xid8)",
-            (run, [pair[0] for pair in pairs], [pair[1] for pair in pairs], since, until, except_xid),
+        return cursor.execute(
+            "select * from cutover.carry(%s, %s::oid[], %s::oid[], %s::pg_snapshot, %s::pg_snapshot, %s::xid8, %s, %s)",
+            parameters,
         ).fetchall()
-    return counts, until
 
 
 def total(*rounds: list[Carried]) -> list[dict[str, object]]:

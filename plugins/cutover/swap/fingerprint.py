@@ -1,64 +1,84 @@
-"""A fingerprint of staged rows and columns: what the approver was shown, and what the swap must find."""
+"""The digest of a table's content: a proof of what the approver was shown, for anybody to compute again."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from cutover import sql as files
-from cutover.swap import inventory
+from cutover.database import statements as files
+
+# Every setting that has a say in how PostgreSQL writes a value, and those that let it use its workers.
+PINNED = {
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "search_path": "pg_catalog, pg_temp",
+    # rows that a policy hides are an error, not missing
+    "row_security": "off",
+    "parallel_setup_cost": "0",
+    "parallel_tuple_cost": "0",
+    "work_mem": "32MB",
+    "jit": "off",
+}
 
 
-def tables(
-    connection: psycopg.Connection, schema: str, names: Iterable[str], live: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    """Per table of ``schema``: its columns, number of rows, and an order-independent sum of row hashes.
+@dataclass(frozen=True)
+class Content:
+    """The rows of a table: how many, and the root of the tree over their digests."""
 
-    ``live`` are the (schema, name) that the tables are to have in production. Those that are not there yet are new:
-    with them, everything else about the table counts too. The others are made equal to production's by the swap.
+    rows: int
+    digest: str
 
-    One pass over each table, about half a second per million rows. The sum is binary: it depends neither on
-    time zone nor on date style. Comparable within one major version of PostgreSQL only.
+
+@contextmanager
+def pinned(connection: psycopg.Connection) -> Iterator[None]:
+    """The settings of ``PINNED`` for the time of a block, in a transaction; afterwards those of before."""
+    with connection.transaction():
+        before = {name: connection.execute("select current_setting(%s)", (name,)).fetchone() for name in PINNED}
+        _set(connection, PINNED)
+        yield
+        _set(connection, {name: found[0] for name, found in before.items() if found is not None})
+
+
+def _set(connection: psycopg.Connection, settings: Mapping[str, str]) -> None:
+    connection.execute(
+        "select set_config(s.name, s.value, true) from unnest(%s::text[], %s::text[]) as s (name, value)",
+        (list(settings), list(settings.values())),
+    )
+
+
+def content(connection: psycopg.Connection, relation: sql.Identifier) -> Content:
+    """The digest of the rows of ``relation``, whatever their types; docs/review.md has its format.
+
+    To be called in a block of ``pinned``. Five or six times as long as a sum of row hashes, but a proof: anybody can
+    compute it again from a dump (``plugins/cutover/sql/fingerprint/content.psql``), on any version of PostgreSQL.
     """
-    found: dict[str, Any] = {}
-    new = {
-        name
-        for home, name in live
-        if connection.execute("select to_regclass(%s)", (sql.Identifier(home, name).as_string(),)).fetchone() == (None,)
-    }
-    for name in sorted(names):
-        relation = sql.Identifier(schema, name)
-        columns = connection.execute(files.statement("catalog/columns.sql"), {"table": relation.as_string()}).fetchall()
-        # json, xml and the geometric types cannot be hashed as they are; their text can
-        hashable = all(row[2] for row in columns)
-        query = "catalog/fingerprint.sql" if hashable else "catalog/fingerprint_as_text.sql"
-        row = connection.execute(files.statement(query, table=relation)).fetchone()
-        assert row is not None
-        found[name] = {"columns": [list(c[:2]) for c in columns], "rows": row[0], "sum": str(row[1])}
-        if name in new:
-            found[name]["definition"] = _definition(connection, relation.as_string())
-    return found
-
-
-def _definition(connection: psycopg.Connection, relation: str) -> str:
-    """SHA-256 over keys, indexes, defaults, policies, triggers, rules, grants and the rest of what a table is."""
-    # names in definitions are written in full only where the search_path is empty
-    before = connection.execute(
-        "select current_setting('search_path'), set_config('search_path', '', false)"
+    columns = connection.execute(
+        "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped "
+        'order by attname::text collate "C"',
+        (relation.as_string(connection),),
+    ).fetchall()
+    # the bytes of a database without an encoding cannot be converted
+    encoding = connection.execute(
+        "select case when getdatabaseencoding() = 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end"
     ).fetchone()
-    facts = inventory.take(connection, inventory.Watched((relation,), ()))
-    assert before is not None
-    connection.execute("select set_config('search_path', %s, false)", before[:1])
-    # write capture comes and goes with the engine's own steps
-    return inventory.Inventory(tuple(fact for fact in facts.facts if "cutover_capture" not in fact[1])).hash
-
-
-def combine(staged: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
-    """SHA-256 over the staged tables' fingerprints and further evidence (the validation result's digest)."""
-    canonical = json.dumps({"tables": staged, "evidence": evidence}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    assert encoding is not None
+    row = connection.execute(
+        files.statement(
+            "fingerprint/content.sql",
+            table=relation,
+            columns=sql.SQL(", ").join(sql.Identifier("r", name) for (name,) in columns),
+            encoding=sql.Literal(encoding[0]),
+        )
+    ).fetchone()
+    assert row is not None
+    return Content(*row)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cutover import catalog
+from cutover.database import catalog
 from cutover.swap.refusals import outside_parameters
 from cutover.swap.scope import Scope
 

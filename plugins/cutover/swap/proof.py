@@ -7,9 +7,10 @@ from collections.abc import Collection
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cutover import catalog
+from cutover.database import catalog
 from cutover.errors import CutoverError
-from cutover.ledger import Entry
+from cutover.records import chain
+from cutover.records.ledger import Entry
 from cutover.swap.inventory import Difference, Inventory
 
 
@@ -53,7 +54,8 @@ def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: s
             "swap.left-behind",
             found[0]["object"],
             f"it would still refer to the old {found[0]['refers_to']} ({len(found)} such); nothing was changed.",
-            "run the swap again: an object made after the plan is found by the next one.",
+            "if it was made in this very moment, run the swap again: the next plan finds it; if it was there before, "
+            "drop it for the time of the swap and make it again afterwards.",
         )
 
 
@@ -63,11 +65,13 @@ def certify(connection: psycopg.Connection, entry: Entry, inventory: Inventory, 
     validate, attach = entry.report["validate"], entry.report.get("attach", [])
     waiting = [row["object"] for row in catalog.rows(connection, "to_validate", constraints=validate)]
     waiting += [row["object"] for row in catalog.rows(connection, "to_attach", keys=Jsonb(attach))]
-    connection.execute(
-        "insert into cutover.certificate (run, left_behind, not_validated, inventory_hash, done) "
-        "values (%s, %s, %s, %s, %s) on conflict (run) do update set issued_at = excluded.issued_at, "
-        "left_behind = excluded.left_behind, not_validated = excluded.not_validated, "
-        "inventory_hash = excluded.inventory_hash, done = excluded.done",
-        (entry.run, Jsonb(behind), Jsonb(waiting), inventory.hash, Jsonb(done)),
-    )
+    with connection.transaction():
+        connection.execute(
+            "insert into cutover.certificate (run, left_behind, not_validated, inventory_hash, done) "
+            "values (%s, %s, %s, %s, %s) on conflict (run) do update set issued_at = excluded.issued_at, "
+            "left_behind = excluded.left_behind, not_validated = excluded.not_validated, "
+            "inventory_hash = excluded.inventory_hash, done = excluded.done",
+            (entry.run, Jsonb(behind), Jsonb(waiting), inventory.hash, Jsonb(done)),
+        )
+        chain.cover(connection, "certificate", entry.run, ("certificate", entry.run))
     return {"left_behind": behind, "not_validated": waiting, "inventory": inventory.hash, "done": done}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from cutover import catalog
+from cutover.database import catalog
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Scope:
     """A set of tables with all that is bound to it, read from the catalogue at one moment.
 
     ``tables`` stand in foreign-key order, parents first. ``merged`` are live tables that receive rows and are
-    never replaced (their oids). Rows come from ``incoming_schema`` and go to ``backup_schema``.
+    never replaced, ``written`` all that the migration's own statements write to (their oids). Rows come from
+    ``incoming_schema`` and go to ``backup_schema``.
     """
 
     tables: tuple[SwappedTable, ...]
     merged: tuple[int, ...]
+    written: tuple[int, ...]
     incoming_schema: str
     backup_schema: str
     dependents: tuple[Dependent, ...] = field(default=())
@@ -74,6 +76,11 @@ class Scope:
         """Oids of the production tables without a successor."""
         return [table.outgoing for table in self.tables if table.outgoing is not None and table.incoming is None]
 
+    @property
+    def rebuilt(self) -> list[int]:
+        """Oids of the materialized views that are made anew over the incoming tables, lowest first."""
+        return self.bound("materialized view", "direct")
+
     def bound(self, kind: str, binding: str | None = None) -> list[int]:
         """Oids of the dependents of one kind (and binding), lowest first."""
         return [d.oid for d in self.dependents if d.kind == kind and binding in (None, d.binding)]
@@ -86,6 +93,7 @@ def read(
     incoming_schema: str,
     backup_schema: str,
     merged: Iterable[tuple[str, str]] = (),
+    written: Iterable[tuple[str, str]] = (),
     companions: Iterable[tuple[str, str]] = (),
 ) -> Scope:
     """Read the scope of the given (schema, table) names from the live catalogue.
@@ -105,14 +113,45 @@ def read(
         for schema, name in tables
     )
     outgoing = [table.outgoing for table in swapped if table.outgoing is not None]
-    dependents = tuple(Dependent(**row) for row in catalog.rows(connection, "dependents", tables=outgoing))
+    dependents = _dependents(connection, outgoing, incoming_schema, backup_schema)
     if any(table.outgoing is not None and table.incoming is None for table in swapped):
         leaving = {_oid(connection, sql.Identifier(schema, name)) for schema, name in companions}
         dependents = tuple(dependent for dependent in dependents if dependent.oid not in leaving)
-    merged_oids = tuple(
-        oid for schema, name in merged if (oid := _oid(connection, sql.Identifier(schema, name))) is not None
+    receiving = _oids(connection, merged)
+    return Scope(
+        swapped,
+        receiving,
+        tuple(dict.fromkeys((*receiving, *_oids(connection, written)))),
+        incoming_schema,
+        backup_schema,
+        dependents,
     )
-    return Scope(swapped, merged_oids, incoming_schema, backup_schema, dependents)
+
+
+def _dependents(
+    connection: psycopg.Connection, outgoing: list[int], incoming_schema: str, backup_schema: str
+) -> tuple[Dependent, ...]:
+    """What is bound to the tables, and to the materialized views over them, which are made anew like the tables."""
+    replaced = set(outgoing)
+    while True:
+        rows = catalog.rows(
+            connection,
+            "dependents",
+            tables=sorted(replaced),
+            incoming_schema=incoming_schema,
+            backup_schema=backup_schema,
+        )
+        found = tuple(Dependent(**row) for row in rows)
+        rebuilt = {d.oid for d in found if d.kind == "materialized view" and d.binding == "direct"}
+        if rebuilt <= replaced:
+            return found
+        replaced |= rebuilt
+
+
+def _oids(connection: psycopg.Connection, names: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+    """Of those that there are."""
+    found = (_oid(connection, sql.Identifier(schema, name)) for schema, name in names)
+    return tuple(oid for oid in found if oid is not None)
 
 
 def _oid(connection: psycopg.Connection, name: sql.Identifier) -> int | None:

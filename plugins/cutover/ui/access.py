@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
 from airflow.api_fastapi.core_api.security import requires_access_dag, requires_authenticated
 from airflow.models.dag import DagModel
-from fastapi import Depends
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from fastapi import Depends, HTTPException
+from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,13 +31,24 @@ PAGES_POLICY = (
     "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'self'"
 )
-# Great Expectations' pages bring scripts of their own, inline. They get no way to talk to anybody: no request, no
-# form, no frame. A value that slipped through as script could read its own page, and nothing else.
+# Great Expectations' pages bring scripts of their own, inline. They get an origin of their own (`sandbox` without
+# `allow-same-origin`), so that neither the reader's session nor the page around them is within reach, and no way to
+# talk to anybody: no request, no form, no window, no frame. A value that slipped through as script could read its own
+# page, and nothing else.
 DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "sandbox allow-scripts; default-src 'self'; "
+    "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-src 'none'; worker-src 'none'; frame-ancestors 'self'"
 )
+# What those pages load. A page without an origin is a stranger even here: it has no session to show, and may take
+# only what is for everybody. The address holds a digest of the content, so a copy of it stays good.
+ASSET_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "*",
+    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -44,12 +59,48 @@ _HEADERS = {
 }
 
 
-async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Middleware: the same headers on every answer, refusals and errors included."""
-    answer = await call_next(request)
-    answer.headers.update(_HEADERS)
-    answer.headers.setdefault("Content-Security-Policy", PAGES_POLICY)
+# No address of ours is longer; and no value of a column, name or id holds a NUL, which no database takes.
+LONGEST_ADDRESS = 4_000
+
+Next = Callable[[Request], Awaitable[Response]]
+
+
+def headed(answer: Response) -> Response:
+    """The headers that every answer carries, unless it says otherwise itself."""
+    for name, value in {**_HEADERS, "Content-Security-Policy": PAGES_POLICY}.items():
+        answer.headers.setdefault(name, value)
     return answer
+
+
+def is_no_address(request: Request) -> bool:
+    """Whether no page can be at this address, before anybody looks: too long, or with a NUL in it."""
+    path, query = request.scope["path"], request.scope.get("query_string", b"")
+    return "\0" in path or b"%00" in query or len(path) + len(query) > LONGEST_ADDRESS
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The fields of a form that was sent, of a size that a form of ours has. 413 for more."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST_ADDRESS:
+            raise HTTPException(413, "This is more than the form holds.")
+    try:
+        return dict(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True, max_num_fields=10))
+    except ValueError:
+        return {}
+
+
+def require_own_page(request: Request) -> None:
+    """Refuse (403) what a page of somebody else has sent. Browsers say where a request comes from; others do not."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise HTTPException(403, "This form was sent by another page.")
+
+
+def is_led_by_a_stranger(request: Request) -> bool:
+    """Whether a page of Data Docs leads to another within a frame: it has no origin, so no session comes with it."""
+    headers = request.headers
+    return headers.get("sec-fetch-dest") == "iframe" and headers.get("sec-fetch-site") == "cross-site"
 
 
 def may_read(user: BaseUser, dag_id: str) -> bool:
@@ -57,6 +108,13 @@ def may_read(user: BaseUser, dag_id: str) -> bool:
     manager: Any = get_auth_manager()
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return bool(manager.is_authorized_dag(method="GET", details=details, user=user))
+
+
+def is_kept(dag_id: str, dag_run_id: str) -> bool:
+    """Whether Airflow still has the run, its tasks and logs: ``airflow db clean`` takes them away, evidence stays."""
+    with create_session() as session:
+        found = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == dag_run_id))
+    return found is not None
 
 
 def login_address(address: str) -> str:

@@ -6,68 +6,64 @@ migration whose database is read: neither can be asked for without the other.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import psycopg
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import FastAPI, HTTPException, Query
+from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi.exceptions import RequestValidationError
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from cutover.database.words import said
 from cutover.errors import CutoverError
-from cutover.ledger import run_key
 from cutover.migration import Migration
-from cutover.run import get as get_run
-from cutover.ui import access, docs, shown, store
+from cutover.operators.base import reading
+from cutover.records.run import get as get_run
+from cutover.records.run import key as run_key
+from cutover.ui import access, docs, outlook, shown, standing, store
 from cutover.ui.access import reads_dag, signed_in
+from cutover.ui.templating import STYLE, render
+from cutover.watch import look
 
 PREFIX = "/cutover"
-_HERE = Path(__file__).parent
-_STYLE = _HERE / "static" / "cutover.css"
-
-_templates = Environment(
-    loader=FileSystemLoader(_HERE / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters.update(
-    number=shown.number,
-    signed=shown.signed,
-    moment=shown.moment,
-    instant=shown.instant,
-    ms=shown.milliseconds,
-    cell=shown.cell,
-)
-_templates.globals.update(totals=shown.totals, filled=shown.filled, numbers=shown.numbers)
+# of a ledger entry: PostgreSQL's bigint
+Number = Annotated[int, Field(ge=1, lt=2**63)]
 
 app = FastAPI(title="Cutover", docs_url=None, redoc_url=None, openapi_url=None)
-app.middleware("http")(access.add_headers)
+_log = logging.getLogger(__name__)
+
+
+@app.middleware("http")
+async def answered(request: Request, call_next: access.Next) -> Response:
+    """The same headers on every answer, and words for every refusal and error, whatever was asked for."""
+    if access.is_no_address(request):
+        return access.headed(http_refused(request, StarletteHTTPException(404)))
+    try:
+        return access.headed(await call_next(request))
+    except Exception:
+        _log.exception("the page at %s failed", shown.cell(request.scope["path"]))
+        message = "This page has a fault. The API server's log says which; nothing was changed."
+        return access.headed(_page(request, "message.html", 500, title="Cannot be shown", message=message, login=None))
 
 
 def _page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     here = request.scope.get("root_path", "")
-    text = _templates.get_template(template).render(
+    text = render(
+        template,
         base=here,
         airflow=here.removesuffix(PREFIX),
         # Inside a tab of Airflow, a link to Airflow would open it within itself.
         embedded=request.headers.get("sec-fetch-dest") == "iframe",
-        run_address=_run_address,
         **values,
     )
     return HTMLResponse(text, status_code=status)
-
-
-def _run_address(dag_id: str, dag_run_id: str) -> str:
-    return f"/dags/{quote(dag_id, safe='')}/runs/{quote(dag_run_id, safe='')}"
 
 
 def _migration(dag_id: str) -> Migration:
@@ -83,71 +79,105 @@ def launches(request: Request, user: GetUserDep, before: datetime | None = None)
     found = []
     for migration in _readable(user):
         rows, problem = _read(migration, lambda connection, of=migration: store.launches(connection, of, before))
+        rows = store.with_standing(rows, migration, before)
         found.append({"migration": migration, "rows": rows[: store.PAGE], "problem": problem, "older": _older(rows)})
     return _page(request, "launches.html", found=found, before=before)
 
 
 @app.get("/ledger", dependencies=[signed_in])
-def ledger(request: Request, user: GetUserDep, before: int | None = None) -> HTMLResponse:
+def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> HTMLResponse:
     """Ledger entries by migration, newest first, and whether the chain is whole."""
     found = []
     for migration in _readable(user):
         rows, problem = _read(migration, lambda connection, of=migration: store.ledger(connection, of, before))
-        chains, _ = _read(migration, lambda connection: [store.chain_state(connection)])
+        chains, _ = _read(migration, lambda connection, of=migration: [{"verdict": store.verdict_on(connection, of)}])
         found.append(
             {
                 "migration": migration,
                 "rows": rows[: store.PAGE],
                 "problem": problem,
                 "older": rows[store.PAGE - 1]["entry"] if len(rows) > store.PAGE else None,
-                "chain": chains[0] if chains else None,
+                "verdict": chains[0]["verdict"] if chains else None,
             }
         )
     return _page(request, "ledger.html", found=found, before=before)
 
 
 @app.get("/dags/{dag_id}/ledger/{number}", dependencies=[reads_dag])
-def ledger_entry(request: Request, dag_id: str, number: int) -> HTMLResponse:
+def ledger_entry(request: Request, dag_id: str, number: Number) -> HTMLResponse:
     """One entry: who, when, how long, what, and the evidence."""
     migration = _migration(dag_id)
-    with store.reading(migration) as connection:
+    with reading(migration) as connection:
         found = store.entry(connection, migration, number)
     if found is None:
         raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
     sites = docs.sites(migration.migration, found["run"])
-    return _page(request, "entry.html", migration=migration, entry=found, sites=sites)
+    kept = bool(found["dag_run_id"]) and access.is_kept(found["dag_id"], found["dag_run_id"])
+    return _page(request, "entry.html", migration=migration, entry=found, sites=sites, kept=kept)
+
+
+@app.get("/dags/{dag_id}/ledger/{number}/evidence", dependencies=[reads_dag])
+def evidence_of_entry(dag_id: str, number: Number) -> Response:
+    """All evidence of one entry as one signed file, to be verified without us."""
+    migration = _migration(dag_id)
+    with reading(migration) as connection:
+        found = store.entry_of_number(connection, migration, number)
+        if found is None:
+            raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
+        made = store.evidence_file(connection, migration, found)
+    named = {"Content-Disposition": f'attachment; filename="evidence-{found}.zip"'}
+    return Response(made, media_type="application/zip", headers=named)
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/review", dependencies=[reads_dag])
 def review(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
     """Everything that the approver of a run should have seen, as it was when the question was asked."""
     migration = _migration(dag_id)
-    key = run_key(dag_id, dag_run_id)
-    with store.reading(migration) as connection:
-        row = get_run(connection, key)
-        entry = store.entry_of_run(connection, key)
-        rolls_back = "undoes" in (row.review or {})
-        waiting = row.review is not None and row.snapshot is not None and entry is None and not rolls_back
-        values: dict[str, Any] = {
-            "run": row,
-            "review": row.review,
-            "entry": entry,
-            "approvals": store.approvals(connection, key),
-            "notices": store.notices(connection, key),
-            "captured": store.captured(connection, migration, row.snapshot or "") if waiting else None,
-        }
-    template = "rollback_review.html" if rolls_back else "review.html"
-    sites = docs.sites(migration.migration, key)
-    return _page(request, template, migration=migration, sites=sites, **values)
+    stands = _standing(dag_id, dag_run_id)
+    try:
+        with reading(migration) as connection:
+            key = run_key(connection, dag_id, dag_run_id)
+            template, values = store.review(connection, migration, key, stands, in_airflow=True)
+    except (CutoverError, *_NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in (*_ABSENT, "run.unknown"):
+            raise
+        return _without_a_record(request, dag_id, dag_run_id, stands)
+    ahead = outlook.of_run(migration, values["run"]) if values["waits"] and values["captured"] is not None else None
+    return _page(request, template, ahead=ahead, again_after=outlook.EVERY_S if ahead else None, **values)
+
+
+@app.get("/dags/{dag_id}/runs/{dag_run_id}/outlook.svg", dependencies=[reads_dag])
+def outlook_picture(dag_id: str, dag_run_id: str) -> Response:
+    """What would stop the swap, as a picture for the form in which the question is asked."""
+    migration = _migration(dag_id)
+    with reading(migration) as connection:
+        row = get_run(connection, run_key(connection, dag_id, dag_run_id))
+        swapped = store.entry_of_run(connection, row.run)
+    if swapped is not None or row.snapshot is None or row.staged_xid is None:
+        raise HTTPException(404, "This run does not wait for a swap.")
+    return Response(outlook.picture(outlook.of_run(migration, row)), media_type="image/svg+xml")
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/docs", dependencies=[reads_dag])
 def data_docs_of_run(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
     """The validations of a run, suite by suite, with links to their pages."""
     migration = _migration(dag_id)
-    key = run_key(dag_id, dag_run_id)
+    with reading(migration) as connection:
+        key = run_key(connection, dag_id, dag_run_id)
     sites = docs.sites(migration.migration, key)
+    if not sites and _standing(dag_id, dag_run_id) is None:
+        raise HTTPException(404, f"There is no run {shown.cell(dag_run_id)} of {dag_id}.")
     return _page(request, "docs.html", migration=migration, key=key, dag_id=dag_id, dag_run_id=dag_run_id, sites=sites)
+
+
+@app.get("/dags/{dag_id}/docs/assets/{digest}/{address:path}")
+def data_docs_asset(dag_id: str, digest: str, address: str) -> FileResponse:  # noqa: ARG001
+    """A script, style or font of Data Docs: files of public packages, the same for every DAG, for anybody."""
+    found = docs.find_asset(digest, address)
+    if found is None:
+        raise HTTPException(404)
+    path, kind = found
+    return FileResponse(path, media_type=kind, headers=access.ASSET_HEADERS)
 
 
 @app.get("/dags/{dag_id}/docs/{address:path}", dependencies=[reads_dag])
@@ -164,11 +194,46 @@ def data_docs_file(dag_id: str, address: str) -> FileResponse:
 def rollback(request: Request, dag_id: str) -> HTMLResponse:
     """What a rollback would take back now, before anything is triggered."""
     migration = _migration(dag_id)
-    with store.reading(migration) as connection:
-        newest = next(iter(store.ledger(connection, migration, None)), None)
-        entry = store.entry(connection, migration, newest["entry"]) if newest else None
-        written = store.written_since(connection, entry["run"]) if entry else []
+    try:
+        with reading(migration) as connection:
+            newest = next(iter(store.ledger(connection, migration, None)), None)
+            entry = store.entry(connection, migration, newest["entry"]) if newest else None
+            written = look.written_since(connection, entry["run"]) if entry else []
+    except (CutoverError, *_NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in _ABSENT:
+            raise
+        raise HTTPException(
+            404, f"{migration.migration} has never been launched here: nothing can be taken back."
+        ) from error
     return _page(request, "rollback.html", migration=migration, entry=entry, written=written)
+
+
+@app.get("/dags/{dag_id}/announcements", dependencies=[reads_dag])
+def announcements(request: Request, dag_id: str) -> HTMLResponse:
+    """What people have been told of a migration's launches, and what has become of each message."""
+    migration = _migration(dag_id)
+    try:
+        with reading(migration) as connection:
+            announced, runs = store.announcements(connection, migration)
+    except (CutoverError, *_NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in _ABSENT:
+            raise
+        announced, runs = [], []
+    return _page(request, "announcements.html", migration=migration, announced=announced, runs=runs)
+
+
+@app.get("/dags/{dag_id}/watch", dependencies=[reads_dag])
+def watch(request: Request, dag_id: str) -> HTMLResponse:
+    """What the looks after the newest launch have shown, check by check over time."""
+    migration = _migration(dag_id)
+    try:
+        with reading(migration) as connection:
+            entry, watched = store.watched(connection, migration)
+    except (CutoverError, *_NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in _ABSENT:
+            raise
+        entry, watched = None, []
+    return _page(request, "watch.html", migration=migration, entry=entry, watched=watched)
 
 
 @app.get("/why", dependencies=[signed_in])
@@ -184,32 +249,66 @@ def why_where(request: Request, user: GetUserDep) -> HTMLResponse:
 
 
 @app.get("/dags/{dag_id}/why", dependencies=[reads_dag])
-def why(
-    request: Request, dag_id: str, table: str = Query(max_length=63), value: str = Query(max_length=400)
-) -> HTMLResponse:
+def why_form(request: Request, dag_id: str, table: str = Query("", max_length=63)) -> HTMLResponse:
+    """The search, for one migration."""
+    migration = _migration(dag_id)
+    with reading(migration) as connection:
+        tables = store.traceable(connection, migration)
+    where = [{"migration": migration, "tables": tables, "problem": None}]
+    asked = {"table": table, "value": ""} if table in tables else None
+    return _page(request, "why.html", found=where, asked=asked, row=None, origins=[], problem=None)
+
+
+# By POST, although it changes nothing: what is searched for may be an address, and an address of a page is in logs.
+# Nobody else's page can make a browser ask: with its request no session comes (SameSite), and it is told apart besides.
+@app.post("/dags/{dag_id}/why", dependencies=[reads_dag, Depends(access.require_own_page)])
+def why(request: Request, dag_id: str, asked: Annotated[dict[str, str], Depends(access.form)]) -> HTMLResponse:
     """From a production row back to the API responses that it was made of."""
     migration = _migration(dag_id)
-    with store.reading(migration) as connection:
+    table, value = asked.get("table", ""), store.require_text(asked.get("value", "").strip())
+    with reading(migration) as connection:
         tables = store.traceable(connection, migration)
         problem, row, origins = None, None, []
         if table not in tables:
-            problem = f"Nothing is known about the origin of table {table}."
+            problem = f"Nothing is known about the origin of table {shown.cell(table)}."
         else:
-            found = store.production_row(connection, migration, table, store.require_text(value.strip(), table))
+            found = store.production_row(connection, migration, table, value)
             if found is None:
                 problem = f"No row of {table} has this id, number or address."
             else:
                 row = store.masked_production_row(migration, table, found)
                 origins = store.origins(connection, migration, table, found)
-    asked = {"table": table, "value": value}
     where = [{"migration": migration, "tables": tables, "problem": None}]
-    return _page(request, "why.html", found=where, asked=asked, row=row, origins=origins, problem=problem)
+    told = {"table": table, "value": value}
+    return _page(request, "why.html", found=where, asked=told, row=row, origins=origins, problem=problem)
 
 
 @app.get("/static/cutover.css", dependencies=[signed_in])
 def style() -> FileResponse:
     """The one style sheet."""
-    return FileResponse(_STYLE, media_type="text/css")
+    return FileResponse(STYLE, media_type="text/css")
+
+
+# What a database says that no launch has used yet, and what there is to say of one that is not there.
+_NEVER_USED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+_ABSENT = ("connect.unknown", "connect.no-database")
+
+
+def _standing(dag_id: str, dag_run_id: str) -> standing.Standing | None:
+    return standing.of_runs([(dag_id, dag_run_id)]).get((dag_id, dag_run_id))
+
+
+def _without_a_record(request: Request, dag_id: str, dag_run_id: str, stands: standing.Standing | None) -> HTMLResponse:
+    """A run that the target database knows nothing of: it has not got that far, or it is none."""
+    if stands is None:
+        raise HTTPException(404, f"There is no run {shown.cell(dag_run_id)} of {dag_id}.")
+    told = {"under way": "is under way", "waits for an answer": "waits for an answer"}
+    state = standing.words("begun", stands)
+    message = (
+        f"This run {told.get(state, f'has {state}')}. The target database holds nothing of it, and nothing was changed "
+        "there."
+    )
+    return _page(request, "message.html", 200, title="No review yet", message=message, login=None)
 
 
 def _readable(user: Any) -> list[Migration]:
@@ -219,12 +318,12 @@ def _readable(user: Any) -> list[Migration]:
 def _read(migration: Migration, look: Any) -> tuple[list[dict[str, Any]], str | None]:
     """Rows, or in words why there are none: one database that is down must not hide the others."""
     try:
-        with store.reading(migration) as connection:
+        with reading(migration) as connection:
             return look(connection), None
     except CutoverError as error:
         # a migration that this deployment does not use (yet) is no problem of anybody's
-        return [], None if error.code in ("connect.unknown", "connect.no-database") else str(error)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
+        return [], None if error.code in _ABSENT else str(error)
+    except _NEVER_USED:
         return [], None
     except psycopg.Error as error:
         return [], _said(error)
@@ -236,12 +335,14 @@ def _older(rows: list[dict[str, Any]]) -> str | None:
 
 
 def _said(error: psycopg.Error) -> str:
-    return f"The database says: {error.diag.message_primary or type(error).__name__}."
+    return f"The database says: {said(error) or type(error).__name__}."
 
 
 @app.exception_handler(StarletteHTTPException)
 def http_refused(request: Request, error: StarletteHTTPException) -> Response:
     """Refusals as a page; without a login with the way to one."""
+    if access.is_led_by_a_stranger(request) and error.status_code == 401:
+        return _page(request, "again.html", 401)
     login = access.login_address(str(request.url)) if error.status_code == 401 else None
     title = {401: "Please sign in", 403: "Not yours to see", 404: "Not here"}.get(error.status_code, "Refused")
     message = str(error.detail)
@@ -252,7 +353,9 @@ def http_refused(request: Request, error: StarletteHTTPException) -> Response:
 
 @app.exception_handler(RequestValidationError)
 def not_understood(request: Request, error: RequestValidationError) -> Response:
-    """A query that is not what the page takes."""
+    """A query that is not what the page takes, or an address that names nothing."""
+    if any(one["loc"][0] == "path" for one in error.errors()):
+        return http_refused(request, StarletteHTTPException(404))
     said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
     return _page(request, "message.html", 422, title="Not understood", message=said, login=None)
 
@@ -260,7 +363,7 @@ def not_understood(request: Request, error: RequestValidationError) -> Response:
 @app.exception_handler(CutoverError)
 def cannot_be_shown(request: Request, error: CutoverError) -> Response:
     """An error that a person can clear, in its own words."""
-    status = {"run.unknown": 404, "why.not-an-id": 422}.get(error.code, 503)
+    status = {"run.unknown": 404, "why.not-an-id": 422, "evidence.not-kept": 404}.get(error.code, 503)
     return _page(request, "message.html", status, title="Cannot be shown", message=str(error), login=None)
 
 

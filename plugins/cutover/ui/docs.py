@@ -28,7 +28,9 @@ _TYPES = {
     ".ttf": "font/ttf",
     ".eot": "application/vnd.ms-fontobject",
 }
+_ASSET_TYPES = {ending: _TYPES[ending] for ending in (".css", ".js", ".woff2", ".ttf")}
 ASSETS = "assets"
+_DIGEST = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -60,29 +62,45 @@ def sites(migration: str, run: str) -> list[Site]:
 
 
 def _site(number: int, phase: str, path: Path) -> Site:
-    return Site(
-        address=str(path.relative_to(docs_root())),
-        phase=phase,
-        number=number,
-        result=json.loads((path / "result.json").read_text(encoding="utf-8")),
-        manifest=hashlib.sha256((path / data_docs.MANIFEST).read_bytes()).hexdigest(),
-        altered=data_docs.differences(path),
-    )
+    address = str(path.relative_to(docs_root()))
+    try:
+        return Site(
+            address=address,
+            phase=phase,
+            number=number,
+            result=json.loads((path / "result.json").read_text(encoding="utf-8")),
+            manifest=hashlib.sha256((path / data_docs.MANIFEST).read_bytes()).hexdigest(),
+            altered=data_docs.differences(path),
+        )
+    except (OSError, ValueError, KeyError):  # one of the two is gone, or is no longer what was written
+        empty: dict[str, Any] = {"suites": [], "checks": [], "digest": None}
+        return Site(address, phase, number, empty, "", ["result.json or manifest.json"])
 
 
 def find(migration: str, address: str) -> tuple[Path, str] | None:
     """The file at ``address`` below the root, with its type; None unless it is a file of this migration's sites.
 
-    Shared assets belong to every migration. Links that lead out of the folder lead nowhere.
+    Links that lead out of the folder lead nowhere.
     """
     parts = PurePosixPath(address).parts
-    if not parts or "\0" in address or any(part.startswith(".") for part in parts):
+    return _file_below(docs_root() / migration, parts[1:], _TYPES) if parts and parts[0] == migration else None
+
+
+def find_asset(digest: str, address: str) -> tuple[Path, str] | None:
+    """The script, style or font at ``address`` of the shared files with this ``digest``, with its type."""
+    if not _DIGEST.fullmatch(digest):
         return None
-    if parts[0] not in (migration, ASSETS):
+    return _file_below(docs_root() / ASSETS / digest, PurePosixPath(address).parts, _ASSET_TYPES)
+
+
+def _file_below(folder: Path, parts: tuple[str, ...], types: dict[str, str]) -> tuple[Path, str] | None:
+    if not parts or any("\0" in part or part.startswith(".") for part in parts):
         return None
-    allowed = (docs_root() / parts[0]).resolve()
-    path = docs_root().joinpath(*parts).resolve()
-    kind = _TYPES.get(path.suffix.lower())
-    if kind is None or not path.is_relative_to(allowed) or not path.is_file():
+    try:
+        path = folder.joinpath(*parts).resolve()
+        kind = types.get(path.suffix.lower())
+        if kind is None or not path.is_relative_to(folder.resolve()) or not path.is_file():
+            return None
+    except (OSError, RuntimeError):  # a name that no file system takes, or links in a circle
         return None
     return path, kind

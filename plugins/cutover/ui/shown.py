@@ -8,6 +8,7 @@ from typing import Any
 
 NOTHING = "–"
 LONGEST = 160
+LONGEST_TEXT = 4_000
 # Exact numbers are stored as text, as JSON has none: these columns hold them.
 AMOUNTS = ("before", "after", "change", "amount", "refunded_amount", "total_earned", "commission_rate")
 # Whole numbers that name something; nobody counts them.
@@ -76,13 +77,24 @@ def cell(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
+def whole(value: Any) -> str:
+    """Text that has to be read to its end; only what is longer than anybody writes is cut."""
+    text = str(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
 def filled(lines: list[dict[str, Any]]) -> list[str]:
     """The columns of which at least one of these rows has a value."""
     return [column for column in (lines[0] if lines else {}) if any(line.get(column) is not None for line in lines)]
 
 
-def numbers(columns: list[str], rows: list[list[Any]]) -> list[str]:
-    """The columns of a query's result that are read as numbers: amounts, and counts of something."""
+def numbers(columns: list[str], rows: list[list[Any]], typed: list[str] | None = None) -> list[str]:
+    """The columns of a query's result that are read as numbers: amounts, and counts of something.
+
+    ``typed`` are those whose type is a number's; a review that is older than that knows names and values alone.
+    """
+    if typed is not None:
+        return [column for column in typed if not f"_{column}".endswith(NAMES)]
     found = []
     for place, column in enumerate(columns):
         values = [row[place] for row in rows if row[place] is not None]
@@ -97,7 +109,9 @@ def totals(section: dict[str, Any]) -> list[str] | None:
     columns: list[str] = section["columns"]
     if not {"before", "after", "change"} <= set(columns) or len(section["rows"]) < 2:
         return None
-    if section["total"] != len(section["rows"]):
+    if section["total"] != len(section["rows"]) or not {"before", "after", "change"} <= {
+        *section.get("numbers", columns)
+    }:
         return None
     if "currency" in columns and len({row[columns.index("currency")] for row in section["rows"]}) > 1:
         return None

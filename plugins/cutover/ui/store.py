@@ -4,75 +4,48 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import set_json_loads
 
-from cutover import chain, samples
-from cutover import sql as files
-from cutover.connect import opened
+from cutover import outlook, rollback, samples, window
+from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.extract.why import Origin, why
-from cutover.migration import Migration, load
-from cutover.operators.base import connect_to
-from cutover.validate.masking import masked_all, masked_row, masked_text
+from cutover.masking import masked_all, masked_row, masked_text
+from cutover.migration import Migration, load, load_order
+from cutover.records import anchors, audit, evidence, signing
+from cutover.records.run import get as get_run
+from cutover.ui import charts, docs, shown, standing
+from cutover.ui.templating import STYLE, render
+from cutover.validate.validation import docs_root
+from cutover.watch import look
+from cutover.watch.check import checks
 
 Row = dict[str, Any]
 
-# A page that takes longer than this is of no use to whoever waits for it, and production has better things to do.
-STATEMENT_TIMEOUT_MS = 5_000
 PAGE = 50
 ORIGINS = 20
+_CREDENTIAL = re.compile(
+    "passw|secret|token|hash|salt|nonce|(^|_)otp|credential|encrypted|private_?key|api_?key|signature|recovery_code|totp"
+)
+LONGEST_WORD = 400
 # Characters of one API response on a page; the whole of it is one SQL statement away.
 LONGEST_RESPONSE = 8_000
 
 
 def migrations() -> list[Migration]:
     """Every migration of this deployment."""
-    root = files.include_root() / "sql"
-    return [load(path.parent.name) for path in sorted(root.glob("*/migration.yaml"))]
+    return [load(name) for name in files.migrations()]
 
 
 def of_dag(dag_id: str) -> Migration | None:
     """The migration whose launches or rollbacks this DAG runs; None for any other DAG."""
     known = {migration.migration: migration for migration in migrations()}
     return known.get(dag_id) or known.get(dag_id.removesuffix("_rollback"))
-
-
-@contextmanager
-def reading(migration: Migration) -> Iterator[psycopg.Connection]:
-    """A read-only look at the target of ``migration`` at one moment. Raises ``connect.*`` CutoverErrors."""
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        connect = connect_to(migration.target, "cutover pages")
-    except AirflowNotFoundException:
-        raise CutoverError(
-            "connect.unknown",
-            f"connection {migration.target}",
-            "Airflow has no connection of this name.",
-            f"add it, if {migration.migration} is to be run here.",
-        ) from None
-    with opened(connect) as connection:
-        connection.read_only = True
-        set_json_loads(partial(json.loads, parse_float=Decimal), connection)
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute(
-            "select set_config('statement_timeout', %s, true), set_config('row_security', 'off', true), "
-            # every name is written in full, and none can be slipped in between; tables are shown with their schema
-            "set_config('search_path', '', true)",
-            (f"{STATEMENT_TIMEOUT_MS}ms",),
-        )
-        yield connection
 
 
 def _rows(connection: psycopg.Connection, path: str, **parameters: Any) -> list[Row]:
@@ -82,7 +55,36 @@ def _rows(connection: psycopg.Connection, path: str, **parameters: Any) -> list[
 
 def launches(connection: psycopg.Connection, migration: Migration, before: datetime | None) -> list[Row]:
     """Runs, newest first, one more than ``PAGE`` if there are older ones."""
-    return _rows(connection, "ui/launches.sql", migration=migration.migration, before=before, limit=PAGE + 1)
+    whole = {"dag_id": None, "dag_run_id": None, "before": before, "limit": PAGE + 1}
+    return _rows(connection, "ui/launches.sql", migration=migration.migration, **whole)
+
+
+def with_standing(rows: list[Row], migration: Migration, before: datetime | None) -> list[Row]:
+    """The runs with how each stands, and with those that Airflow alone knows: they failed before anything was kept."""
+    dags = (migration.migration, f"{migration.migration}_rollback")
+    begun = standing.newest(dags, before, PAGE + 1)
+    known = {(one.dag_id, one.dag_run_id): one for one in begun}
+    kept = {(row["dag_id"], row["dag_run_id"]) for row in rows}
+    known |= standing.of_runs(kept - known.keys())
+    told = [
+        row | {"state": standing.words(row["state"], known.get((row["dag_id"], row["dag_run_id"])))} for row in rows
+    ]
+    empty = dict.fromkeys(("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by"))
+    told += [
+        empty
+        | {"dag_id": one.dag_id, "dag_run_id": one.dag_run_id, "started_at": one.started_at}
+        | {"triggered_by": one.triggered_by, "state": standing.words("begun", one)}
+        for one in begun
+        if (one.dag_id, one.dag_run_id) not in kept
+    ]
+    return sorted(told, key=lambda row: row["started_at"], reverse=True)
+
+
+def state_of(connection: psycopg.Connection, migration: Migration, dag_id: str, dag_run_id: str) -> Row:
+    """What became of one run, by the target database: ``state`` and the rest of a line of the list."""
+    one = {"dag_id": dag_id, "dag_run_id": dag_run_id, "before": None, "limit": 1}
+    rows = _rows(connection, "ui/launches.sql", migration=migration.migration, **one)
+    return rows[0] if rows else {"state": "begun"}
 
 
 def ledger(connection: psycopg.Connection, migration: Migration, before: int | None) -> list[Row]:
@@ -96,7 +98,8 @@ def entry(connection: psycopg.Connection, migration: Migration, number: int) -> 
     if not found:
         return None
     run = found[0]["run"]
-    link = next((link for link in chain.links(connection) if link.entry == number), None)
+    verdict = verdict_on(connection, migration)
+    subjects = {f"ledger {number}", f"run {run}", f"certificate {run}"}
     return {
         **found[0],
         "approvals": approvals(connection, run),
@@ -104,15 +107,85 @@ def entry(connection: psycopg.Connection, migration: Migration, number: int) -> 
         "reconciliation": _rows(connection, "review/reconciliation.sql", run=run),
         "timeline": _rows(connection, "window/timeline.sql", run=run),
         "late_writes": _rows(connection, "ui/late_writes.sql", run=run),
-        "broken": link.broken if link else "is not part of the chain",
+        "broken": [str(fault) for fault in verdict.about(*subjects)],
+        "verdict": verdict,
+        "links": _rows(connection, "chain/links_of_run.sql", run=run),
     }
 
 
-def chain_state(connection: psycopg.Connection) -> Row:
-    """How many entries the whole ledger has, the first broken one if any, and the newest hash."""
-    found = chain.links(connection)
-    broken = next((asdict(link) for link in found if link.broken), None)
-    return {"entries": len(found), "broken": broken, "newest": found[-1].hash if found else None}
+def entry_of_number(connection: psycopg.Connection, migration: Migration, number: int) -> str | None:
+    """The run of an entry of this migration's ledger."""
+    found = connection.execute(
+        "select l.run from cutover.ledger as l where l.entry = %s and l.migration = %s", (number, migration.migration)
+    ).fetchone()
+    return found[0] if found else None
+
+
+def review(
+    connection: psycopg.Connection,
+    migration: Migration,
+    run: str,
+    stands: standing.Standing | None = None,
+    *,
+    in_airflow: bool = False,
+) -> tuple[str, Row]:
+    """The page of a run's review: its template, and what it shows. Raises ``run.unknown``.
+
+    ``stands`` is the run as Airflow knows it, where Airflow was asked (``in_airflow``).
+    """
+    row = get_run(connection, run)
+    kept = state_of(connection, migration, row.dag_id, row.dag_run_id)["state"]
+    entry = entry_of_run(connection, run)
+    rolls_back = "undoes" in (row.review or {})
+    timeline = _rows(connection, "window/timeline.sql", run=run)
+    waiting = row.review is not None and row.snapshot is not None and entry is None and not rolls_back
+    return "rollback_review.html" if rolls_back else "review.html", {
+        "migration": migration,
+        "sites": docs.sites(migration.migration, run),
+        "run": row,
+        "state": standing.words(kept, stands) if in_airflow else kept,
+        "waits": stands is not None and stands.waits,
+        "review": row.review,
+        "carrying": rollback.carrying(row.review or {}),
+        "entry": entry,
+        "approvals": approvals(connection, run),
+        "notices": notices(connection, run),
+        "outlooks": outlooks(connection, run),
+        "timeline": timeline,
+        "fence": fence_of(timeline, has_swapped=entry is not None),
+        "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
+    }
+
+
+def evidence_file(connection: psycopg.Connection, migration: Migration, run: str) -> bytes:
+    """The evidence of a run as it is now, or, without the key that signs it, as the run's last task has kept it.
+
+    Raises CutoverError ``evidence.not-kept``.
+    """
+    if signing.keys().signer is not None:
+        return archive(connection, migration, run)
+    path = evidence.kept(docs_root(), migration.migration, run)
+    if path.exists():
+        return path.read_bytes()
+    raise CutoverError(
+        "evidence.not-kept",
+        f"run {run}",
+        "its tasks have kept no evidence, and the pages have no key to sign it with.",
+        f"make it where the key is: ./run evidence {run}",
+    )
+
+
+def archive(connection: psycopg.Connection, migration: Migration, run: str) -> bytes:
+    """The evidence of a run as one signed file, with the review's page as it can be read from there."""
+    template, values = review(connection, migration, run)
+    page = render(template, base="", airflow="", embedded=True, **values)
+    page = evidence.page_alone(page, STYLE.read_text(encoding="utf-8"), migration.migration)
+    return evidence.archive(connection, migration, run, docs_root=docs_root(), review_page=page)
+
+
+def verdict_on(connection: psycopg.Connection, migration: Migration) -> audit.Verdict:
+    """Whether all evidence in a target is as it was written, and what that was compared with."""
+    return audit.look(connection, signing.keys(), anchors.known(migration.target, docs_root()))
 
 
 def entry_of_run(connection: psycopg.Connection, run: str) -> Row | None:
@@ -126,6 +199,52 @@ def entry_of_run(connection: psycopg.Connection, run: str) -> Row | None:
 def approvals(connection: psycopg.Connection, run: str) -> list[Row]:
     """Every answer given to the question of a run."""
     return _rows(connection, "ui/approvals.sql", run=run)
+
+
+def fence_of(timeline: list[Row], *, has_swapped: bool) -> tuple[str, bool] | None:
+    """In words, how the fence of a run's window stands, and whether somebody may be shut out; None if it has none."""
+    done = {step["step"]: step for step in timeline if step["ended_at"]}
+    release, fenced = done.get("release"), done.get("fence")
+    if release is not None:
+        said = str(release["note"])
+        return f"{said} (at {shown.moment(release['ended_at'])})", window.STILL_FENCED in said
+    if fenced is None:
+        return None
+    since = shown.moment(fenced["ended_at"])
+    if has_swapped:
+        return f"The sources are fenced since {since}, and stay so while this launch is in use.", False
+    return f"The sources are fenced since {since}: their applications are refused writes until this run ends.", True
+
+
+def outlooks(connection: psycopg.Connection, run: str) -> list[Row]:
+    """What stood in the way of a run's swap while its question waited, from each moment in which this changed."""
+    return _rows(connection, "outlook/of_run.sql", run=run) if outlook.has_records(connection) else []
+
+
+def announcements(connection: psycopg.Connection, migration: Migration) -> tuple[list[Row], list[Row]]:
+    """What has become of all messages, and the runs that sent them, newest first."""
+    announced = _rows(connection, "ui/announced.sql", migration=migration.migration)
+    return announced, _rows(connection, "ui/announcements.sql", migration=migration.migration, limit=PAGE)
+
+
+def watched(connection: psycopg.Connection, migration: Migration) -> tuple[Row | None, list[Row]]:
+    """The newest launch, and of each check what the looks at it have shown, with a picture; bounds as they are now."""
+    newest = next((one for one in ledger(connection, migration, None) if one["action"] == "swap"), None)
+    if newest is None:
+        return None, []
+    seen = look.history(connection, newest["run"])
+    shown = []
+    for check in checks(migration.migration):
+        looks = [one for one in seen if one["name"] == check.name]
+        before = next((one["value"] for one in reversed(looks) if one["moment"] == "baseline"), None)
+        limits = [bound.against(before) for bound in (check.at_least, check.at_most) if bound is not None]
+        chart = charts.line([one["value"] for one in looks], [limit for limit in limits if limit is not None])
+        last = looks[-1] if looks else {"verdict": look.INCONCLUSIVE, "detail": "not looked at yet"}
+        shown.append(
+            {"title": check.title, "unit": check.unit, "chart": chart, "looks": looks}
+            | {"verdict": last["verdict"], "detail": last["detail"]}
+        )
+    return newest, shown
 
 
 def notices(connection: psycopg.Connection, run: str) -> list[Row]:
@@ -148,28 +267,43 @@ def captured(connection: psycopg.Connection, migration: Migration, since: str) -
     return _rows(connection, "review/captured.sql", tables=tables, since=since)
 
 
-def written_since(connection: psycopg.Connection, run: str) -> list[Row]:
-    """Writes on the tables that an entry put in place, made since."""
-    return _rows(connection, "ui/written_since.sql", run=run)
-
-
 def traceable(connection: psycopg.Connection, migration: Migration) -> list[str]:
     """Tables whose rows ``why`` can explain."""
     return [row["table_name"] for row in _rows(connection, "ui/lineage.sql", migration=migration.migration)]
 
 
 def production_row(connection: psycopg.Connection, migration: Migration, table: str, value: str) -> Row | None:
-    """A row of a production table by any column that alone names it, unmasked: callers mask what they show."""
+    """A row of a production table by any column that alone names it, unmasked: callers mask what they show.
+
+    Credentials are not read. A column is only asked for what its type can hold: an error would put the value, which may
+    be somebody's address, into the server's log.
+    """
     live = _live_name(migration, table)
     name = live.as_string()
+    kinds = {row["column_name"]: row["kind"] for row in _rows(connection, "ui/columns.sql", name=name)}
+    readable = [column for column in kinds if not is_credential(column)]
+    columns = sql.SQL(", ").join(sql.Identifier("t", column) for column in readable)
     for key in _rows(connection, "ui/single_keys.sql", name=name):
-        query = files.statement("ui/row.sql", live=live, column=key["column_name"])
-        # a value that this column's type cannot hold is no value of it
-        with suppress(psycopg.DataError), connection.transaction():
+        column = key["column_name"]
+        if column in readable and _can_be(kinds[column], value):
+            query = files.statement("ui/row.sql", live=live, columns=columns, column=column)
             found = connection.execute(query, {"value": value}).fetchone()
             if found:
                 return dict(found[0])
     return None
+
+
+def _can_be(kind: str, value: str) -> bool:
+    if kind == "integer":
+        return re.fullmatch(r"-?[0-9]{1,18}", value) is not None
+    if kind == "uuid":
+        return re.fullmatch(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", value) is not None
+    return kind == "text"
+
+
+def is_credential(name: str) -> bool:
+    """Whether a column or member looks as if whoever has its value could act as somebody."""
+    return _CREDENTIAL.search(name.lower()) is not None
 
 
 def _live_name(migration: Migration, table: str) -> sql.Identifier:
@@ -185,7 +319,8 @@ def origins(connection: psycopg.Connection, migration: Migration, table: str, ro
 
 def _shown(connection: psycopg.Connection, migration: Migration, origin: Origin) -> Row:
     source = migration.sources.get(origin.raw_table)
-    personal = {_plain(name) for name in source.personal} if source else set()
+    declared = source.personal if source else samples.masks(migration.migration).anywhere
+    personal = {_plain(name) for name in declared}
     columns = _rows(connection, "ui/raw_columns.sql", raw_table=origin.raw_table)
     known = {_plain(row["column_name"]) for row in columns} - personal
     text = json.dumps(_response(origin.api_response, known), indent=2, ensure_ascii=False, default=str)
@@ -200,7 +335,9 @@ def _response(response: Any, known: set[str]) -> Any:
     if not isinstance(response, dict):
         return masked_all(response)
     return {
-        name: masked_row(value, ()) if _plain(name) in known else masked_all(value) for name, value in response.items()
+        name: masked_row(value, ()) if _plain(name) in known else masked_all(value)
+        for name, value in response.items()
+        if not is_credential(name)
     }
 
 
@@ -210,12 +347,16 @@ def _plain(name: str) -> str:
 
 
 def masked_production_row(migration: Migration, table: str, row: Row) -> Row:
-    """A production row as a page may show it."""
-    return samples.masks(migration.migration).row(table, row)
+    """A production row as a page may show it: what the staging table does not declare is masked, whatever it is."""
+    declared = load_order.columns(files.text(f"{migration.migration}/staging/{table}.sql"))
+    hidden = {name: masked_all(value) for name, value in row.items() if name not in declared}
+    return samples.masks(migration.migration).row(table, row) | {n: samples.cut(v) for n, v in hidden.items()}
 
 
-def require_text(value: str, name: str) -> str:
-    """A search word as PostgreSQL can take it. Raises ``why.not-an-id``."""
-    if "\0" in value or len(value) > 400:
-        raise CutoverError("why.not-an-id", name, "no value of a column looks like this.", "copy the value anew.")
+def require_text(value: str) -> str:
+    """A search word as PostgreSQL can take it. Raises ``why.not-an-id``, which does not repeat it."""
+    if "\0" in value or len(value) > LONGEST_WORD:
+        raise CutoverError(
+            "why.not-an-id", "the search", "no value of a column looks like this.", "copy the value anew."
+        )
     return value

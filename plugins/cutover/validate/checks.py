@@ -10,23 +10,31 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
-from cutover import sql as files
+from cutover.database import statements as files
 from cutover.errors import CutoverError
-from cutover.validate.masking import masked_row, masked_text
+from cutover.masking import masked_row, masked_text
+from cutover.migration import RejectsLimit
 from cutover.validate.result import CheckResult
 
 SAMPLE = 20
 
 
-def run(connection: psycopg.Connection, migration: str, this_run: str) -> list[CheckResult]:
+def run(
+    connection: psycopg.Connection, migration: str, this_run: str, limit: RejectsLimit | None = None
+) -> list[CheckResult]:
     """Run ``<migration>/validate/*.sql``, which record figures, then every query of ``validate/checks``.
 
+    With ``limit``, no source may have more rows rejected than that.
     Takes part in the caller's transaction. Samples are the first ``SAMPLE`` rows; addresses in them are masked.
     Raises CutoverError ``validate.check-broken`` for a query that cannot run.
     """
     for path in files.files(f"{migration}/validate"):
         connection.execute(files.text(path).encode(), {"run": this_run})
-    return [_check(connection, path, this_run) for path in files.files(f"{migration}/validate/checks")]
+    checked = [_check(connection, path, {"run": this_run}) for path in files.files(f"{migration}/validate/checks")]
+    if limit is not None:
+        bounds = {"run": this_run, "share": limit.share, "rows": limit.rows}
+        checked.append(_check(connection, "validate/rejects_over_limit.sql", bounds))
+    return checked
 
 
 def title_of(text: str, path: str) -> str:
@@ -40,7 +48,7 @@ def title_of(text: str, path: str) -> str:
     return said or Path(path).stem
 
 
-def _check(connection: psycopg.Connection, path: str, this_run: str) -> CheckResult:
+def _check(connection: psycopg.Connection, path: str, parameters: dict[str, Any]) -> CheckResult:
     text = files.text(path)
     # The query is the repository's own file, not input; the type of sql.SQL admits literals only.
     query = sql.SQL(cast(Any, text))
@@ -51,7 +59,7 @@ def _check(connection: psycopg.Connection, path: str, this_run: str) -> CheckRes
     with connection.cursor() as cursor:
         set_json_loads(_exact, cursor)
         try:
-            row = cursor.execute(counting, {"run": this_run}).fetchone()
+            row = cursor.execute(counting, parameters).fetchone()
         except psycopg.ProgrammingError as error:
             raise CutoverError(
                 "validate.check-broken",

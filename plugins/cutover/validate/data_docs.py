@@ -27,7 +27,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cutover import sql as files
+from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.validate.result import ValidationResult
 

@@ -82,21 +82,27 @@ class ValidationResult:
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return {"success": self.success, "digest": self.digest, **plain}
 
-    def require_success(self) -> None:
-        """Raise CutoverError ``validate.failed`` that names what does not hold."""
-        if self.success:
-            return
+    def told(self) -> str | None:
+        """What does not hold, in a sentence; None if all of it does."""
         named = [
             *(f"{suite.suite}: {failure.expectation} ({failure.observed})"
               for suite in self.suites for failure in suite.failed),
             *(f"{check.check}: {check.title} ({check.offending:,} rows)"
               for check in self.checks if not check.success),
         ]  # fmt: skip
+        if not named:
+            return None
+        return f"{_counted(named)} not hold: {'; '.join(named[:NAMED])}{'; …' if len(named) > NAMED else '.'}"
+
+    def require_success(self) -> None:
+        """Raise CutoverError ``validate.failed`` that names what does not hold."""
+        if self.success:
+            return
         pages = f" {self.data_docs} has the samples." if self.data_docs else ""
         raise CutoverError(
             "validate.failed",
             f"run {self.run}, {self.phase}",
-            f"{_counted(named)} not hold: {'; '.join(named[:NAMED])}{'; …' if len(named) > NAMED else '.'}",
+            str(self.told()),
             f"correct the source or the transformation, and start a new run.{pages}",
         )
 

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from cutover import sql as files
-from cutover.connect import Connect, Log, opened
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened, options, own_environment, whole
 from cutover.errors import CutoverError
-from cutover.validate.masking import masked_all, masked_row, masked_text
+from cutover.masking import masked_all, masked_row, masked_text
 from cutover.validate.result import Failure, SuiteResult
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def run(connect: Connect, suites: Sequence[Suite], place: Place, given: Mapping[
     runner = _Runner(gx.get_context(mode="ephemeral"), place, dict(given))
     runner.context.variables.progress_bars = ProgressBarsConfig(globally=False)
     outcome = Outcome(runner.context)
-    with _url(connect) as url, opened(connect) as connection:
+    with _url(connect) as url, opened(connect) as connection, own_environment():
         source = runner.context.data_sources.add_postgres("cutover", connection_string=url)
         try:
             for suite in suites:
@@ -413,19 +413,21 @@ def _url(connect: Connect) -> Iterator[str]:
         info = connection.info
         told = info.get_parameters()
         password = info.password
-    options = f"{told.pop('options', '')} -c default_transaction_read_only=on -c row_security=off".strip()
+    pinned = options(default_transaction_read_only="on", row_security="off")
+    told["options"] = f"{told.pop('options', '')} {pinned}".strip()
     with tempfile.TemporaryDirectory() as folder:
         passfile = Path(folder) / "pgpass"
         descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("*:*:*:*:" + re.sub(r"([:\\])", r"\\\1", password) + "\n")
         host, port, user, database = (told.pop(name, None) for name in ("host", "port", "user", "dbname"))
-        query = {name: str(value) for name, value in told.items() if name != "passfile"}
+        address = ("host", "port", "user", "dbname", "password", "passfile")
+        query = {name: value for name, value in {**whole(""), **told}.items() if name not in address}
         yield URL.create(
             "postgresql+psycopg",
             username=user,
             host=host,
             port=int(port) if port else None,
             database=database,
-            query={**query, "options": options, "passfile": str(passfile)},
+            query={**query, "passfile": str(passfile)},
         ).render_as_string(hide_password=False)

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cutover import sql as files
-from cutover.connect import Connect, Log, opened
+from cutover import transform
+from cutover.database import statements as files
+from cutover.database.connect import Connect, Log, opened
 from cutover.migration import Migration
-from cutover.stage import SCHEMA
+from cutover.records import phase as phases
+from cutover.records import run
+from cutover.transform import SCHEMA
 from cutover.validate import checks, data_docs, suites
 from cutover.validate.result import CheckResult, ValidationResult
 from cutover.validate.suites import Place
@@ -56,10 +59,13 @@ def validate(
     loaded = suites.load(migration.migration)
     suites.require_one_each(loaded, migration.staging_tables(), migration.migration)
     parameters = suites.parameters(loaded, given)
+    limit = migration.rejects_limit.given(given)
     checked: list[CheckResult] = []
     if phase == STAGING:
         with opened(connect) as connection:
-            checked = checks.run(connection, migration.migration, this_run)
+            checked = checks.run(connection, migration.migration, this_run, limit)
+        # beside those of the suites, so that the result says by which bounds it was judged
+        parameters |= {"rejects_rows": limit.rows, "rejects_share": limit.share}
         for check in checked:
             log(f"{check.check}: {'holds' if check.success else f'{check.offending:,} rows break it'} ({check.title})")
     outcome = suites.run(connect, loaded, place(migration, phase), parameters, log)
@@ -67,3 +73,30 @@ def validate(
     folder, manifest = data_docs.write(root or docs_root(), migration.migration, outcome, result)
     log(f"Data Docs: {folder}")
     return replace(result, data_docs=folder, manifest=manifest)
+
+
+def validate_staged(
+    connect: Connect, migration: Migration, this_run: str, *, given: Mapping[str, Any], log: Log
+) -> ValidationResult:
+    """Validate what a run has staged, while nobody can change it, and record the result, good or bad, with the run.
+
+    Raises CutoverError ``validate.*`` when what is staged is not complete; what does not hold is in the result.
+    """
+    with opened(connect) as held:
+        made_from = phases.require(held, migration, this_run, "validation")
+        transform.hold_still(held)
+        result = validate(connect, migration, this_run, phase=STAGING, given=given, log=log)
+        told = result.as_dict()
+        run.note(held, this_run, validation=told)
+        phases.record(
+            held,
+            migration,
+            this_run,
+            "validation",
+            made_from,
+            holds=result.success,
+            why=result.told(),
+            result=phases.digest(told),
+            staged=transform.digest(held, migration),
+        )
+    return result

@@ -22,14 +22,31 @@ insert into raw.systemeio_contacts as stored (
 select
     id::bigint as id,
     api_response ->> 'email' as email,
-    jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "first_name").value') #>> '{}' as first_name,
-    jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "surname").value') #>> '{}' as surname,
-    jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "phone_number").value') #>> '{}' as phone_number,
-    array(
-        select name
-        from jsonb_array_elements_text(jsonb_path_query_array(api_response, '$.tags[*].name')) as tag (name)
-        order by name collate "C"
-    ) as tags,
+    case
+        when plain_fields
+            then jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "first_name").value') #>> '{}'
+        else cutover.field_value(api_response -> 'fields', 'first_name')
+    end as first_name,
+    case
+        when plain_fields
+            then jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "surname").value') #>> '{}'
+        else cutover.field_value(api_response -> 'fields', 'surname')
+    end as surname,
+    case
+        when plain_fields
+            then jsonb_path_query_first(api_response, '$.fields[*] ? (@.slug == "phone_number").value') #>> '{}'
+        else cutover.field_value(api_response -> 'fields', 'phone_number')
+    end as phone_number,
+    case
+        when plain_tags
+            then array(
+                    select name
+                    from jsonb_array_elements_text(jsonb_path_query_array(api_response, '$.tags[*].name')) as tag (name)
+                    where name is not null
+                    order by name collate "C"
+                )
+        else cutover.names(api_response -> 'tags', 'tags')
+    end as tags,
     (api_response ->> 'registeredAt')::timestamptz as registered_at,
     api_response ->> 'locale' as locale,
     api_response ->> 'sourceURL' as source_url,
@@ -48,6 +65,15 @@ from
         %(page_nos)s::integer[],
         %(responses)s
     ) as fetched (id, content_hash, page_no, api_response)
+-- As documented, lists of objects; anything else takes the longer way, and is understood or refused.
+cross join
+    lateral (
+        select
+            jsonb_typeof(api_response -> 'tags') = 'array'
+            and not jsonb_path_exists(api_response, '$.tags[*] ? (@.type() != "object")') as plain_tags,
+            jsonb_typeof(api_response -> 'fields') = 'array'
+            and not jsonb_path_exists(api_response, '$.fields[*] ? (@.type() != "object")') as plain_fields
+    ) as shape
 on conflict (id) do update
     set
         email = excluded.email,

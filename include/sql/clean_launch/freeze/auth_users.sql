@@ -4,7 +4,9 @@ select
     id,
     email::text as email,
     created_at,
+    email_confirmed_at,
     last_sign_in_at,
+    banned_until,
     coalesce(is_sso_user, false) as is_sso_user,
     deleted_at
 from auth.users;

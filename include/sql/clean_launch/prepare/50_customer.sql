@@ -36,7 +36,8 @@ named as (
         (array_agg(first_name order by place) filter (where first_name is not null))[1] as first_name,
         (array_agg(last_name order by place) filter (where last_name is not null))[1] as last_name,
         (array_agg(phone order by place) filter (where phone is not null))[1] as phone,
-        (array_agg(registered_at order by place))[1] as registered_at
+        (array_agg(registered_at order by place))[1] as registered_at,
+        (array_agg(known_at order by place))[1] as known_at
     from input.contact
     where email_key is not null
     group by email_key
@@ -53,14 +54,17 @@ payer as (
             nullif(btrim(source.customer ->> 'mobile_number'), ''),
             nullif(btrim(source.customer ->> 'phone_number'), '')
         ) as phone,
-        -- a paid invoice knows the person better than one that ran out, and a later one better than an earlier
+        -- the later one knows the person better
         row_number() over (
             partition by invoice.email_key
-            order by (invoice.status in ('PAID', 'SETTLED')) desc, invoice.created desc, invoice.id asc
+            order by invoice.created desc, invoice.id asc
         ) as place
     from input.invoice as invoice
     inner join input.xendit_invoices as source on invoice.id = source.id
-    where invoice.email_key is not null
+    where
+        invoice.email_key is not null
+        -- whoever knows an address can open a checkout for it: one that was never paid says nothing about anybody
+        and invoice.status in ('PAID', 'SETTLED')
 ),
 
 invoiced as (
@@ -83,8 +87,8 @@ select
     coalesce(named.phone, invoiced.phone) as phone,
     coalesce(tagged.tags, '{}') as tags,
     named.registered_at,
-    least(named.registered_at, invoiced.first_invoiced_at) as first_seen_at,
-    greatest(named.registered_at, invoiced.last_invoiced_at) as last_seen_at
+    least(named.known_at, invoiced.first_invoiced_at) as first_seen_at,
+    greatest(named.known_at, invoiced.last_invoiced_at) as last_seen_at
 from customer
 left join named on customer.email_key = named.email_key
 left join tagged on customer.email_key = tagged.email_key

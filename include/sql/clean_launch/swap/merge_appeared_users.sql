@@ -10,7 +10,12 @@ appeared as (
     where
         staged.is_new
         and u.id <> staged.id
-    order by staged.id asc, u.created_at asc nulls last, u.id asc
+    order by
+        staged.id asc,
+        (u.deleted_at is null) desc,
+        (u.email_confirmed_at is not null) desc,
+        u.created_at asc nulls last,
+        u.id asc
 ),
 
 renamed_users as (

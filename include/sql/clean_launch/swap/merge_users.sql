@@ -42,7 +42,25 @@ added as (
         staged.is_new
         and not exists (select from auth.users as u where u.id = staged.id)
     order by staged.created_at asc, staged.id asc
-    returning id, email
+    returning id, email, created_at, raw_user_meta_data
+),
+
+-- a rollback takes back those that nobody has used
+remembered as (
+    insert into cutover.made_account as m (account_id, run, email, created_at, user_metadata)
+    select
+        id,
+        %(run)s as run,
+        email,
+        created_at,
+        raw_user_meta_data
+    from added
+    on conflict (account_id) do update set
+        run = excluded.run,
+        email = excluded.email,
+        created_at = excluded.created_at,
+        user_metadata = excluded.user_metadata,
+        taken_back_by = null
 )
 
 insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)

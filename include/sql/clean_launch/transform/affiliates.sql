@@ -1,5 +1,6 @@
--- Customers with the tag, and current affiliates who are customers. What they have earned is owed to them: where one
--- person has several accounts with an affiliate row, the first row continues and the sums are added up.
+-- Customers with the tag, and current affiliates who are customers or members. What they have earned is owed to
+-- them: where one person has several accounts with an affiliate row, the first row continues and the sums are added
+-- up.
 insert into staging.affiliates (id, user_id, status, commission_rate, total_earned, created_at, updated_at)
 with
 earned as (
@@ -30,3 +31,17 @@ left join earned on person.id = earned.person_id
 where
     'Affiliate' = any(customer.tags)
     or earned.id is not null
+union all
+select
+    a.id,
+    a.user_id,
+    a.status,
+    a.commission_rate,
+    a.total_earned,
+    a.created_at,
+    a.updated_at
+from input.affiliates as a
+inner join input.member as m on a.user_id = m.account_id
+where
+    m.test_account is null
+    and m.has_profile

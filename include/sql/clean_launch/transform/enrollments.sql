@@ -1,4 +1,5 @@
--- One enrolment per customer and attributed product: from its transactions, or from the tag alone.
+-- One enrolment per customer and attributed product: from its transactions, or from the tag alone. As they are:
+-- those of members, and of customers for products outside the catalogue.
 with
 bought as (
     select
@@ -7,8 +8,11 @@ bought as (
         (array_agg(id order by coalesce(paid_at, created_at), id))[1] as transaction_id,
         min(coalesce(paid_at, created_at)) as enrolled_at,
         bool_and(status in ('refunded', 'charged_back')) as all_returned
-    from staging.transactions
-    where product_type <> 'unattributed'
+    from staging.transactions as t
+    where
+        product_type in (select product.product_type from input.product as product)
+        -- what a member has is not judged by payments
+        and exists (select from input.person as person where person.id = t.user_id)
     group by user_id, product_type
 ),
 
@@ -16,7 +20,7 @@ tagged as (
     select
         person.id as user_id,
         product.product_type,
-        customer.registered_at as enrolled_at
+        coalesce(customer.registered_at, customer.first_seen_at) as enrolled_at
     from input.customer as customer
     inner join input.person as person on customer.email_key = person.email_key
     inner join input.product as product on product.tag = any(customer.tags)
@@ -121,3 +125,18 @@ select
 from identified
 inner join input.product as product on identified.product_type = product.product_type
 left join numbered on identified.id = numbered.row_id
+union all
+select
+    kept.id,
+    kept.enrollment_no,
+    kept.user_id,
+    kept.course_id,
+    t.id as transaction_id,
+    kept.product_type,
+    kept.status,
+    kept.enrolled_at,
+    kept.expires_at,
+    kept.last_accessed_at,
+    kept.metadata
+from input.kept_enrolment as kept
+left join staging.transactions as t on kept.transaction_id = t.id

@@ -1,5 +1,6 @@
--- One profile per customer. What only production knows comes from the person's current row, and where that lacks it
--- from the profile of another account of the same person.
+-- One profile per customer, and one per member as it is. What production knows comes from the person's current row,
+-- and where that lacks it from the profile of another account of the same person. Names and phone are production's
+-- before the sources', but for what somebody has typed into an account without proving that the address is theirs.
 insert into staging.unified_profiles (
     id,
     email,
@@ -20,9 +21,21 @@ insert into staging.unified_profiles (
 with known as (
     select
         account.email_key,
-        (array_agg(p.first_name order by account.place) filter (where p.first_name is not null))[1] as first_name,
-        (array_agg(p.last_name order by account.place) filter (where p.last_name is not null))[1] as last_name,
-        (array_agg(p.phone order by account.place) filter (where nullif(btrim(p.phone), '') is not null))[1] as phone,
+        (
+            array_agg(p.first_name order by account.place)
+            filter (where account.is_proved and btrim(p.first_name) <> '')
+        )[1] as first_name,
+        (
+            array_agg(p.last_name order by account.place)
+            filter (where account.is_proved and btrim(p.last_name) <> '')
+        )[1] as last_name,
+        (array_agg(p.phone order by account.place) filter (where account.is_proved and btrim(p.phone) <> ''))[1]
+            as phone,
+        (array_agg(p.first_name order by account.place) filter (where btrim(p.first_name) <> ''))[1]
+            as unproved_first_name,
+        (array_agg(p.last_name order by account.place) filter (where btrim(p.last_name) <> ''))[1]
+            as unproved_last_name,
+        (array_agg(p.phone order by account.place) filter (where btrim(p.phone) <> ''))[1] as unproved_phone,
         (array_agg(p.status order by account.place))[1] as status,
         (array_agg(p.membership_level_id order by account.place) filter (where p.membership_level_id is not null))[1]
             as membership_level_id,
@@ -40,9 +53,9 @@ with known as (
 select
     person.id,
     person.email_key as email,
-    coalesce(customer.first_name, known.first_name) as first_name,
-    coalesce(customer.last_name, known.last_name) as last_name,
-    coalesce(customer.phone, known.phone) as phone,
+    coalesce(known.first_name, customer.first_name, known.unproved_first_name) as first_name,
+    coalesce(known.last_name, customer.last_name, known.unproved_last_name) as last_name,
+    coalesce(known.phone, customer.phone, known.unproved_phone) as phone,
     customer.tags,
     case when customer.contact_id is not null then 'systemeio' else 'xendit' end as acquisition_source,
     coalesce(known.status, 'active') as status,
@@ -57,3 +70,26 @@ select
 from input.person as person
 inner join input.customer as customer on person.email_key = customer.email_key
 left join known on person.email_key = known.email_key
+union all
+-- a member's affiliate row comes with the affiliates
+select
+    p.id,
+    -- an address that is a customer's: the check new_accounts names the profile, and the launch stops there
+    case when claimed.email_key is null then p.email else p.id::text end as email,
+    p.first_name,
+    p.last_name,
+    p.phone,
+    p.tags,
+    p.acquisition_source,
+    p.status,
+    p.membership_level_id,
+    p.admin_metadata,
+    p.systemeio_id,
+    p.systemeio_tags,
+    p.api_source,
+    p.created_at,
+    p.updated_at
+from input.unified_profiles as p
+inner join input.member as m on p.id = m.account_id
+left join input.person as claimed on p.email = claimed.email_key
+where m.test_account is null

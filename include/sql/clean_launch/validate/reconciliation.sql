@@ -22,10 +22,13 @@ fate as (
     select
         'xendit_transactions' as source,
         'merged' as fate,
-        'payment of an invoice' as reason,
+        movement.reason,
         count(*) as counted
     from staging.transactions as t
-    inner join input.xendit_transactions as source on t.xendit_transaction_id = source.id
+    inner join input.payment as payment on t.xendit_invoice_id = payment.invoice_id
+    inner join input.movement as movement on payment.transaction_id = movement.id
+    inner join input.xendit_transactions as source on payment.transaction_id = source.id
+    group by movement.reason
     union all
     select
         'xendit_transactions' as source,
@@ -78,8 +81,12 @@ fate as (
         count(*) as counted
     from input.systemeio_tags
     where
-        name is null
-        or name not in (select tag.name from staging.leads as lead cross join lateral unnest(lead.tags) as tag (name))
+        not exists (
+            select
+            from staging.leads as lead
+            cross join lateral unnest(lead.tags) as tag (name)
+            where tag.name = systemeio_tags.name
+        )
     union all
     select
         source,
@@ -113,25 +120,32 @@ balance as (
     group by source
 ),
 
+-- read, and refused before they could become a raw row
+refused as (
+    select source
+    from input.unreadable
+    where not has_earlier_form
+),
+
 read as (
     select
         'xendit_invoices' as source,
-        count(*) as counted
+        count(*) + (select count(*) from refused where source = 'xendit_invoices') as counted
     from input.xendit_invoices
     union all
     select
         'xendit_transactions' as source,
-        count(*) as counted
+        count(*) + (select count(*) from refused where source = 'xendit_transactions') as counted
     from input.xendit_transactions
     union all
     select
         'systemeio_contacts' as source,
-        count(*) as counted
+        count(*) + (select count(*) from refused where source = 'systemeio_contacts') as counted
     from input.systemeio_contacts
     union all
     select
         'systemeio_tags' as source,
-        count(*) as counted
+        count(*) + (select count(*) from refused where source = 'systemeio_tags') as counted
     from input.systemeio_tags
 )
 

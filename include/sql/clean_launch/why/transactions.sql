@@ -1,4 +1,4 @@
--- The invoice and the payment; money that went back; for one paid by hand, the contact whose tag says so.
+-- The invoice and all its payments; money that went back; for one paid by hand, the contact whose tag says so.
 with
 target as (
     select
@@ -25,6 +25,25 @@ select
     'payment' as role
 from target
 where xendit_transaction_id is not null
+union all
+select
+    'xendit_transactions' as raw_table,
+    further.id as raw_id,
+    case when further.status = 'SUCCESS' then 'further payment' else 'payment that went back' end as role
+from target
+inner join raw.xendit_invoices as invoice on target.xendit_invoice_id = invoice.id
+inner join raw.xendit_transactions as further
+    on
+        further.type = 'PAYMENT'
+        and further.status in ('SUCCESS', 'REVERSED', 'VOIDED')
+        and further.id is distinct from target.xendit_transaction_id
+        and (
+            further.payment_link_id = invoice.id
+            or (
+                further.reference_id = invoice.external_id
+                and not exists (select from raw.xendit_invoices as named where named.id = further.payment_link_id)
+            )
+        )
 union all
 select
     'xendit_transactions' as raw_table,

@@ -24,4 +24,12 @@ select
     'invoice' as role
 from target
 inner join raw.xendit_invoices as invoice
-    on cutover.email_key(coalesce(invoice.payer_email, invoice.customer ->> 'email')) = target.email
+    on
+        -- the first of the two addresses that can be used, as the transform has it
+        coalesce(cutover.email_key(invoice.payer_email), cutover.email_key(invoice.customer ->> 'email')) = target.email
+        -- or under an address of before
+        or invoice.id in (
+            select t.xendit_invoice_id
+            from public.transactions as t
+            where t.user_id = $1::uuid
+        )

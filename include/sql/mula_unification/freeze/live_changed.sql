@@ -32,7 +32,7 @@ relation as (
 written as (
     select
         relation.name,
-        (coalesce(change.new_row, change.old_row) ->> 'id')::uuid as id,
+        (coalesce(cutover.captured_row(change, 'new'), cutover.captured_row(change, 'old')) ->> 'id')::uuid as id,
         change.change_id,
         change.operation
     from cutover.changelog as change

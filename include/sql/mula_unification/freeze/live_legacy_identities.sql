@@ -8,7 +8,9 @@ begin
         user_id uuid,
         email text,
         username text,
-        created_at timestamptz
+        created_at timestamptz,
+        proved_at timestamptz,
+        proved_by text
     );
     if to_regclass('public.legacy_identities') is not null then
         insert into input.live_legacy_identities
@@ -19,7 +21,9 @@ begin
             user_id,
             email,
             username,
-            created_at
+            created_at,
+            proved_at,
+            proved_by
         from public.legacy_identities;
     end if;
 end $$;

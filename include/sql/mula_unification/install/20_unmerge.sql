@@ -6,7 +6,7 @@
 create or replace function cutover.unmerge(from_source text, account text, address text)
 returns table (table_name text, moved bigint)
 language plpgsql
-set timezone = 'UTC'
+set search_path = pg_catalog, pg_temp set timezone = 'UTC'
 as $$
 declare
     new_id constant uuid := md5('mula_unification/unmerged/' || from_source || '/' || account)::uuid;
@@ -61,7 +61,11 @@ begin
 
     -- the person who stays: what the account had given goes, and what the next one gives comes, unless it was changed
     update public.users as u set
-        username = case when u.username = own ->> 'username' then first_of.username else u.username end,
+        username = case
+            when u.username = own ->> 'username' or (u.username is null and first_of.is_alone)
+                then first_of.username
+            else u.username
+        end,
         oauth_provider = case when u.oauth_id = own ->> 'oauth_id' then first_of.oauth_provider else u.oauth_provider end,
         oauth_id = case when u.oauth_id = own ->> 'oauth_id' then first_of.oauth_id else u.oauth_id end,
         created_at = case
@@ -72,27 +76,44 @@ begin
         end
     from (
         select
-            (array_agg(a.value ->> 'username' order by a.position) filter (where a.value ->> 'username' is not null))[1]
-            as username,
-            (array_agg(a.value ->> 'oauth_provider' order by a.position) filter (where a.value ->> 'oauth_id' is not null))[1]
-            as oauth_provider,
-            (array_agg(a.value ->> 'oauth_id' order by a.position) filter (where a.value ->> 'oauth_id' is not null))[1]
-            as oauth_id,
+            (array_agg(a.value ->> 'username' order by a.position) filter (
+                where a.value ->> 'username' is not null and (a.counts or (a.value ->> 'is_proved')::boolean)
+            ))[1] as username,
+            (array_agg(a.value ->> 'oauth_provider' order by a.position) filter (
+                where a.value ->> 'oauth_id' is not null and (a.counts or (a.value ->> 'is_proved')::boolean)
+            ))[1] as oauth_provider,
+            (array_agg(a.value ->> 'oauth_id' order by a.position) filter (
+                where a.value ->> 'oauth_id' is not null and (a.counts or (a.value ->> 'is_proved')::boolean)
+            ))[1] as oauth_id,
+            -- of several accounts those that are proved give something, and one that is alone
+            bool_and(a.counts) as is_alone,
             min((a.value ->> 'created_at')::timestamptz) as created_at,
             max((a.value ->> 'last_login')::timestamptz) as last_login
-        from jsonb_array_elements(remaining) with ordinality as a (value, position)
+        from (
+            select e.value, e.position, jsonb_array_length(remaining) = 1 as counts
+            from jsonb_array_elements(remaining) with ordinality as e (value, position)
+        ) as a
     ) as first_of
     where u.id = old_id;
 
     update public.legacy_identities as i set user_id = new_id
     where i.source = from_source and i.legacy_user_id = account;
 
+    -- also for a launch that finds no unified database, after a rollback
+    insert into cutover.unmerged as known (source, legacy_user_id, user_id, email_key)
+    values (from_source, account, new_id, cutover.email_key(address))
+    on conflict (source, legacy_user_id) do update
+        set
+            user_id = excluded.user_id,
+            email_key = excluded.email_key,
+            unmerged_at = clock_timestamp();
+
     -- two defaults may part here and leave somebody without one, so both are chosen again below
     update public.birth_charts as c set user_id = new_id, is_default = false
     from (
-        select r.id from raw.dasha_birth_charts as r where from_source = 'dasha' and r.user_id::text = account
+        select r.id::text from raw.dasha_birth_charts as r where from_source = 'dasha' and r.user_id::text = account
         union all
-        select r.id from raw.compatibility_birth_charts as r
+        select r.id::text from raw.compatibility_birth_charts as r
         where from_source = 'compatibility' and r.user_id::text = account
     ) as r
     where c.user_id = old_id and c.id = md5('mula_unification/birth_charts/' || from_source || '/' || r.id)::uuid;
@@ -139,9 +160,9 @@ begin
 
     update public.subscriptions as s set user_id = new_id
     from (
-        select r.id from raw.dasha_subscriptions as r where from_source = 'dasha' and r.user_id::text = account
+        select r.id::text from raw.dasha_subscriptions as r where from_source = 'dasha' and r.user_id::text = account
         union all
-        select r.id from raw.compatibility_subscriptions as r
+        select r.id::text from raw.compatibility_subscriptions as r
         where from_source = 'compatibility' and r.user_id::text = account
     ) as r
     where s.user_id = old_id and s.id = md5('mula_unification/subscriptions/' || from_source || '/' || r.id)::uuid;
@@ -152,9 +173,9 @@ begin
     -- a device that both accounts had registered: nobody knows whose it is, so it rings for the person who stays
     update public.fcm_tokens as t set user_id = new_id
     from (
-        select r.id, r.token from raw.dasha_fcm_tokens as r where from_source = 'dasha' and r.user_id::text = account
+        select r.id::text, r.token from raw.dasha_fcm_tokens as r where from_source = 'dasha' and r.user_id::text = account
         union all
-        select r.id, r.token from raw.compatibility_fcm_tokens as r
+        select r.id::text, r.token from raw.compatibility_fcm_tokens as r
         where from_source = 'compatibility' and r.user_id::text = account
     ) as r
     where t.user_id = old_id and t.token = r.token
@@ -163,11 +184,11 @@ begin
             select
             from jsonb_array_elements(remaining) as other
             join (
-                select 'dasha' as source, d.user_id, d.token from raw.dasha_fcm_tokens as d
+                select 'dasha' as source, d.user_id::text, d.token from raw.dasha_fcm_tokens as d
                 union all
-                select 'compatibility', d.user_id, d.token from raw.compatibility_fcm_tokens as d
+                select 'compatibility', d.user_id::text, d.token from raw.compatibility_fcm_tokens as d
             ) as theirs
-                on theirs.source = other.value ->> 'source' and theirs.user_id::text = other.value ->> 'legacy_user_id'
+                on theirs.source = other.value ->> 'source' and theirs.user_id = other.value ->> 'legacy_user_id'
             where theirs.token = r.token
         );
     get diagnostics moved = row_count;
@@ -185,13 +206,13 @@ begin
         coalesce(p.daily_reminder_time, time '09:00'), p.timezone, coalesce(p.data, '{}'), p.updated_at
     from (
         select
-            r.id, r.notifications_enabled, r.daily_dasha_reminder, r.email_enabled, r.marketing_emails,
+            r.id::text, r.notifications_enabled, r.daily_dasha_reminder, r.email_enabled, r.marketing_emails,
             r.daily_reminder_time, r.timezone, r.data, r.updated_at
         from raw.dasha_user_preferences as r
         where from_source = 'dasha' and r.user_id::text = account
         union all
         select
-            r.id, r.notifications_enabled, null, r.email_enabled, r.marketing_emails, null, r.timezone, r.data,
+            r.id::text, r.notifications_enabled, null, r.email_enabled, r.marketing_emails, null, r.timezone, r.data,
             r.updated_at
         from raw.compatibility_user_preferences as r
         where from_source = 'compatibility' and r.user_id::text = account
@@ -201,6 +222,46 @@ begin
     get diagnostics moved = row_count;
     table_name := 'user_preferences';
     return next;
+
+    -- what the one who goes had agreed to was never agreed to by the one who stays, unless they have said so since
+    update public.user_preferences as p set
+        marketing_emails = p.marketing_emails and coalesce(theirs.marketing_emails, false),
+        notifications_enabled = p.notifications_enabled and coalesce(theirs.notifications_enabled, true),
+        email_enabled = p.email_enabled and coalesce(theirs.email_enabled, true)
+    from (
+        select
+            (array_agg(said.marketing_emails order by said.updated_at desc nulls last)
+                filter (where said.is_theirs and said.marketing_emails is not null))[1] as marketing_emails,
+            (array_agg(said.notifications_enabled order by said.updated_at desc nulls last)
+                filter (where said.is_theirs and said.notifications_enabled is not null))[1] as notifications_enabled,
+            (array_agg(said.email_enabled order by said.updated_at desc nulls last)
+                filter (where said.is_theirs and said.email_enabled is not null))[1] as email_enabled,
+            max(said.updated_at) as updated_at
+        from (
+            select
+                r.marketing_emails, r.notifications_enabled, r.email_enabled, r.source,
+                coalesce(r.updated_at, r.api_synced_at) as updated_at,
+                not (r.source = from_source and r.user_id = account) as is_theirs
+            from (
+                select
+                    'dasha' as source, d.user_id::text as user_id, d.marketing_emails, d.notifications_enabled,
+                    d.email_enabled, d.updated_at, d.api_synced_at
+                from raw.dasha_user_preferences as d
+                union all
+                select
+                    'compatibility', d.user_id::text, d.marketing_emails, d.notifications_enabled, d.email_enabled,
+                    d.updated_at, d.api_synced_at
+                from raw.compatibility_user_preferences as d
+            ) as r
+            where (r.source = from_source and r.user_id = account)
+                or exists (
+                    select
+                    from jsonb_array_elements(remaining) as other
+                    where other.value ->> 'source' = r.source and other.value ->> 'legacy_user_id' = r.user_id
+                )
+        ) as said
+    ) as theirs
+    where p.user_id = old_id and p.updated_at <= theirs.updated_at;
 
     update public.activity_log as l set user_id = new_id
     where l.user_id = old_id and l.action = 'account_migrated' and l.metadata ->> 'source' = from_source

@@ -1,6 +1,7 @@
 -- The accounts of each person, and the person's row in the unified database as one more, in the order in which they
 -- give values: `place` 1 is the account logged into last. Only who `decides` is asked for names and sign-ins: where
--- somebody has changed the row in the unified database, that is this row alone.
+-- somebody has changed the row in the unified database, that is this row alone. Of several accounts it is those
+-- proved to be the person's: who registers somebody's address at the other application gives nothing to anybody.
 drop table if exists input.member;
 
 create table input.member as
@@ -16,6 +17,7 @@ with member as (
         oauth_id,
         created_at,
         last_login,
+        proved_by is not null as is_proved,
         false as is_changed
     from input.account
     where fate = 'staged'
@@ -31,6 +33,8 @@ with member as (
         live.oauth_id,
         live.created_at,
         live.last_login,
+        -- it says what its accounts have said
+        null as is_proved,
         change.id is not null as is_changed
     from input.live_users as live
     left join input.live_changed as change on live.id = change.id and change.table_name = 'users'
@@ -38,10 +42,19 @@ with member as (
 
 select
     member.*,
-    member.is_changed or not bool_or(member.is_changed) over (partition by member.user_id) as decides,
+    member.is_changed
+    or (
+        not bool_or(member.is_changed) over (partition by member.user_id)
+        and (
+            count(member.is_proved) over (partition by member.user_id) < 2
+            or coalesce(member.is_proved, bool_and(member.is_proved) over (partition by member.user_id))
+        )
+    ) as decides,
     row_number() over (
         partition by user_id
         order by
+            -- what nobody has changed there says what the accounts said then, and they may say something else by now
+            (source = 'unified' and not is_changed) asc,
             last_login desc nulls last,
             (source = 'unified') desc,
             created_at desc nulls last,

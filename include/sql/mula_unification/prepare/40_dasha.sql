@@ -19,6 +19,7 @@ with judged as (
             when account.fate = 'rejected' then 'user_rejected'
             when chart.source is null then 'orphan_chart'
             when chart.fate = 'rejected' then 'chart_rejected'
+            when source.current_dasha_end < source.current_dasha_start then 'impossible_period'
         end as rejected_reason,
         case
             when account.fate = 'left_out' then 'its account was deleted in the unified database'

@@ -26,6 +26,7 @@ joined as (
             when account.fate = 'rejected' then 'user_rejected'
             when chart1.source is null or (source.chart2_id is not null and chart2.source is null) then 'orphan_chart'
             when chart1.fate = 'rejected' or chart2.fate = 'rejected' then 'chart_rejected'
+            when source.overall_score not between 0 and 100 then 'impossible_score'
         end as rejected_reason,
         case
             when account.fate = 'left_out' then 'its account was deleted in the unified database'

@@ -1,5 +1,6 @@
 -- Every subscription of both sources, and what becomes of it. One Stripe subscription is one row: known to both
--- applications it is merged; under two different people it is a contradiction, and rejected for the later one.
+-- applications it is merged, in the state in which it was modified last; under two different people it is a
+-- contradiction, and rejected for the later one.
 drop table if exists input.subscription;
 
 create table input.subscription as
@@ -7,13 +8,31 @@ with
 source_subscription as (
     select
         'dasha' as source,
-        source.*
-    from input.dasha_subscriptions as source
+        id::text as id,
+        user_id::text as user_id,
+        stripe_subscription_id,
+        plan_name,
+        monthly_amount,
+        status,
+        started_at,
+        next_billing_at,
+        updated_at,
+        api_synced_at
+    from input.dasha_subscriptions
     union all
     select
         'compatibility' as source,
-        source.*
-    from input.compatibility_subscriptions as source
+        id::text as id,
+        user_id::text as user_id,
+        stripe_subscription_id,
+        plan_name,
+        monthly_amount,
+        status,
+        started_at,
+        next_billing_at,
+        updated_at,
+        api_synced_at
+    from input.compatibility_subscriptions
 ),
 
 joined as (
@@ -28,9 +47,13 @@ joined as (
         subscription.status,
         coalesce(subscription.started_at, subscription.api_synced_at) as started_at,
         subscription.next_billing_at,
+        coalesce(subscription.updated_at, subscription.started_at, subscription.api_synced_at) as updated_at,
         case
             when account.source is null then 'orphan_user'
             when account.fate = 'rejected' then 'user_rejected'
+            -- NaN is above every number
+            when subscription.monthly_amount < 0 or subscription.monthly_amount = 'NaN' then 'impossible_amount'
+            when subscription.plan_name not in ('free', 'basic', 'premium') then 'unknown_plan'
         end as rejected_reason,
         case when account.fate = 'left_out' then 'its account was deleted in the unified database' end
             as left_out_reason
@@ -43,13 +66,23 @@ ranked as (
     select
         joined.*,
         row_number() over claims as claim,
-        first_value(joined.user_id) over claims as first_user_id
+        first_value(joined.user_id) over claims as first_user_id,
+        -- what the two applications say of one subscription: the last word counts
+        first_value(joined.id) over states as latest_id
     from joined
-    window claims as (
-        partition by
-            joined.stripe_subscription_id, joined.rejected_reason is null and joined.left_out_reason is null
-        order by joined.started_at asc, joined.id asc
-    )
+    window
+        claims as (
+            partition by
+                joined.stripe_subscription_id, joined.rejected_reason is null and joined.left_out_reason is null
+            order by joined.started_at asc, joined.id asc
+        ),
+        states as (
+            partition by
+                coalesce(joined.stripe_subscription_id, joined.id::text),
+                joined.user_id,
+                joined.rejected_reason is null and joined.left_out_reason is null
+            order by joined.updated_at desc, joined.started_at desc, joined.id asc
+        )
 ),
 
 judged as (
@@ -68,31 +101,32 @@ judged as (
 )
 
 select
-    id,
-    source,
-    legacy_id,
-    user_id,
-    stripe_subscription_id,
-    plan_name,
-    monthly_amount,
-    status,
-    started_at,
-    next_billing_at,
+    judged.id,
+    judged.source,
+    judged.legacy_id,
+    judged.user_id,
+    judged.stripe_subscription_id,
+    latest.plan_name,
+    latest.monthly_amount,
+    latest.status,
+    judged.started_at,
+    latest.next_billing_at,
     case
-        when rejected_reason is not null or (is_known and not is_own) then 'rejected'
-        when left_out_reason is not null or is_deleted then 'left_out'
-        when is_known or not is_deleted then 'merged'
+        when judged.rejected_reason is not null or (judged.is_known and not judged.is_own) then 'rejected'
+        when judged.left_out_reason is not null or judged.is_deleted then 'left_out'
+        when judged.is_known or not judged.is_deleted then 'merged'
         else 'staged'
     end as fate,
     case
-        when rejected_reason is not null then rejected_reason
-        when is_known and not is_own then 'subscription_taken'
-        when left_out_reason is not null then left_out_reason
-        when is_deleted then 'deleted in the unified database'
-        when is_known then 'the same Stripe subscription'
-        when not is_deleted then 'changed in the unified database'
+        when judged.rejected_reason is not null then judged.rejected_reason
+        when judged.is_known and not judged.is_own then 'subscription_taken'
+        when judged.left_out_reason is not null then judged.left_out_reason
+        when judged.is_deleted then 'deleted in the unified database'
+        when judged.is_known then 'the same Stripe subscription'
+        when not judged.is_deleted then 'changed in the unified database'
     end as reason
-from judged;
+from judged
+inner join joined as latest on judged.latest_id = latest.id;
 
 alter table input.subscription add primary key (source, legacy_id);
 create index on input.subscription (id);

@@ -7,13 +7,25 @@ with
 source_token as (
     select
         'dasha' as source,
-        source.*
-    from input.dasha_fcm_tokens as source
+        id::text as id,
+        user_id::text as user_id,
+        token,
+        device_name,
+        created_at,
+        is_active,
+        api_synced_at
+    from input.dasha_fcm_tokens
     union all
     select
         'compatibility' as source,
-        source.*
-    from input.compatibility_fcm_tokens as source
+        id::text as id,
+        user_id::text as user_id,
+        token,
+        device_name,
+        created_at,
+        is_active,
+        api_synced_at
+    from input.compatibility_fcm_tokens
 ),
 
 joined as (

@@ -42,8 +42,6 @@ judged as (
         case
             when account.source is null then 'orphan_user'
             when account.fate = 'rejected' then 'user_rejected'
-            -- a list or a bare value has no keys that could be united
-            when jsonb_typeof(preference.data) not in ('object', 'null') then 'data_not_an_object'
         end as rejected_reason,
         case
             when account.fate = 'left_out' then 'its account was deleted in the unified database'
@@ -125,7 +123,10 @@ select
     marketing_emails,
     daily_reminder_time,
     timezone,
+    -- a list or a bare value has no keys that could be united: it is left out and listed, and what the person has
+    -- switched off stays off
     case when jsonb_typeof(data) = 'object' then data else '{}' end as data,
+    jsonb_typeof(data) not in ('object', 'null') as is_data_left_out,
     updated_at,
     place,
     case

@@ -16,6 +16,7 @@ merged as (
                 'username', member.username,
                 'oauth_provider', member.oauth_provider,
                 'oauth_id', member.oauth_id,
+                'is_proved', member.is_proved,
                 'created_at', member.created_at,
                 'last_login', member.last_login
             )

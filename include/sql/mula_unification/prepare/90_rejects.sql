@@ -17,7 +17,10 @@ explained (reason, detail) as (
     ('subscription_taken', 'this Stripe subscription belongs to another person'),
     ('token_taken', 'another person registered this token later'),
     ('no_token', 'the token is missing or blank'),
-    ('data_not_an_object', 'data is not a JSON object')
+    ('impossible_amount', 'its monthly amount is negative, or no number'),
+    ('unknown_plan', 'its plan is neither free, basic nor premium'),
+    ('impossible_score', 'its score is not between 0 and 100'),
+    ('impossible_period', 'its period ends before it begins')
 ),
 
 rejected as (

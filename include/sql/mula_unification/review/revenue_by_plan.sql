@@ -2,22 +2,11 @@
 with
 before as (
     select
-        coalesce(plan_name, 'none') as plan_name,
+        plan_name,
         sum(monthly_amount) as revenue
-    from (
-        select
-            plan_name,
-            monthly_amount
-        from input.dasha_subscriptions
-        where status = 'active'
-        union all
-        select
-            plan_name,
-            monthly_amount
-        from input.compatibility_subscriptions
-        where status = 'active'
-    ) as source
-    group by 1
+    from input.billed
+    where status = 'active' and monthly_amount <> 'NaN'
+    group by plan_name
 ),
 
 after as (

@@ -18,8 +18,9 @@ create table staging.compatibility_results (
     constraint compatibility_results_user_id_fkey foreign key (user_id) references staging.users (id) on delete cascade,
     constraint compatibility_results_chart1_id_fkey foreign key (chart1_id)
     references staging.birth_charts (id) on delete cascade,
+    -- the other person's chart: when they go, the result and its link stay with whom they belong to
     constraint compatibility_results_chart2_id_fkey foreign key (chart2_id)
-    references staging.birth_charts (id) on delete cascade
+    references staging.birth_charts (id) on delete set null
 );
 
 create index compatibility_results_user_id_calculated_at_idx

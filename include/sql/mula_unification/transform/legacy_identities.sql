@@ -1,5 +1,7 @@
 -- Every account of both sources, duplicates included: what hangs on the second account of a person is found by it.
-insert into staging.legacy_identities (id, source, legacy_user_id, user_id, email, username, created_at)
+insert into staging.legacy_identities (
+    id, source, legacy_user_id, user_id, email, username, created_at, proved_at, proved_by
+)
 select
     identity_id as id,
     source,
@@ -7,7 +9,9 @@ select
     user_id,
     email,
     username,
-    created_at
+    created_at,
+    proved_at,
+    proved_by
 from input.account
 where fate = 'staged'
 union all
@@ -19,7 +23,9 @@ select
     live.user_id,
     live.email,
     live.username,
-    live.created_at
+    live.created_at,
+    live.proved_at,
+    live.proved_by
 from input.live_legacy_identities as live
 where
     not exists (

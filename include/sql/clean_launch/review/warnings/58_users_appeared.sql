@@ -5,4 +5,9 @@ select distinct on (staged.id)
 from staging.users as staged
 inner join auth.users as u on staged.email = cutover.email_key(u.email)
 where staged.is_new
-order by staged.id asc, u.created_at asc nulls last, u.id asc
+order by
+    staged.id asc,
+    (u.deleted_at is null) desc,
+    (u.email_confirmed_at is not null) desc,
+    u.created_at asc nulls last,
+    u.id asc

@@ -1,4 +1,4 @@
--- Money received that is in no transaction: paid twice, paid without an invoice, or for one that is not paid.
+-- Money received that is in no transaction: without an invoice, for one that is not paid, or beside what names it.
 select
     movement.id as xendit_transaction_id,
     movement.reason,

@@ -1,6 +1,6 @@
--- Every new account can be made. Not so: an address that a profile of another account holds today (the sign-up trigger
--- makes a profile for each new account, and production would refuse the second one in the middle of the swap), and
--- one longer than auth.users.email.
+-- Every new account and profile can be made. Not so: an address that a profile of another account holds today (the
+-- sign-up trigger makes a profile for each new account, and production would refuse the second one in the middle of the
+-- swap). Somebody has written it there: a profile is its owner's to edit.
 select
     u.id as staged_id,
     'a profile of another account has this address' as obstacle,
@@ -8,14 +8,8 @@ select
 from staging.users as u
 inner join input.unified_profiles as p on u.email = cutover.email_key(p.email)
 where
-    u.is_new
-    and u.id <> p.id
-union all
-select
-    id as staged_id,
-    'the address is longer than 255 characters' as obstacle,
-    null as held_by
-from staging.users
-where
-    is_new
-    and length(email) > 255
+    u.id <> p.id
+    and (
+        u.is_new
+        or (p.email = u.email and exists (select from input.member as m where m.account_id = p.id))
+    )

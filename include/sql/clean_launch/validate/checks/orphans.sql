@@ -4,7 +4,10 @@ select
     p.id as row_id,
     p.id::text as refers_to
 from staging.unified_profiles as p
-where not exists (select from staging.users as u where u.id = p.id)
+where
+    not exists (select from staging.users as u where u.id = p.id)
+    -- a member's account is not staged
+    and not exists (select from auth.users as u where u.id = p.id)
 union all
 select
     'unified_profiles.membership_level_id' as reference,
@@ -29,7 +32,10 @@ select
     t.id as row_id,
     t.user_id::text as refers_to
 from staging.transactions as t
-where not exists (select from staging.users as u where u.id = t.user_id)
+where
+    not exists (select from staging.users as u where u.id = t.user_id)
+    -- a member's account is not staged
+    and not exists (select from auth.users as u where u.id = t.user_id)
 union all
 select
     'enrollments.user_id' as reference,
@@ -45,6 +51,7 @@ select
 from staging.enrollments as e
 where
     e.transaction_id is not null
+    and not exists (select from input.kept_enrolment as kept where kept.id = e.id)
     and not exists (
         select
         from staging.transactions as t

@@ -5,43 +5,43 @@ source_row as (
     select
         'dasha' as source,
         'birth_charts' as table_name,
-        id,
-        user_id
+        id::text as id,
+        user_id::text as user_id
     from input.dasha_birth_charts
     union all
     select
         'compatibility' as source,
         'birth_charts' as table_name,
-        id,
-        user_id
+        id::text as id,
+        user_id::text as user_id
     from input.compatibility_birth_charts
     union all
     select
         'dasha' as source,
         'dasha_data' as table_name,
-        id,
-        user_id
+        id::text as id,
+        user_id::text as user_id
     from input.dasha_dasha_data
     union all
     select
         'compatibility' as source,
         'compatibility_results' as table_name,
-        id,
-        user_id
+        id::text as id,
+        user_id::text as user_id
     from input.compatibility_results
     union all
     select
         'dasha' as source,
         'subscriptions' as table_name,
-        id,
-        user_id
+        id::text as id,
+        user_id::text as user_id
     from input.dasha_subscriptions
     union all
     select
         'compatibility' as source,
         'subscriptions' as table_name,
-        id,
-        user_id
+        id::text as id,
+        user_id::text as user_id
     from input.compatibility_subscriptions
 ),
 

@@ -1,0 +1,109 @@
+"""The platform's commands: ``python -m mula_platform COMMAND``, behind ``./run platform``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from cutover.errors import CutoverError
+from mula_platform import setup
+from mula_platform.app import make_app
+from mula_platform.database import Database, rows
+from mula_platform.settings import APPLICATIONS, Settings
+from mula_platform.tokens import KeyRing
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="./run platform", description="The unified platform. See docs/platform.md.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve people until told to stop")
+    commands.add_parser("setup", help="after a launch: role, tables, rights, passwords of both applications")
+    rotate = commands.add_parser("rotate-keys", help="sign with a new key from now on")
+    rotate.add_argument("--revoke", metavar="KID", help="believe this key no more, and none of its tokens")
+    flag = commands.add_parser("flag", help="switch a feature on or off; without arguments, list them")
+    flag.add_argument("name", nargs="?")
+    flag.add_argument("state", nargs="?", choices=("on", "off"))
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "setup":
+            return _setup()
+        settings = Settings.read()
+        if chosen.command == "serve":
+            return _serve(settings)
+        database = Database(settings.dsn, 2)
+        database.open()
+        try:
+            if chosen.command == "rotate-keys":
+                return _rotate(KeyRing(database, settings.keys), chosen.revoke)
+            return _flag(database, chosen.name, chosen.state)
+        finally:
+            database.close()
+    except CutoverError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _serve(settings: Settings) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvicorn.run(
+        make_app(settings),
+        host="127.0.0.1",
+        port=settings.port,
+        # an access log holds share codes, and the links of mails
+        access_log=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies or None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        log_level="info",
+    )
+    return 0
+
+
+def _setup() -> int:
+    dsns = {name: os.environ.get(f"CUTOVER_PLATFORM_{name}", "") for name in ("ADMIN_DSN", "DSN")}
+    for name, dsn in dsns.items():
+        if not dsn:
+            raise CutoverError(
+                "platform.bad-setting",
+                f"CUTOVER_PLATFORM_{name}",
+                "it is not set.",
+                "set it as docs/platform.md says.",
+            )
+    setup.prepare(dsns["ADMIN_DSN"], os.environ.get("CUTOVER_PLATFORM_PASSWORD"))
+    found = {source: os.environ.get(f"CUTOVER_PLATFORM_{source.upper()}_DSN") for source in APPLICATIONS}
+    setup.carry_all({source: dsn for source, dsn in found.items() if dsn}, dsns["DSN"], print)
+    return 0
+
+
+def _rotate(ring: KeyRing, revoke: str | None) -> int:
+    if revoke is not None and not ring.revoke(revoke):
+        raise CutoverError(
+            "platform.no-such-key", revoke, "no key has this id.", "name one that /.well-known/jwks.json shows."
+        )
+    print(f"Key {ring.rotate()} signs from now on.")
+    return 0
+
+
+def _flag(database: Database, name: str | None, state: str | None) -> int:
+    with database.transaction() as connection:
+        if (
+            name is not None
+            and state is not None
+            and not rows(connection, "page/set_flag", name=name, is_on=state == "on")
+        ):
+            raise CutoverError("platform.no-such-flag", name, "there is no such feature.", "./run platform flag")
+        for found in rows(connection, "page/flags"):
+            if name in (None, found["name"]):
+                print(f"{found['name']:<26} {'on ' if found['is_on'] else 'off'}  {found['meaning']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

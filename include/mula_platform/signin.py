@@ -1,0 +1,186 @@
+"""Ways in: e-mail and password of either application, and an old token of either."""
+
+from __future__ import annotations
+
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from uuid import UUID
+
+import psycopg
+
+from mula_platform import limits, oldtokens, passwords, people
+from mula_platform.database import Database, Row, do, row, rows
+from mula_platform.settings import Settings
+from mula_platform.tokens import KeyRing, TokenError
+
+# Hashes tried for one address: nobody has more accounts, and each takes as long as it is meant to.
+_MOST_HASHES = 8
+
+
+class WrongError(Exception):
+    """Not who they say they are. ``reason`` is for logs and metrics; to the person it is one sentence for all."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """The ways in of one deployment."""
+
+    database: Database
+    ring: KeyRing
+    settings: Settings
+
+    def by_password(self, address: str, password: str, client: str | None) -> str:
+        """Sign in; returns a session's token.
+
+        Every hash of the address's accounts is tried, each in its own scheme: those that fit prove their accounts, and
+        become Argon2id. Raises WrongError, limits.TooManyError.
+        """
+        key = address_key(address)
+        buckets = limits.sign_in(key, limits.client_key(client))
+        limits.claim(self.database, buckets)
+        token = self._by_password(address, password)
+        limits.release(self.database, buckets)
+        return token
+
+    def _by_password(self, address: str, password: str) -> str:
+        if not _can_be_typed(address) or not _can_be_typed(password) or len(password) > passwords.LONGEST:
+            raise WrongError("unusable")
+        with self.database.transaction() as connection:
+            known = rows(connection, "account/credentials", address=address, most=_MOST_HASHES)
+        # no connection is held while hashes are computed
+        fitting = [credential for credential in known if passwords.fits(credential["hash"], password)]
+        if not known:
+            passwords.fits(passwords.NOBODY, password)
+        if not fitting:
+            raise WrongError("wrong password" if known else "unknown address")
+        # of two people whom the address may mean, whose it is now comes first
+        user_id = fitting[0]["user_id"]
+        fitting = [credential for credential in fitting if credential["user_id"] == user_id]
+        renewed = {
+            credential["identity_id"]: passwords.make(password)
+            for credential in fitting
+            if not passwords.is_ours(credential["hash"])
+        }
+        self.ring.refresh()
+        with self.database.transaction() as connection:
+            for credential in fitting:
+                self._use(connection, credential, renewed.get(credential["identity_id"]))
+            account = people.account_of(connection, user_id, fitting[0]["identity_id"])
+            if account is None:
+                raise WrongError("gone meanwhile")
+            # who knows the passwords of two accounts is one person
+            for other in fitting[1:]:
+                identity = other["identity_id"]
+                people.join(connection, user_id=user_id, holder=account["holder"], identity_id=identity, by="password")
+            return people.begin(
+                connection, self.ring, self.settings.url,
+                user_id=user_id, account=account, way="password", action="signed_in",
+            )  # fmt: skip
+
+    def prove_by_password(self, session: people.Session, identity: UUID, password: str, client: str | None) -> None:
+        """Prove another account of the person by its own password. Raises WrongError, limits.TooManyError."""
+        buckets = limits.sign_in(str(identity), limits.client_key(client))
+        limits.claim(self.database, buckets)
+        with self.database.transaction() as connection:
+            found = row(connection, "account/credential", identity_id=identity, user_id=session.user_id)
+        usable = _can_be_typed(password) and len(password) <= passwords.LONGEST
+        if not usable or not passwords.fits(found["hash"] if found else passwords.NOBODY, password) or found is None:
+            raise WrongError("wrong password")
+        renewed = None if passwords.is_ours(found["hash"]) else passwords.make(password)
+        credential = {"identity_id": identity, "hash": found["hash"], "user_id": session.user_id}
+        with self.database.transaction() as connection:
+            self._use(connection, credential, renewed)
+            now = people.find(connection, str(session.jti))
+            if now is None:
+                raise WrongError("signed out meanwhile")
+            people.join(connection, user_id=now.user_id, holder=now.holder, identity_id=identity, by="password")
+        limits.release(self.database, buckets)
+
+    def _use(self, connection: psycopg.Connection[Row], credential: Row, renewed: str | None) -> None:
+        """Believe a password that fitted, if the account is still as it was when that was found out."""
+        identity = credential["identity_id"]
+        found = row(connection, "account/lock_credential", identity_id=identity, hash=credential["hash"])
+        if found is None:
+            # the same password a moment ago, in another request: the hash is ours by now
+            known = row(connection, "account/credential", identity_id=identity, user_id=credential["user_id"])
+            if known is None or not passwords.is_ours(known["hash"]):
+                raise WrongError("changed meanwhile")
+        elif found["user_id"] != credential["user_id"]:
+            raise WrongError("changed meanwhile")
+        elif renewed is not None:
+            do(connection, "account/renew_credential", identity_id=identity, hash=renewed)
+        people.prove(connection, identity, "password")
+
+    def by_old_token(self, token: str, source: str, client: str | None, within: people.Session | None = None) -> str:
+        """Exchange an old token of application ``source`` for a session's token; it works once.
+
+        ``within`` a session of the same person, the account is joined with that session's instead, whose token stays as
+        it is: returns the empty string. Raises WrongError, limits.TooManyError.
+        """
+        buckets = limits.exchange(limits.client_key(client))
+        # counted only when it failed: many people who move at once from behind one address are no attack
+        limits.require_room(self.database, buckets)
+        try:
+            return self._by_old_token(token, source, within)
+        except WrongError:
+            with suppress(limits.TooManyError):
+                limits.claim(self.database, buckets)
+            raise
+
+    def _by_old_token(self, token: str, source: str, within: people.Session | None) -> str:
+        secret = self.settings.old_secrets.get(source)
+        if secret is None:
+            raise WrongError("no key of that application")
+        try:
+            old = oldtokens.read(token, source, secret)
+        except TokenError as error:
+            raise WrongError(error.reason) from error
+        self.ring.refresh()
+        with self.database.transaction() as connection:
+            until = exchange_until(connection, self.settings)
+            if until is None or datetime.now(timezone.utc) >= until:
+                raise WrongError("after the end date")
+            # in this transaction: of two at once the other waits here, and finds it used
+            if row(connection, "token/use", digest=old.digest, expires_at=old.expires_at) is None:
+                raise WrongError("used before")
+            found = row(connection, "account/of_legacy", source=source, legacy_user_id=old.legacy_user_id)
+            if found is None or found["is_void"]:
+                raise WrongError("no such account")
+            identity, user_id = found["identity_id"], found["user_id"]
+            if within is not None and within.user_id == user_id and within.identity_id != identity:
+                people.join(connection, user_id=user_id, holder=within.holder, identity_id=identity, by="token")
+                return ""
+            people.prove(connection, identity, "token")
+            account = people.account_of(connection, user_id, identity)
+            if account is None:
+                raise WrongError("no such account")
+            return people.begin(
+                connection, self.ring, self.settings.url,
+                user_id=user_id, account=account, way="token", action="legacy_login_migrated",
+            )  # fmt: skip
+
+
+def exchange_until(connection: psycopg.Connection[Row], settings: Settings) -> datetime | None:
+    """When old tokens end; None where nothing was launched."""
+    launched = row(connection, "launched")
+    return launched["swapped_at"] + timedelta(days=settings.exchange_days) if launched else None
+
+
+def address_key(address: str) -> str:
+    """What failures with an address are counted under, in any spelling; the database compares addresses itself."""
+    return unicodedata.normalize("NFC", address).strip(" ").lower()
+
+
+def _can_be_typed(text: str) -> bool:
+    """Whether PostgreSQL and the hashes can take it: no NUL, and nothing that is no Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(text) and "\0" not in text

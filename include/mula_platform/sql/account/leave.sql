@@ -1,0 +1,3 @@
+-- An account is its own again.
+delete from platform.holding
+where identity_id = %(identity_id)s;

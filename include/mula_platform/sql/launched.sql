@@ -1,0 +1,3 @@
+-- When the launch that stands went live.
+select swapped_at
+from platform.launch;

@@ -1,0 +1,1 @@
+select * from platform.maintenance_steps()

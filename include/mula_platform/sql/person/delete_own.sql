@@ -1,0 +1,26 @@
+-- What the platform itself keeps of a person, but for the digests of used tokens, which say nothing.
+with
+account as (
+    select identity_id
+    from platform.accounts_of(%(user_id)s)
+),
+
+gone_credential as (
+    delete from platform.credential where identity_id in (select identity_id from account)
+),
+
+gone_holding as (
+    delete from platform.holding where identity_id in (select identity_id from account)
+),
+
+gone_origin as (
+    delete from platform.origin where identity_id in (select identity_id from account)
+),
+
+gone_views as (
+    delete from platform.share_view
+    where result_id in (select id from public.compatibility_results where user_id = %(user_id)s)
+)
+
+delete from platform.session
+where user_id = %(user_id)s;

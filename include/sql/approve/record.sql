@@ -1,8 +1,0 @@
-insert into cutover.approvals (
-    run, action, decision, fingerprint, task_id, try_number, approved_by, approved_by_id, triggered_by, comment,
-    decided_at, expires_at
-)
-values (
-    %(run)s, %(action)s, %(decision)s, %(fingerprint)s, %(task_id)s, %(try_number)s, %(person)s, %(person_id)s,
-    %(triggered_by)s, %(comment)s, %(decided_at)s, %(expires_at)s
-)

@@ -1,0 +1,3 @@
+-- What was approved: the transactions that are staged
+select count(*)
+from staging.transactions

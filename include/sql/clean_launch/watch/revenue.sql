@@ -1,0 +1,4 @@
+-- Rows of paid transactions
+-- at_least: 1.0 of baseline
+select count(*)
+from public.transactions

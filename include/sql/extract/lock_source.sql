@@ -1,3 +1,0 @@
--- One sync of a source at a time. Of the session, so that a killed task frees it; behind a connection pool that
--- moves sessions about, the check of every page's number still refuses a second writer.
-select pg_try_advisory_lock(hashtext('cutover.extract'), hashtext(%(source)s))

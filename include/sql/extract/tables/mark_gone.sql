@@ -1,4 +1,0 @@
-update {raw} as stored set gone_at = clock_timestamp()
-where
-    stored.gone_at is null
-    and not exists (select from pg_temp.listed as listed where listed.{key} = stored.{key})

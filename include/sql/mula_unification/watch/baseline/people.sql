@@ -1,0 +1,3 @@
+-- What was approved: the people who are staged, whether or not this is the first launch
+select count(*)
+from staging.users

@@ -1,0 +1,38 @@
+"""Runs the catalogue queries of ``plugins/cutover/sql/catalog`` and hands out their rows by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from cutover.database import statements as files
+from cutover.errors import CutoverError
+
+Row = dict[str, Any]
+
+
+def rows(connection: psycopg.Connection, query: str, /, **parameters: Any) -> list[Row]:
+    """Rows of ``plugins/cutover/sql/catalog/<query>.sql``. Braces and percent signs are doubled in the file.
+
+    Raises CutoverError ``swap.unreadable-definition`` where a query composes a statement and could not: it knows how
+    PostgreSQL writes a definition, letter by letter, and found another.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(files.statement(f"catalog/{query}.sql"), parameters).fetchall()
+    for row in found:
+        if row.get("statement", "") is None:
+            raise CutoverError(
+                "swap.unreadable-definition",
+                str(row["object"]),
+                f"this PostgreSQL writes its definition in a way that the engine does not know (catalog/{query}.sql).",
+                "drop it for the time of the swap and make it again afterwards; and report it.",
+            )
+    return found
+
+
+def prepared_rows(connection: psycopg.Connection, query: str, /, **parameters: Any) -> list[Row]:
+    """The same; the server keeps the plan, so that the next call on this connection does not wait for one."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(files.statement(f"catalog/{query}.sql"), parameters, prepare=True).fetchall()

@@ -1,0 +1,81 @@
+"""Statements live in files, the engine's beside its code and a migration's under ``include/sql``; here they are found.
+
+A path begins with the folder that it is in: one of the engine's, else a migration's, else of a package of ``include``
+that has a folder ``sql`` of its own. A migration cannot have the name of another's folder (``migration.declaration``).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from psycopg import sql
+
+# The engine's own statements: package data, of the same version as its code.
+ENGINE = Path(__file__).resolve().parents[1] / "sql"
+
+
+def include_root() -> Path:
+    """The deployment's ``include`` folder: ``CUTOVER_INCLUDE`` if set, else the one beside ``plugins``."""
+    configured = os.environ.get("CUTOVER_INCLUDE")
+    return Path(configured) if configured else Path(__file__).resolve().parents[3] / "include"
+
+
+def team_root() -> Path:
+    """Where the migrations are: a folder each."""
+    return include_root() / "sql"
+
+
+def folder(name: str) -> Path:
+    """The folder that paths beginning with ``name`` are in, whether it is there or not."""
+    for place in (ENGINE / name, team_root() / name, include_root() / name / "sql"):
+        if place.is_dir():
+            return place
+    return team_root() / name
+
+
+def is_taken(name: str) -> bool:
+    """Whether a migration of this name would share a folder with statements of the engine or of another package."""
+    return (ENGINE / name).is_dir() or (include_root() / name / "sql").is_dir()
+
+
+def _located(path: str) -> Path:
+    first, *rest = PurePosixPath(path).parts
+    return folder(first).joinpath(*rest)
+
+
+@lru_cache(maxsize=512)
+def text(path: str) -> str:
+    """The text of a file. Raises FileNotFoundError for one that is not there."""
+    return _located(path).read_text(encoding="utf-8")
+
+
+def statement(path: str, **identifiers: str | sql.Composable) -> sql.Composed:
+    """Compose the text of a file: each ``{name}`` in it becomes a quoted identifier.
+
+    A plain string is taken as one identifier; pass ``sql.Identifier("schema", "table")`` for a qualified name
+    and any other ``Composable`` as it is. Literal braces are doubled in the file. Values never go in here:
+    they are parameters of ``execute``.
+    """
+    # The text is the repository's own file, not input.
+    template = sql.SQL(text(path))
+    return template.format(
+        **{name: sql.Identifier(value) if isinstance(value, str) else value for name, value in identifiers.items()}
+    )
+
+
+def files(name: str, pattern: str = "*.sql") -> list[str]:
+    """Paths of the files of a folder, as ``text`` takes them, in name order."""
+    root = _located(name)
+    return sorted(f"{name}/{path.relative_to(root).as_posix()}" for path in root.glob(pattern))
+
+
+def engine_files() -> list[str]:
+    """Paths of all of the engine's own statements, in name order."""
+    return sorted(path.relative_to(ENGINE).as_posix() for path in ENGINE.rglob("*.sql"))
+
+
+def migrations() -> list[str]:
+    """The names of all migrations: the folders that hold a ``migration.yaml``."""
+    return sorted(path.parent.name for path in team_root().glob("*/migration.yaml"))

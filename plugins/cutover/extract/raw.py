@@ -1,0 +1,36 @@
+"""The raw tables are plain: reading and writing them runs nobody's code.
+
+The role that fills them may be another than the engine's and owns them then. What it put on them (a trigger, a check, a
+view in a table's place) would run with the rights of whoever writes or reads there next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+
+from cutover.database import catalog
+from cutover.errors import CutoverError
+from cutover.swap import owner
+
+
+def require_plain(connection: psycopg.Connection, sources: Iterable[str]) -> None:
+    """Raise CutoverError ``extract.foreign-code`` unless each ``raw.<source>`` that there is runs nothing of others."""
+    names = [sql.Identifier("raw", name).as_string() for name in sources]
+    for row in catalog.rows(connection, "not_plain", names=names):
+        raise CutoverError(
+            "extract.foreign-code",
+            row["object"],
+            f"{row['why']}: it would run with the rights of {connection.info.user}.",
+            f"find out who made it so; then let the next full sync make it anew: drop {row['object']}.",
+        )
+    found = connection.execute(
+        "select coalesce(array_agg(c.oid), '{}') from unnest(%s::text[]) as n (name) "
+        "join pg_catalog.pg_class as c on c.oid = to_regclass(n.name)",
+        (names,),
+    ).fetchone()
+    for code in owner.foreign_code(connection, found[0] if found else []):
+        if code.runs_on_write:
+            raise CutoverError("extract.foreign-code", *owner.explained(connection, code))

@@ -1,0 +1,3 @@
+update cutover.audience as a
+set digest = cutover.audience_digest(a)
+where a.run = %(run)s

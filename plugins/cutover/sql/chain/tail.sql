@@ -1,0 +1,6 @@
+select
+    c.link,
+    c.head
+from cutover.chain as c
+order by c.link desc
+limit 1

@@ -1,0 +1,3 @@
+-- The rows of a person.
+delete from {copy} as t
+where {condition}

@@ -1,0 +1,1 @@
+select cutover.release_source(%(source)s)

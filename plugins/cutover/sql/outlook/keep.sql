@@ -1,0 +1,2 @@
+insert into cutover.outlook (run, codes)
+values (%(run)s, %(codes)s)

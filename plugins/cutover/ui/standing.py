@@ -1,0 +1,111 @@
+"""How a run stands, in one set of words for every page: by what the target database holds, and by what Airflow knows.
+
+Neither is enough. A run that failed in preflight has left nothing in the target; one that was cleaned away in Airflow
+is in the target alone; and one whose question was asked may have failed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A run as Airflow has it. ``failed`` is the task that failed first."""
+
+    dag_id: str
+    dag_run_id: str
+    state: str
+    started_at: datetime
+    triggered_by: str | None
+    failed: str | None = None
+    waits: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it will happen any more."""
+        return self.state in ("success", "failed")
+
+
+def newest(dag_ids: Collection[str], before: datetime | None, limit: int) -> list[Standing]:
+    """The newest runs of some DAGs, that have begun before a moment if one is given."""
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import func
+
+    moment = func.coalesce(DagRun.start_date, DagRun.queued_at, DagRun.run_after)
+    conditions = [DagRun.dag_id.in_(dag_ids)] + ([moment < before] if before else [])
+    return _read(conditions, limit)
+
+
+def of_runs(keys: Iterable[Key]) -> dict[Key, Standing]:
+    """(DAG, run) → how it stands, for those that Airflow knows."""
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import tuple_
+
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    found = _read([tuple_(DagRun.dag_id, DagRun.run_id).in_(wanted)], len(wanted))
+    return {(one.dag_id, one.dag_run_id): one for one in found}
+
+
+def _read(conditions: list[Any], limit: int) -> list[Standing]:
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select, tuple_
+
+    moment = func.coalesce(DagRun.start_date, DagRun.queued_at, DagRun.run_after)
+    runs = (
+        select(DagRun.dag_id, DagRun.run_id, DagRun.state, moment, DagRun.triggering_user_name)
+        .where(*conditions)
+        .order_by(moment.desc())
+        .limit(limit)
+    )
+    with create_session() as session:
+        found = session.execute(runs).all()
+        tasks = (
+            select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state)
+            .where(
+                tuple_(TaskInstance.dag_id, TaskInstance.run_id).in_([(row[0], row[1]) for row in found]),
+                TaskInstance.state.in_(("failed", "awaiting_input")),
+            )
+            .order_by(TaskInstance.end_date.desc())
+        )
+        marked = session.execute(tasks).all() if found else []
+    # the one that ended first is read last, and stays
+    failed = {(dag_id, run_id): task for dag_id, run_id, task, state in marked if state == "failed"}
+    waiting = {(dag_id, run_id) for dag_id, run_id, _, state in marked if state == "awaiting_input"}
+    return [
+        Standing(
+            dag_id,
+            run_id,
+            str(getattr(state, "value", state)),
+            started,
+            by,
+            failed=failed.get((dag_id, run_id)),
+            waits=(dag_id, run_id) in waiting,
+        )
+        for dag_id, run_id, state, started, by in found
+    ]
+
+
+def words(kept: str, standing: Standing | None) -> str:
+    """How a run stands. ``kept`` is what the target database alone would say, as ``ui/launches.sql`` does."""
+    failed = f" in {standing.failed}" if standing and standing.failed else ""
+    if kept in ("done", "taken back", "rejected"):
+        return f"{kept}, then failed{failed}" if failed and kept == "done" else kept
+    if standing is None:
+        return "not launched"
+    if standing.state == "failed":
+        return f"failed{failed}"
+    if standing.state == "success":
+        return "ended without a launch"
+    if standing.waits:
+        return "waits for an answer"
+    return kept if kept in ("approved", "approval void") else "under way"
