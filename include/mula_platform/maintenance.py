@@ -60,6 +60,8 @@ class Maintenance:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._over = threading.Event()
+        # One look at a time: an answer from before a change must not replace one from after it.
+        self._looking = threading.Lock()
         self.window: Window | None = None
 
     def begin(self) -> None:
@@ -72,13 +74,14 @@ class Maintenance:
 
     def look(self) -> None:
         """Ask once. A database that does not answer changes nothing of what is known."""
-        try:
-            with self._database.transaction() as connection:
-                found = row(connection, "maintenance/window")
-        except (psycopg.Error, PoolTimeout) as error:
-            LOG.warning("the maintenance window is not known: %s", type(error).__name__)
-        else:
-            self.window = None if found is None else Window(**found)
+        with self._looking:
+            try:
+                with self._database.transaction() as connection:
+                    window = row(connection, "maintenance/window")
+            except (psycopg.Error, PoolTimeout) as error:
+                LOG.warning("the maintenance window is not known: %s", type(error).__name__)
+            else:
+                self.window = None if window is None else Window(**window)
 
     def steps(self) -> list[Row]:
         """What is planned in the newest window for when, and when it was."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
+
+from mula_platform import maintenance
 
 from .conftest import Site, old_token
 
@@ -129,3 +133,26 @@ def test_a_database_that_does_not_answer_changes_nothing_of_what_is_known(site: 
     site.rows("alter function platform.maintenance() rename to gone")
     site.platform.maintenance.look()
     assert site.platform.maintenance.window is not None and site.platform.maintenance.window.is_open
+
+
+def test_a_slow_look_from_before_a_change_does_not_replace_what_a_later_one_knows(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may_return = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> None:
+        asked.set()
+        may_return.wait(30)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maintenance, "row", slow)  # its answer, "no window", is on its way for long
+        earlier = threading.Thread(target=site.platform.maintenance.look)
+        earlier.start()
+        assert asked.wait(30)
+    later = threading.Thread(target=site.platform.maintenance.look)
+    later.start()
+    later.join(1)
+    may_return.set()
+    earlier.join(30)
+    later.join(30)
+    assert site.platform.maintenance.window is not None
