@@ -26,6 +26,8 @@ PINNED = {
     "row_security": "off",
     "parallel_setup_cost": "0",
     "parallel_tuple_cost": "0",
+    # workers are for the rows of large tables: to start them takes longer than any question to the catalogue
+    "enable_parallel_append": "off",
     "work_mem": "32MB",
     "jit": "off",
 }
