@@ -314,6 +314,7 @@ class Settings:
             # it reports each of 200 functions that its documentation will not list
             "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
             "CUTOVER_DATA_DOCS": str(self.home / "data_docs"),
+            "CUTOVER_INCLUDE": str(ROOT / "include"),
             place.VARIABLE: str(self.home / "dumps"),
             client.VARIABLE: str(bin_dir()),
             anchors.VARIABLE: self.anchors,
@@ -337,7 +338,6 @@ class Settings:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": dsn.replace("postgresql://", "postgresql+psycopg2://"),
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.airflow_home / "logs"),
             "CUTOVER_HOME": str(self.home),
-            "CUTOVER_INCLUDE": str(ROOT / "include"),
             # Without it Airflow's process titles overwrite the environment that `marker` is looked up in.
             "SPT_NOENV": "1",
             **past_proxies(self.variables),

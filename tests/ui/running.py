@@ -40,10 +40,11 @@ SMALL = {"minimum_profiles": 100, "minimum_transactions": 100, "minimum_enrollme
 
 @dataclass
 class Running:
-    """The deployment, its target database, and what its webhook has been told."""
+    """The deployment, its target database, its migrations' files, and what its webhook has been told."""
 
     deployment: Deployment
     dsn: str
+    include: Path
     told: list[dict[str, Any]]
     conf: dict[str, Any]
     apis: dict[str, Api] = field(default_factory=dict)
@@ -88,9 +89,9 @@ class Running:
         assert row is not None
         return {"id": row[0], "name": name}
 
-    def trigger(self, dag_id: str, account: str = "operator", **conf: Any) -> Run:
-        """A new run."""
-        body = {"logical_date": None, "conf": conf}
+    def trigger(self, dag_id: str, account: str = "operator", *, run_id: str | None = None, **conf: Any) -> Run:
+        """A new run; ``run_id`` is the one that somebody has chosen for it."""
+        body = {"logical_date": None, "conf": conf} | ({"dag_run_id": run_id} if run_id else {})
         return Run(self, dag_id, str(self.api(account).post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"]))
 
 
@@ -242,12 +243,14 @@ def deployment(server: EmbeddedPostgres, folder: Path) -> Iterator[Running]:
     dsn = server.dsn("running")
     production.load(dsn, 1, PASSWORD, population=population)
     told: list[dict[str, Any]] = []
+    # of its own, so that a test can deploy another version
+    shutil.copytree(ROOT / "include", folder / "include", ignore=shutil.ignore_patterns("__pycache__"))
     with Simulator(population) as simulators, _webhook(told) as webhook:
         settings = Settings.read(_variables(server, simulators, webhook, folder), ROOT / "dags")
         stack = Deployment(settings, Console())
         try:
             stack.up()
-            yield Running(stack, dsn, told, {} if pictures() else dict(SMALL))
+            yield Running(stack, dsn, folder / "include", told, {} if pictures() else dict(SMALL))
         finally:
             stack.down()
             settings.postgres.remove()
@@ -265,6 +268,7 @@ def _variables(server: EmbeddedPostgres, simulators: Simulator, webhook: str, fo
         **inherited,
         **{name: str(free_port()) for name in ports},
         "CUTOVER_HOME": str(folder / "home"),
+        "CUTOVER_INCLUDE": str(folder / "include"),
         "AIRFLOW_CONN_PRODUCTION": server.dsn("running", "cutover", PASSWORD),
         "AIRFLOW_CONN_XENDIT": f"http://:{xendit}@{simulators.xendit_url.removeprefix('http://')}",
         "AIRFLOW_CONN_SYSTEMEIO": f"http://:{systemeio}@{simulators.systemeio_url.removeprefix('http://')}",

@@ -52,6 +52,11 @@ update staging.unified_profiles as p set first_name = k.first_name
 from public.kept as k where k.id = p.id and k.first_name is distinct from p.first_name;
 drop table public.kept
 """
+# What a run has in its schemas: which tables, not only their names.
+STAGED = (
+    "select array_agg(oid::text || relname order by oid) from pg_class "
+    "where relnamespace in (to_regnamespace('input'), to_regnamespace('staging'))"
+)
 # How many of its tasks the walk below marks or clears, at 30 s each; CUTOVER_WALK=20 for a campaign.
 STEPS = int(os.environ.get("CUTOVER_WALK", "2"))
 
@@ -240,15 +245,35 @@ def test_what_was_changed_after_the_approval_is_not_swapped(
         _refused(launch, "it was changed after the approval")
     finally:
         running.value(back or "select 1")
+        _void(running, launch)
         with psycopg.connect(running.dsn) as connection:
-            # as the gate does it, so that the chain stays whole: the next question is not answered by this
-            approve.void_earlier(connection, launch.key, "swap", "the end of a test")
             connection.execute("set session_replication_role = replica")
             connection.execute(
                 "update cutover.run as r set validation = s.validation, review = s.review, parameters = s.parameters "
                 "from jsonb_populate_record(null::cutover.run, %s::jsonb) as s where r.run = s.run",
                 (stored,),
             )
+
+
+def _void(running: Running, launch: Run) -> None:
+    """End an approval as the gate does it, so that the chain stays whole: the next question is not answered by it."""
+    with psycopg.connect(running.dsn) as connection:
+        approve.void_earlier(connection, launch.key, "swap", "the end of a test")
+
+
+@pytest.mark.parametrize("changed", ["sql/clean_launch/swap/merge_users.sql", "expectations/clean_launch/leads.json"])
+def test_what_was_deployed_after_the_approval_is_not_run(running: Running, launch: Run, changed: str) -> None:
+    file = running.include / changed
+    reviewed = file.read_text()
+    _approve_in_database(running, launch)
+    file.write_text(reviewed + "\n")
+    try:
+        _swap_again(launch)
+        launch.until("swap", "failed")
+        assert "[swap.code-changed]" in launch.log("swap")
+    finally:
+        file.write_text(reviewed)
+        _void(running, launch)
 
 
 def test_an_approval_that_somebody_wrote_by_hand_does_not_open_it(running: Running, launch: Run) -> None:
@@ -331,8 +356,14 @@ def test_the_same_approval_is_not_used_a_second_time(running: Running, launch: R
 
 
 def test_a_rollback_needs_an_approval_of_its_own(running: Running, launch: Run) -> None:
-    rollback = running.trigger("clean_launch_rollback")
+    stored = "select to_jsonb(r)::text from cutover.run as r where run = %s"
+    before = running.value(stored, launch.key)
+    assert running.ask("operator", "POST", "dags/clean_launch/dagRuns",
+                       {"logical_date": None, "dag_run_id": launch.run_id}).status_code == 409  # fmt: skip
+    # an id that is taken elsewhere is another run all the same, and the evidence of the launch stays what it is
+    rollback = running.trigger("clean_launch_rollback", run_id=launch.run_id)
     rollback.until_asked()
+    assert rollback.key != launch.key and running.value(stored, launch.key) == before
     assert "These tables come back" in rollback.form()["body"]
     assert rollback.mark_success("approve").ok
     _refused(rollback, "nobody has approved it", "rollback")
@@ -384,12 +415,46 @@ def test_a_question_that_nobody_answers_in_time_fails_the_run(running: Running) 
     rollback.until("rollback", "upstream_failed")
 
 
+def test_a_failed_validation_that_is_marked_successful_is_not_asked_about(running: Running) -> None:
+    run = running.trigger("clean_launch", "admin", **{**running.conf, "minimum_profiles": 1_000_000})
+    run.until("validate.suites", "failed")
+    run.let_the_run_end()
+    assert run.mark_success("validate.suites").ok
+    run.clear("review.build", "admin")
+    run.until("review.build", "failed")
+    assert "[review.not-validated]" in run.log("review.build")
+    run.until("approve", "upstream_failed")
+
+
+def _change_in_the_middle_of_the_review(running: Running, run: Run) -> None:
+    """Change every row of a staged table between what the review counts and the fingerprint that it takes."""
+    reads = (
+        "select count(*) from pg_locks as l join pg_stat_activity as a using (pid) "
+        "where l.relation = to_regclass('staging.affiliates') and a.application_name like '%review.build%'"
+    )
+    run.until("validate.suites", "success")
+    deadline = time.monotonic() + 60
+    with psycopg.connect(running.dsn, autocommit=True) as somebody:
+        while somebody.execute(reads.encode()).fetchone() == (0,):
+            assert time.monotonic() < deadline, "the review has not begun"
+        somebody.execute("update staging.affiliates set total_earned = total_earned + 1")
+
+
 def test_a_run_that_is_marked_failed_while_its_question_waits_lets_the_next_one_go_on(running: Running) -> None:
     given_up = running.trigger("clean_launch", "admin", **running.conf)
+    _change_in_the_middle_of_the_review(running, given_up)
+    given_up.until("approve", "failed")
+    assert "[approve.changed]" in given_up.log("approve"), "nobody is asked with figures of two moments"
+    running.value("update staging.affiliates set total_earned = total_earned - 1")
+    given_up.clear("approve", "admin")
     given_up.until_asked()
-    given_up.give_up()
+    staged = running.value(STAGED)
     after = running.trigger("clean_launch", "admin", **running.conf)
     try:
+        after.until("freeze.snapshot", "up_for_reschedule")
+        assert f"run {given_up.key} of clean_launch" in after.log("freeze.snapshot"), "whom it waits for"
+        assert running.value(STAGED) == staged
+        given_up.give_up()
         after.until_asked()
         given_up.answer("reviewer")  # Airflow keeps it, and no task of a run that has ended takes it
         time.sleep(SECONDS_FOR_AN_ANSWER)
@@ -440,6 +505,14 @@ def test_no_order_of_marks_and_clears_makes_a_question_of_what_is_not_there(runn
     walk.until("approve", "upstream_failed")
     # the first that is missing is named: nothing was validated, and not even staged
     assert re.search(r"\[review\.(not|no)-[a-z]+\]", walk.log("review.build"))
+    # the capture is ended by hand, said to be successful, and a new snapshot taken without it
+    running.value("drop trigger cutover_capture on public.transactions")
+    walk.let_the_run_end()
+    assert walk.mark_success("freeze.capture", "admin").ok
+    walk.clear("freeze.snapshot", "admin")
+    walk.settle()
+    assert re.search(r"\[(freeze\.not-captured|swap\.capture-gap)\]", walk.failures()), walk.failures()
+    assert walk.task("approve")["state"] == "upstream_failed"
     tasks = [
         task["task_id"] for task in walk.tasks() if re.match("freeze|transform|validate|review|swap", task["task_id"])
     ]
