@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cutover.errors import CutoverError
-from mula_platform import limits, oldtokens, pages
+from mula_platform import limits, oldtokens, pages, webhooks
 from mula_platform.database import Database, row, rows
 from mula_platform.gate import Gate
 from mula_platform.maintenance import Doorman, Maintenance
@@ -57,6 +57,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.platform = platform
     _add_routes(app, platform)
     app.include_router(pages.ROUTER)
+    app.include_router(webhooks.ROUTER)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(Doorman, maintenance=platform.maintenance, refuse=_closed)
     app.add_middleware(Gate, metrics=platform.metrics, url=settings.url)

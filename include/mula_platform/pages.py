@@ -18,6 +18,7 @@ from starlette.templating import Jinja2Templates
 
 from mula_platform import limits, mail, people
 from mula_platform.database import do, row, rows
+from mula_platform.gate import FOR_PROGRAMS
 from mula_platform.oldtokens import TOKEN_TYPES
 from mula_platform.service import Platform, session_of
 from mula_platform.settings import APPLICATIONS
@@ -140,7 +141,7 @@ def message(request: Request, title: str, text: str, status: int, headers: dict[
     """A page that says one thing. A redirect stays one, and other programs get plain text."""
     if headers and "location" in headers:
         return RedirectResponse(headers["location"], status)
-    if request.url.path.startswith(("/auth/", "/api/")):
+    if request.url.path.startswith(FOR_PROGRAMS):
         return Response(f"{title}\n", status, headers, "text/plain; charset=utf-8")
     response = show(request, "message.html", None, status, title=title, text=text)
     response.headers.update(headers or {})
