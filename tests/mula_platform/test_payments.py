@@ -575,3 +575,16 @@ def test_while_the_window_is_open_stripe_is_asked_to_come_again(own: Site) -> No
     assert "<html" not in answer.text and events(own) == 0
     release(own)
     assert post(own, told).text == "changed\n"
+
+
+def test_until_setup_has_given_the_rights_stripe_is_asked_to_come_again(own: Site) -> None:
+    told = event(1, UPDATED, subscription("past_due"))
+    own.rows("revoke update (status, plan_name, monthly_amount, next_billing_at) on subscriptions from mula_platform")
+    for less in ("select", "drop table platform.stripe_event"):
+        own.rows(less)
+        answer = post(own, told)
+        assert answer.status_code == 503 and answer.headers["retry-after"]
+        assert "follow subscriptions: ./run platform setup" in own.client.get("/readyz").text
+    setup.prepare(own.admin)
+    assert own.client.get("/readyz").text == "ready\n"
+    assert post(own, told).text == "changed\n"

@@ -9,12 +9,9 @@ told as (
         count(*) as events,
         max(e.created_at) as newest_at,
         (array_agg(e.event_type order by e.created_at desc, e.event_id desc))[1] as newest_type,
-        (array_agg(e.status order by e.created_at desc, e.event_id desc) filter (where e.status is not null))[1]
-            as status,
-        (
-            array_agg(e.monthly_amount order by e.created_at desc, e.event_id desc)
-                filter (where e.monthly_amount is not null)
-        )[1] as monthly_amount
+        (array_agg(e.status order by e.status is null asc, e.created_at desc, e.event_id desc))[1] as status,
+        (array_agg(e.monthly_amount order by e.monthly_amount is null asc, e.created_at desc, e.event_id desc))[1]
+            as monthly_amount
     from platform.stripe_event as e
     where
         e.subscription_id is not null
