@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import uvicorn
 
 from cutover.errors import CutoverError
-from mula_platform import setup
+from cutover.masking import masked
+from mula_platform import payments, setup
 from mula_platform.app import make_app
-from mula_platform.database import Database, rows
+from mula_platform.database import Database, Row, rows
 from mula_platform.settings import APPLICATIONS, Settings
 from mula_platform.tokens import KeyRing
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     flag = commands.add_parser("flag", help="switch a feature on or off; without arguments, list them")
     flag.add_argument("name", nargs="?")
     flag.add_argument("state", nargs="?", choices=("on", "off"))
+    twice = commands.add_parser("billed-twice", help="for support: who is billed for more than one subscription")
+    twice.add_argument("--full", action="store_true", help="with whole addresses and Stripe ids, to act on")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "setup":
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         try:
             if chosen.command == "rotate-keys":
                 return _rotate(KeyRing(database, settings.keys), chosen.revoke)
+            if chosen.command == "billed-twice":
+                return _billed_twice(database, is_full=chosen.full)
             return _flag(database, chosen.name, chosen.state)
         finally:
             database.close()
@@ -79,6 +84,7 @@ def _setup() -> int:
     setup.prepare(dsns["ADMIN_DSN"], os.environ.get("CUTOVER_PLATFORM_PASSWORD"))
     found = {source: os.environ.get(f"CUTOVER_PLATFORM_{source.upper()}_DSN") for source in APPLICATIONS}
     setup.carry_all({source: dsn for source, dsn in found.items() if dsn}, dsns["DSN"], print)
+    print(f"subscriptions: {setup.catch_up(dsns['DSN']):,} changed by what Stripe had said before")
     return 0
 
 
@@ -103,6 +109,40 @@ def _flag(database: Database, name: str | None, state: str | None) -> int:
             if name in (None, found["name"]):
                 print(f"{found['name']:<26} {'on ' if found['is_on'] else 'off'}  {found['meaning']}")
     return 0
+
+
+def _billed_twice(database: Database, *, is_full: bool) -> int:
+    """Print who is billed for more than one subscription, and what Stripe speaks of that nobody has."""
+    with database.transaction() as connection:
+        people, others = payments.billed_twice(connection), payments.of_nobody(connection)
+
+    def shown(text: str) -> object:
+        return text if is_full else masked(text)
+
+    print(f"Billed for more than one subscription: {len(people):,} of the people here.")
+    for person in people:
+        since = f"since {person.since:%Y-%m-%d}, " if person.since else ""
+        print(f"\n{person.user_id}  {shown(person.email)}: {since}{person.monthly_amount} USD a month")
+        for found in person.subscriptions:
+            print(f"  {_subscription(found)}, {shown(found['stripe_subscription_id'] or 'no Stripe id')}")
+    if others:
+        print(f"\nStripe speaks of {len(others):,} subscriptions that nobody has here.")
+    for found in others:
+        whose = f"; the same customer as {found['customer_user_id']}" if found["customer_user_id"] else ""
+        amount = "an unknown amount" if found["monthly_amount"] is None else f"{found['monthly_amount']} USD a month"
+        print(
+            f"  {APPLICATIONS[found['source']]}, {shown(found['subscription_id'])}: {found['status'] or 'no status'}, "
+            f"{amount}, last on {found['newest_at']:%Y-%m-%d} ({found['newest_type']}){whose}"
+        )
+    return 0
+
+
+def _subscription(found: Row) -> str:
+    applications = " and ".join(APPLICATIONS.get(source, source) for source in (found["source"] or "?").split(", "))
+    amount = "an unknown amount" if found["monthly_amount"] is None else f"{found['monthly_amount']} USD a month"
+    since = f" since {found['started_at']:%Y-%m-%d}" if found["started_at"] else ""
+    following = f", next on {found['next_billing_at']:%Y-%m-%d}" if found["next_billing_at"] else ""
+    return f"{applications}: {found['plan_name'] or 'no plan'}, {amount}, {found['status']}{since}{following}"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cutover.errors import CutoverError
-from mula_platform import limits, oldtokens, pages
+from mula_platform import limits, oldtokens, pages, webhooks
 from mula_platform.database import Database, row, rows
 from mula_platform.gate import Gate
 from mula_platform.maintenance import Doorman, Maintenance
@@ -57,6 +57,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.platform = platform
     _add_routes(app, platform)
     app.include_router(pages.ROUTER)
+    app.include_router(webhooks.ROUTER)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_middleware(Doorman, maintenance=platform.maintenance, refuse=_closed)
     app.add_middleware(Gate, metrics=platform.metrics, url=settings.url)
@@ -152,7 +153,7 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         if session is None:
             headers = {"www-authenticate": 'Bearer realm="mula", error="invalid_token"'}
             return _refused("invalid_token", "sign in again", 401, headers)
-        with platform.database.transaction() as connection:
+        with platform.database.autocommit() as connection:
             shown = row(connection, "page/shown", **session.scope)
             accounts = rows(
                 connection, "account/list", user_id=session.user_id, identity_id=session.identity_id,
@@ -171,14 +172,14 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
 
 
 def _is_on(platform: Platform, flag: str) -> bool:
-    with platform.database.transaction() as connection:
+    with platform.database.autocommit() as connection:
         return any(found["is_on"] for found in rows(connection, "page/flags") if found["name"] == flag)
 
 
 def _missing(platform: Platform) -> list[str]:
     """What people cannot be served without, in words for whoever operates it."""
     try:
-        with platform.database.transaction() as connection:
+        with platform.database.autocommit() as connection:
             found = row(connection, "ready")
     except (psycopg.Error, PoolTimeout) as error:
         return [f"the unified database does not answer ({type(error).__name__})"]
@@ -186,6 +187,7 @@ def _missing(platform: Platform) -> list[str]:
     wanted = {
         "has_people": "the unified database has no people yet: mula_unification has not been launched",
         "may_prove": "the role has no right to public.legacy_identities: ./run platform setup",
+        "may_follow": "the role cannot follow subscriptions: ./run platform setup",
         "is_launched": "it is not known when the launch was: ./run platform setup",
         "has_key": "there is no key to sign with: ./run platform rotate-keys",
     }
@@ -230,6 +232,13 @@ def _add_errors(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
-    for kind in (psycopg.OperationalError, psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable, PoolTimeout):
+    for kind in (
+        psycopg.OperationalError,
+        psycopg.errors.LockNotAvailable,
+        # between a launch, or an upgrade, and the setup after it
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.InsufficientPrivilege,
+        PoolTimeout,
+    ):
         app.add_exception_handler(kind, unavailable)
     app.add_exception_handler(Exception, fault)

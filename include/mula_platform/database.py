@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,7 +39,7 @@ class Database:
             max_size=size,
             timeout=_POOL_S,
             # a server that was restarted costs nobody an error
-            check=ConnectionPool.check_connection,
+            check=_check,
             open=False,
         )
 
@@ -51,10 +52,31 @@ class Database:
         self.pool.close()
 
     @contextmanager
+    def autocommit(self) -> Iterator[psycopg.Connection[Row]]:
+        """A session that commits each statement by itself: for what only reads, two ways there and back less."""
+        with self.pool.connection() as connection:
+            connection.autocommit = True
+            yield connection
+
+    @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Row]]:
         """A transaction: committed at the end of the block, rolled back on an error."""
         with self.pool.connection() as connection:
+            # it may have been used for the above before
+            connection.autocommit = False
             yield connection
+
+
+def _check(connection: psycopg.Connection[Row]) -> None:
+    """Raise OperationalError for a session that the server has ended.
+
+    Such a server has said so, or closed the connection: there is something to read. Where there is nothing, which is
+    nearly always, the server is not asked, which would be another way there and back for each use.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        ConnectionPool.check_connection(connection)
 
 
 def rows(connection: psycopg.Connection[Row], name: str, /, **values: Any) -> list[Row]:

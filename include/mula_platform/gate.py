@@ -16,10 +16,12 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 
 # Bytes of a request's body: the largest form is a token and a few words.
 _LARGEST = 65_536
+# Of an event of Stripe, which holds a whole object: a few kilobytes, and more for an invoice of many lines.
+_LARGEST_OF = {"/webhooks/stripe": 262_144}
 # Labels of the figures: a method that a client invents makes no new series.
 _METHODS = frozenset(("GET", "HEAD", "POST"))
 # Asked for by other programs, with a token or nothing in hand: no cookie counts there.
-_FOR_PROGRAMS = ("/auth/", "/api/")
+FOR_PROGRAMS = ("/auth/", "/api/", "/webhooks/")
 HEADERS = {
     b"content-security-policy": (
         b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
@@ -61,12 +63,13 @@ class Gate:
         try:
             headers = dict(scope["headers"])
             length = headers.get(b"content-length", b"0")
-            if not length.isdigit() or int(length) > _LARGEST:
+            largest = _LARGEST_OF.get(scope["path"], _LARGEST)
+            if not length.isdigit() or int(length) > largest:
                 await _refuse(answer, 413, "too large")
             elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._is_foreign(scope["path"], headers):
                 await _refuse(answer, 403, "sent by another site")
             else:
-                await self._app(scope, _bounded(receive), answer)
+                await self._app(scope, _bounded(receive, largest), answer)
         finally:
             route = getattr(scope.get("route"), "path", None) or "none"
             method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -75,7 +78,7 @@ class Gate:
 
     def _is_foreign(self, path: str, headers: dict[bytes, bytes]) -> bool:
         """Whether a browser says that another site's page has sent this."""
-        if path.startswith(_FOR_PROGRAMS):
+        if path.startswith(FOR_PROGRAMS):
             return False
         site = headers.get(b"sec-fetch-site")
         if site is not None and site not in (b"same-origin", b"none"):
@@ -95,7 +98,7 @@ def _host(headers: dict[bytes, bytes], is_https: bool) -> str:
     return f"{'https' if is_https else 'http'}://{headers.get(b'host', b'').decode('latin-1')}"
 
 
-def _bounded(receive: Any) -> Any:
+def _bounded(receive: Any, largest: int) -> Any:
     """``receive`` that ends a body which says no length and does not stop."""
     taken = 0
 
@@ -103,8 +106,8 @@ def _bounded(receive: Any) -> Any:
         nonlocal taken
         message: Message = await receive()
         taken += len(message.get("body", b""))
-        if taken > _LARGEST:
-            raise HTTPException(413, "No form of ours is that long.")
+        if taken > largest:
+            raise HTTPException(413, "Nothing that we take is that long.")
         return message
 
     return bounded

@@ -71,7 +71,7 @@ def claim(database: Database, buckets: Sequence[Bucket]) -> None:
 
 def require_room(database: Database, buckets: Sequence[Bucket]) -> None:
     """Raise TooManyError when one bucket is full, and count nothing."""
-    with database.transaction() as connection:
+    with database.autocommit() as connection:
         for bucket, most in buckets:
             found = row(connection, "limit/counted", bucket=bucket, span=WINDOW)
             if found is not None and found["attempts"] >= most:

@@ -76,7 +76,7 @@ class Maintenance:
         """Ask once. A database that does not answer changes nothing of what is known."""
         with self._looking:
             try:
-                with self._database.transaction() as connection:
+                with self._database.autocommit() as connection:
                     window = row(connection, "maintenance/window")
             except (psycopg.Error, PoolTimeout) as error:
                 LOG.warning("the maintenance window is not known: %s", type(error).__name__)
@@ -85,7 +85,7 @@ class Maintenance:
 
     def steps(self) -> list[Row]:
         """What is planned in the newest window for when, and when it was."""
-        with self._database.transaction() as connection:
+        with self._database.autocommit() as connection:
             return rows(connection, "maintenance/steps")
 
     def _ask_on(self) -> None:

@@ -31,6 +31,12 @@ class Metrics:
             "mula_proofs", "Accounts proved or contested from within a session.", ["by"], registry=self.registry
         )
         self.mails = Counter("mula_mails", "Mails with a link, by result.", ["result"], registry=self.registry)
+        self.stripe_events = Counter(
+            "mula_stripe_events",
+            "Events of Stripe, by the application whose account signed them, and what has become of them.",
+            ["source", "result"],
+            registry=self.registry,
+        )
         self.connections = Gauge(
             "mula_database_connections", "Connections of the pool, by state.", ["state"], registry=self.registry
         )

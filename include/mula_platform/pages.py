@@ -18,6 +18,7 @@ from starlette.templating import Jinja2Templates
 
 from mula_platform import limits, mail, people
 from mula_platform.database import do, row, rows
+from mula_platform.gate import FOR_PROGRAMS
 from mula_platform.oldtokens import TOKEN_TYPES
 from mula_platform.service import Platform, session_of
 from mula_platform.settings import APPLICATIONS
@@ -140,7 +141,7 @@ def message(request: Request, title: str, text: str, status: int, headers: dict[
     """A page that says one thing. A redirect stays one, and other programs get plain text."""
     if headers and "location" in headers:
         return RedirectResponse(headers["location"], status)
-    if request.url.path.startswith(("/auth/", "/api/")):
+    if request.url.path.startswith(FOR_PROGRAMS):
         return Response(f"{title}\n", status, headers, "text/plain; charset=utf-8")
     response = show(request, "message.html", None, status, title=title, text=text)
     response.headers.update(headers or {})
@@ -165,7 +166,7 @@ def _let_in(token: str, path: str = "/") -> Response:
 
 
 def _flags(request: Request) -> dict[str, bool]:
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         return {found["name"]: found["is_on"] for found in rows(connection, "page/flags")}
 
 
@@ -265,7 +266,7 @@ def sign_out(request: Request, session: Anyone, everywhere: Annotated[str, Form(
 def dashboard(request: Request, session: Someone) -> Response:
     """Both features on one page."""
     flags = _flags(request)
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         dasha = rows(connection, "page/dasha", **session.scope, most=1) if flags.get("dasha_timer") else []
         results = rows(connection, "page/results", **session.scope, most=1) if flags.get("compatibility") else []
         subscriptions = rows(connection, "page/subscriptions", **session.scope)
@@ -287,7 +288,7 @@ def dashboard(request: Request, session: Someone) -> Response:
 def dasha_page(request: Request, session: Someone) -> Response:
     """The periods of all charts."""
     _require(request, "dasha_timer")
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         periods = rows(connection, "page/dasha", **session.scope, most=_MANY)
     return show(request, "dasha.html", session, periods=periods)
 
@@ -296,7 +297,7 @@ def dasha_page(request: Request, session: Someone) -> Response:
 def compatibility_page(request: Request, session: Someone) -> Response:
     """All results."""
     _require(request, "compatibility")
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         results = rows(connection, "page/results", **session.scope, most=_MANY)
     return show(request, "compatibility.html", session, results=results)
 
@@ -308,7 +309,7 @@ def shared_result(request: Request, code: str, session: Anyone) -> Response:
     nothing = HTTPException(404, "This result is not shared, or not any more.")
     if not _SHARE_CODE.fullmatch(code):
         raise nothing
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         result = row(connection, "page/shared_result", code=code)
         if result is None:
             raise nothing
@@ -332,7 +333,9 @@ def settings_page(request: Request, session: Someone) -> Response:
 
 
 def _settings(request: Request, session: people.Session, status: int = 200, problem: str | None = None) -> Response:
-    with platform_of(request).database.transaction() as connection:
+    platform = platform_of(request)
+    time_zones = platform.time_zones
+    with platform.database.autocommit() as connection:
         accounts = rows(
             connection, "account/list", user_id=session.user_id, identity_id=session.identity_id, holder=session.holder
         )
@@ -340,11 +343,10 @@ def _settings(request: Request, session: people.Session, status: int = 200, prob
             "preferences": row(connection, "page/preferences", **session.scope),
             "charts": rows(connection, "page/charts", **session.scope),
             "subscriptions": rows(connection, "page/subscriptions", **session.scope),
-            "time_zones": ["UTC", *(found["name"] for found in rows(connection, "page/time_zones"))],
         }
     return show(
         request, "settings.html", session, status,
-        accounts=accounts, flags=_flags(request), problem=problem, **values,
+        accounts=accounts, flags=_flags(request), problem=problem, time_zones=time_zones, **values,
     )  # fmt: skip
 
 
@@ -366,11 +368,12 @@ def save_notifications(request: Request, session: Someone, form: Annotated[Notif
         at = time.fromisoformat(form.daily_reminder_time).replace(tzinfo=None)
     except ValueError:
         return _settings(request, session, 422, "Please give the time of the reminder as hours and minutes.")
-    with platform_of(request).database.transaction() as connection:
-        known = {"UTC", *(found["name"] for found in rows(connection, "page/time_zones"))}
+    platform = platform_of(request)
+    time_zones = platform.time_zones
+    with platform.database.transaction() as connection:
         before = row(connection, "page/preferences", **session.scope)
         # what the sources knew may have another name than a place; it stays until another one is chosen
-        if form.timezone not in known and (before is None or form.timezone != before["timezone"]):
+        if form.timezone not in time_zones and (before is None or form.timezone != before["timezone"]):
             return _settings(request, session, 422, "Please choose one of the time zones.")
         chosen = {**form.model_dump(), "daily_reminder_time": at}
         if not rows(connection, "page/save_preferences", **session.scope, **chosen):
@@ -415,7 +418,7 @@ def prove_account(
 @ROUTER.post("/settings/accounts/{identity}/contest", dependencies=OWN_FORM)
 def contest_account(request: Request, session: Someone, identity: UUID) -> Response:
     """Say that an account is somebody else's: decided by whoever reads the mail of the address that both typed."""
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         known = people.account_of(connection, session.user_id, identity)
     if known is None or identity == session.identity_id:
         return _settings(request, session, 409, "That account cannot be taken out from here.")
@@ -475,7 +478,7 @@ def link_page(request: Request, session: Anyone, token: str = "") -> Response:
     claims, problem = _read_link(request, session, token)
     if problem or session is None:
         return show(request, "message.html", session, 400, title="Not yet", text=problem)
-    with platform_of(request).database.transaction() as connection:
+    with platform_of(request).database.autocommit() as connection:
         account = people.account_of(connection, session.user_id, UUID(claims["account"]))
     if account is None:
         text = "That account is not part of yours any more."

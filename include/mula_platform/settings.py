@@ -19,7 +19,8 @@ class Settings:
     """Where the platform is, what it listens on, and its secrets.
 
     ``old_secrets`` maps an application to the key that it signed its tokens with; without one, tokens of that
-    application are refused. ``exchange_days`` counts from the swap. Raises CutoverError ``platform.equal-secrets``.
+    application are refused; so are events of a Stripe account without one in ``stripe_secrets``. ``exchange_days``
+    counts from the swap. Raises CutoverError ``platform.equal-secrets``, ``platform.equal-webhook-secrets``.
     """
 
     dsn: str = field(repr=False)
@@ -29,6 +30,8 @@ class Settings:
     # file:<folder> or smtp://user:password@host:port
     mail: str = field(default="", repr=False)
     old_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # an application, and the secrets that its Stripe account signs events with: several while one takes over
+    stripe_secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     exchange_days: int = 90
     # connections to the database at most: one for each request that is using it at a moment
     pool: int = 10
@@ -46,12 +49,20 @@ class Settings:
                 f"unset {_PREFIX}DASHA_SECRET or {_PREFIX}COMPATIBILITY_SECRET: the people of that application "
                 "sign in by password.",
             )
+        signing = [secret for own in self.stripe_secrets.values() for secret in set(own)]
+        if len(signing) != len(set(signing)):
+            raise CutoverError(
+                "platform.equal-webhook-secrets",
+                "the secrets of the Stripe endpoints",
+                "one is named for both applications, so that an event does not tell whose subscriptions it may change.",
+                "make an endpoint for each in Stripe, of the same address: each has a secret of its own.",
+            )
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``variables`` (default: this process's environment).
 
-        Raises CutoverError ``platform.bad-setting``, ``platform.equal-secrets``.
+        Raises CutoverError ``platform.bad-setting``, ``platform.equal-secrets``, ``platform.equal-webhook-secrets``.
         """
         given = os.environ if variables is None else variables
 
@@ -83,6 +94,11 @@ class Settings:
             mail=text("MAIL"),
             old_secrets={
                 source: text(f"{source.upper()}_SECRET") for source in APPLICATIONS if text(f"{source.upper()}_SECRET")
+            },
+            stripe_secrets={
+                source: tuple(text(f"{source.upper()}_STRIPE_SECRETS").split())
+                for source in APPLICATIONS
+                if text(f"{source.upper()}_STRIPE_SECRETS").split()
             },
             exchange_days=number("EXCHANGE_DAYS", 90),
             pool=number("POOL", 10),

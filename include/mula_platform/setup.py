@@ -11,7 +11,8 @@ from psycopg.rows import dict_row
 from cutover.database.connect import session
 from cutover.database.statements import files, text
 from cutover.errors import CutoverError
-from mula_platform import passwords
+from mula_platform import passwords, payments
+from mula_platform.database import Database
 
 ROLE = "mula_platform"
 _APPLICATION = "mula platform setup"
@@ -62,6 +63,19 @@ def carry(source: str, reader: str, platform: str) -> dict[str, int]:
                 with new.cursor() as cursor:
                     cursor.executemany(add, usable)
     return schemes
+
+
+def catch_up(platform: str) -> int:
+    """Make the subscriptions that a launch has brought what Stripe has said since; returns how many that changed.
+
+    ``platform`` is the DSN of the platform's role. Safe to repeat.
+    """
+    database = Database(platform, 1)
+    database.open()
+    try:
+        return payments.catch_up(database)
+    finally:
+        database.close()
 
 
 def carry_all(readers: dict[str, str], platform: str, say: Callable[[str], None]) -> None:

@@ -51,7 +51,7 @@ class SignIn:
     def _by_password(self, address: str, password: str) -> str:
         if not _can_be_typed(address) or not _can_be_typed(password) or len(password) > passwords.LONGEST:
             raise WrongError("unusable")
-        with self.database.transaction() as connection:
+        with self.database.autocommit() as connection:
             known = rows(connection, "account/credentials", address=address, most=_MOST_HASHES)
         # no connection is held while hashes are computed
         fitting = [credential for credential in known if passwords.fits(credential["hash"], password)]
@@ -87,7 +87,7 @@ class SignIn:
         """Prove another account of the person by its own password. Raises WrongError, limits.TooManyError."""
         buckets = limits.sign_in(str(identity), limits.client_key(client))
         limits.claim(self.database, buckets)
-        with self.database.transaction() as connection:
+        with self.database.autocommit() as connection:
             found = row(connection, "account/credential", identity_id=identity, user_id=session.user_id)
         usable = _can_be_typed(password) and len(password) <= passwords.LONGEST
         if not usable or not passwords.fits(found["hash"] if found else passwords.NOBODY, password) or found is None:

@@ -159,7 +159,7 @@ class KeyRing:
         with self._lock:
             if time.monotonic() - self._read_at < after:
                 return
-            with self.database.transaction() as connection:
+            with self.database.autocommit() as connection:
                 found = rows(connection, "key/list")
             believed = {}
             signing = None

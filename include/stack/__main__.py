@@ -36,7 +36,8 @@ usage: ./run <command>
   bench [NAME]                         measure; without a name, list what can be measured
   erase [--ask] [MIGRATION]            take one person out of everything that the engine keeps; asks whom. With --ask it
                                        only makes a request, which DAG erase_person has approved
-  platform COMMAND                     the unified platform: setup, serve, rotate-keys, flag (docs/platform.md)
+  platform COMMAND                     the unified platform: setup, serve, rotate-keys, flag, billed-twice
+                                       (docs/platform.md)
   secrets                              make what docker-compose.yaml's services need to know: one file each in ./secrets
   images                               print the images of docker-compose.yaml by digest, for .env
   help                                 this text
@@ -383,6 +384,7 @@ _BENCHES = {
     "capture": "what recording a write costs the application, and how fast writes are carried",
     "window": "copies, fence and release of a maintenance window, with a reader in the way",
     "review": "how long a review takes whose rows hold long values",
+    "platform": "the unified platform under 50 to 1,000 people at once, and sign-ins by old tokens a second",
     "members": "what people who never bought cost a launch, and how finding rows outside grows",
 }
 

@@ -42,6 +42,11 @@ SECRETS = {
     "dasha": "the old secret of the Dasha Timer, long enough",
     "compatibility": "the old secret of Compatibility, as long",
 }
+# Of the endpoints of two Stripe accounts; the first of each is being replaced by the second.
+STRIPE_SECRETS = {
+    "dasha": ("whsec_dasha_of_before", "whsec_dasha_of_now"),
+    "compatibility": ("whsec_compatibility",),
+}
 URL = "https://mula.test"
 _names = itertools.count(1)
 
@@ -230,7 +235,8 @@ def make_site(server: EmbeddedPostgres, merged: Merged, tmp_path: Path) -> Itera
         keys = shutil.copytree(merged.keys, tmp_path / "keys" / name)
         given: dict[str, Any] = {
             "dsn": server.dsn(name, setup.ROLE, PASSWORD), "keys": keys, "url": URL,
-            "mail": f"file:{tmp_path}/mails", "old_secrets": SECRETS, "pool": 4,
+            "mail": f"file:{tmp_path}/mails", "old_secrets": SECRETS,
+            "stripe_secrets": STRIPE_SECRETS, "pool": 4,
         } | settings  # fmt: skip
         app = make_app(Settings(**given))
         client = TestClient(app, base_url=URL, raise_server_exceptions=False)

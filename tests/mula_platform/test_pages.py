@@ -175,3 +175,15 @@ def test_a_database_that_is_away_is_a_page_that_says_so(
     page = site.client.get("/s/anashared")
     assert page.status_code == 503 and page.headers["retry-after"] == "60" and "One moment" in page.text
     assert site.client.get("/healthz").status_code == 200
+
+
+def test_sessions_that_the_server_has_ended_cost_nobody_an_error(site: Site) -> None:
+    browser = site.browser()
+    browser.sign_in("ana@example.com", "ana at dasha")
+    for _ in range(2):
+        ended = site.rows(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
+            "where datname = current_database() and application_name = 'mula platform'"
+        )
+        assert ended
+        assert [browser.get(path).status_code for path in ("/", "/settings", "/s/anashared")] == [200, 200, 200]

@@ -17,6 +17,16 @@ gone_origin as (
     delete from platform.origin where identity_id in (select identity_id from account)
 ),
 
+gone_event as (
+    delete from platform.stripe_event
+    where subscription_id in (select stripe_subscription_id from public.subscriptions where user_id = %(user_id)s)
+),
+
+gone_subscription as (
+    delete from platform.stripe_subscription
+    where subscription_id in (select stripe_subscription_id from public.subscriptions where user_id = %(user_id)s)
+),
+
 gone_views as (
     delete from platform.share_view
     where result_id in (select id from public.compatibility_results where user_id = %(user_id)s)

@@ -11,6 +11,7 @@ grant update (is_default) on public.birth_charts to mula_platform;
 grant select on public.dasha_data to mula_platform;
 grant select on public.compatibility_results to mula_platform;
 grant select, delete on public.subscriptions to mula_platform;
+grant update (status, plan_name, monthly_amount, next_billing_at) on public.subscriptions to mula_platform;
 grant select on public.user_preferences to mula_platform;
 grant insert (
     user_id, notifications_enabled, daily_dasha_reminder, email_enabled, marketing_emails, daily_reminder_time, timezone
