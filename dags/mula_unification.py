@@ -17,6 +17,7 @@ the unified schema, by one swap that a second person approves and that can be ro
 | `approve` | waits for a person who did not trigger the run | | untouched |
 | `swap` | one transaction; or nothing | | **swapped** |
 | `verify` | suites and certificate, and the sources once more | read | read |
+| `rehearse` | the platform is asked whether every account gets in and sees its rows | | read |
 | `release` | the fence is opened again, unless the swap has happened | **open again** | |
 | `outcome` | fails the run when its window has ended without a swap | | |
 
@@ -49,6 +50,7 @@ from cutover.operators.phases import (
     SwapOperator,
     production_assets,
 )
+from cutover.operators.rehearsal import rehearsal_group
 from cutover.operators.validate import ValidateOperator
 from cutover.operators.watch import BaselineOperator
 from cutover.operators.window import (
@@ -116,6 +118,8 @@ with DAG(
             title="Minutes to wait for writers of a source to finish",
             description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
         ),
+        "rehearse_sign_ins": parameters.rehearse_sign_ins(),
+        "sign_in_failures_percent": parameters.sign_in_failures_percent(),
         "minimum_users": parameters.fewest(1, "people"),
         "minimum_birth_charts": parameters.fewest(1, "birth charts"),
     },
@@ -152,6 +156,9 @@ with DAG(
         ValidateOperator(task_id="suites", migration=MIGRATION, phase="production")
         LateWritesOperator(task_id="sources", migration=MIGRATION, moment="verify")
 
+    # While the sources are still fenced: the platform itself is asked, for every account, whether its person gets in.
+    rehearse = rehearsal_group(MIGRATION)
+
     # A teardown: it comes last, whatever has failed before it, and leaves the run's own state to the tasks before it.
     # Airflow leaves out a teardown none of whose setups has succeeded. The fence alone will not do: it fails half-way
     # where one source is fenced and the other one's writers do not stop.
@@ -165,4 +172,4 @@ with DAG(
     # The dumps and the long copy are made while the applications are in use; the window only sees what they wrote
     # meanwhile.
     preflight >> [dump, extract] >> window >> freeze >> transform >> validate >> review >> approve
-    approve >> swap >> verify >> release >> outcome
+    approve >> swap >> verify >> rehearse >> release >> outcome

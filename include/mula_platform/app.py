@@ -19,12 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cutover.errors import CutoverError
-from mula_platform import limits, oldtokens, pages
+from mula_platform import limits, oldtokens, pages, passwords, rehearsal
 from mula_platform.database import Database, row, rows
 from mula_platform.gate import Gate
 from mula_platform.maintenance import Doorman, Maintenance
 from mula_platform.metrics import Metrics
-from mula_platform.service import Platform, session_of
+from mula_platform.service import Platform, rehearsed_answer, session_of, session_of_rehearsal
 from mula_platform.settings import Settings
 from mula_platform.signin import SignIn, WrongError
 from mula_platform.tokens import SESSION, SESSION_LIFETIME, KeyRing
@@ -80,7 +80,7 @@ class Exchange(BaseModel):
         """Why this cannot be asked, as the standard's error code and a sentence; None if it can."""
         if self.grant_type != _GRANT:
             return "unsupported_grant_type", f"grant_type must be {_GRANT}"
-        if self.subject_token_type not in oldtokens.TOKEN_TYPES:
+        if self.subject_token_type not in (*oldtokens.TOKEN_TYPES, *rehearsal.TOKEN_TYPES):
             return "invalid_request", f"subject_token_type must be {' or '.join(oldtokens.TOKEN_TYPES)}"
         if self.requested_token_type not in ("", _ACCESS_TOKEN, _JWT) or self.actor_token:
             return "invalid_request", "nothing but an access token for the subject itself is issued"
@@ -120,9 +120,13 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         complaint = asked.complaint(platform.settings.url)
         if complaint is not None:
             return _refused(*complaint)
-        source = oldtokens.TOKEN_TYPES[asked.subject_token_type]
+        rehearsed = rehearsal.TOKEN_TYPES.get(asked.subject_token_type)
+        source = rehearsed or oldtokens.TOKEN_TYPES[asked.subject_token_type]
         if not _is_on(platform, "token_exchange"):
             return _refused("temporarily_unavailable", "old tokens are not exchanged at the moment", 503)
+        if rehearsed is not None:
+            caller = pages.client(request)
+            return rehearsed_answer(lambda: platform.sign_in.rehearse_token(asked.subject_token, source, caller))
         try:
             token = platform.sign_in.by_old_token(asked.subject_token, source, pages.client(request))
         except WrongError as error:
@@ -148,7 +152,10 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
     def me(request: Request) -> JSONResponse:
         """Whom a token is of, and how much of theirs it shows: for the old front ends, and to rehearse sign-ins."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        session = session_of(platform, token) if scheme.lower() == "bearer" else None
+        is_bearer = scheme.lower() == "bearer"
+        session = session_of(platform, token) if is_bearer else None
+        rehearsed = session_of_rehearsal(platform, token) if is_bearer and session is None else None
+        session = session or rehearsed
         if session is None:
             headers = {"www-authenticate": 'Bearer realm="mula", error="invalid_token"'}
             return _refused("invalid_token", "sign in again", 401, headers)
@@ -158,7 +165,22 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
                 connection, "account/list", user_id=session.user_id, identity_id=session.identity_id,
                 holder=session.holder,
             )  # fmt: skip
+            credential = rehearsed and row(
+                connection, "account/credential", identity_id=session.identity_id, user_id=session.user_id
+            )
         held = [account for account in accounts if account["is_held"]]
+        if rehearsed is not None:
+            # no address: whose account it is, how its password is kept, and how many rows it is shown
+            return JSONResponse(
+                {
+                    "user_id": str(session.user_id),
+                    "source": session.source,
+                    "legacy_user_id": session.legacy_user_id,
+                    "password": (passwords.scheme(credential["hash"]) or "unknown") if credential else None,
+                    "shown": shown,
+                },
+                headers={"cache-control": "no-store"},
+            )
         return JSONResponse(
             {
                 "user_id": str(session.user_id),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from mula_platform import people
+from fastapi.responses import JSONResponse
+
+from mula_platform import limits, people
 from mula_platform.database import Database
 from mula_platform.maintenance import Maintenance
 from mula_platform.metrics import Metrics
 from mula_platform.settings import Settings
-from mula_platform.signin import SignIn
-from mula_platform.tokens import SESSION, KeyRing, TokenError
+from mula_platform.signin import RehearsedError, SignIn, WrongError
+from mula_platform.tokens import REHEARSAL, SESSION, KeyRing, TokenError
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,38 @@ def session_of(platform: Platform, token: str) -> people.Session | None:
         claims = platform.ring.read(token, SESSION, platform.settings.url)
     except TokenError:
         return None
+    return _found(platform, claims, None)
+
+
+def session_of_rehearsal(platform: Platform, token: str) -> people.Session | None:
+    """As ``session_of``, for a token that a rehearsal was given, while that is open."""
+    try:
+        claims = platform.ring.read(token, REHEARSAL, platform.settings.url)
+    except TokenError:
+        return None
+    return _found(platform, claims, str(claims.get("rehearsal")))
+
+
+def _found(platform: Platform, claims: dict[str, Any], rehearsal: str | None) -> people.Session | None:
     with platform.database.transaction() as connection:
-        session = people.find(connection, str(claims["jti"]))
+        session = people.find(connection, str(claims["jti"]), rehearsal)
     # the token says who it is of as well: a row that says otherwise is not believed
     return session if session is not None and str(session.user_id) == claims["sub"] else None
+
+
+def rehearsed_answer(sign_in: Callable[[], str]) -> JSONResponse:
+    """What a rehearsal is answered to a sign-in: a token, or the reason for which a person would be refused.
+
+    Whoever has not proved to be the rehearsal is told no more than anybody else. It is no sign-in to the figures.
+    """
+    headers = {"cache-control": "no-store"}
+    try:
+        return JSONResponse({"access_token": sign_in(), "token_type": "Bearer"}, headers=headers)
+    except RehearsedError as error:
+        told, status = {"error": "invalid_request", "reason": error.reason}, 400
+    except WrongError:
+        told, status = {"error": "invalid_request", "error_description": "the subject_token is not accepted"}, 400
+    except limits.TooManyError as error:
+        told, status = {"error": "slow_down"}, 429
+        headers["retry-after"] = str(error.seconds)
+    return JSONResponse(told, status_code=status, headers=headers)
