@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -55,6 +55,7 @@ _NAMED = 5
 # Seconds for which a minted token would be good, if its rehearsal were.
 _TOKEN_S = 600
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ANOTHER = "reaches another account"
 # A reason of the service that is none to worry about: whoever has the mailbox has closed this way in.
 CLOSED = "taken over by a link"
 
@@ -94,7 +95,7 @@ class Way:
     tried: int = 0
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
-    named: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    named: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def percent(self) -> float:
@@ -107,8 +108,9 @@ class Way:
         if reason is not None:
             self.failed += 1
             self.reasons[reason] += 1
-            if len(self.named[reason]) < _NAMED:
-                self.named[reason].append(name)
+            named = self.named.setdefault(reason, [])
+            if len(named) < _NAMED:
+                named.append(name)
 
 
 @dataclass
@@ -143,7 +145,7 @@ class Report:
 
     def told(self) -> dict[str, Any]:
         """As it is kept on record."""
-        ways = {name: asdict(way) | {"percent": round(way.percent, 3)} for name, way in self.ways.items()}
+        ways = {name: {**vars(way), "percent": round(way.percent, 3)} for name, way in self.ways.items()}
         return {"ways": ways, "closed": self.closed, "seconds": round(self.seconds, 1)}
 
 
@@ -258,7 +260,7 @@ def rehearse(
     """
     began = time.monotonic()
     with _open(connect, migration, this_run) as keys, ThreadPoolExecutor(CONCURRENCY) as pool:
-        asking = _Asking(service, keys, this_run)
+        asking = _Asking(service, keys, this_run, sample)
         progress = _Progress(log)
         with opened(connect, autocommit=True) as connection:
             for batch, total in _batches(connection, migration, this_run):
@@ -273,8 +275,9 @@ def rehearse(
 
 def record(connection: psycopg.Connection, migration: Migration, this_run: str, report: Report, percent: float) -> None:
     """Write down what was found, and sign it, in the caller's transaction; accounts are named in the record alone."""
-    told = {**report.told(), "limit_percent": percent, "trouble": report.trouble(percent)}
-    phase.record(connection, migration, this_run, STEP, [], holds=not told["trouble"], **told)
+    trouble = report.trouble(percent)
+    told: dict[str, Any] = {**report.told(), "limit_percent": percent, "trouble": trouble}
+    phase.record(connection, migration, this_run, STEP, [], holds=not trouble, **told)
     counted = {
         name: {"tried": way.tried, "failed": way.failed, "reasons": dict(way.reasons)}
         for name, way in report.ways.items()
@@ -286,7 +289,7 @@ def record_answer(
     connection: psycopg.Connection, migration: Migration, this_run: str, person: str, *, goes_on: bool
 ) -> None:
     """Write down, and sign, what somebody has decided about a rehearsal that was not good enough."""
-    said = {"person": person, "goes_on": goes_on}
+    said: dict[str, Any] = {"person": person, "goes_on": goes_on}
     phase.record(connection, migration, this_run, ANSWER, [], **said)
     chain.append(connection, "sign-ins answer", this_run, says=said)
 
@@ -349,8 +352,10 @@ def _batches(
 class _Asking:
     """Asks about one account after the other, from several threads, and counts what is found."""
 
-    def __init__(self, service: Service, keys: Mapping[str, str], this_run: str) -> None:
+    def __init__(self, service: Service, keys: Mapping[str, str], this_run: str, sample: Sequence[Person]) -> None:
         self.report = Report()
+        self._wanted = {(person.application, person.account) for person in sample}
+        self._accounts_of_sample: dict[tuple[str, str], Account] = {}
         self._service = service
         self._keys = keys
         self._run = this_run
@@ -359,6 +364,8 @@ class _Asking:
 
     def account(self, account: Account) -> None:
         """One account, by a token."""
+        if (account.application, account.account) in self._wanted:
+            self._accounts_of_sample[account.application, account.account] = account
         if account.rejected is not None and account.user_id is None:
             with self._lock:
                 self.report.token.count(account.name, f"rejected by the launch ({account.rejected})")
@@ -382,23 +389,27 @@ class _Asking:
 
     def person(self, person: Person) -> None:
         """One test person, by the password, as the form of the page sends it."""
-        declared = self._service.declared
-        if person.application not in declared.token_types:
-            reason: str | None = f"no application is called {person.application}"
-        else:
-            page = self._service.get(declared.sign_in)
-            cookies = SimpleCookie((page.headers if page else {}).get("set-cookie", ""))
-            key = next((morsel.value for name, morsel in cookies.items() if name == declared.form_cookie), "")
-            form = {"email": person.address, "password": person.password, "form_key": key}
-            proof = self._token(person.application, person.account, person.address)
-            headers = {
-                "cookie": f"{declared.form_cookie}={key}",
-                declared.header: f"{declared.token_types[person.application]} {proof}",
-            }
-            expected = Account(person.application, person.account, person.address, None, None, {}, {})
-            reason, _ = self._follow(expected, self._service.post(declared.sign_in, form, headers))
+        known = self._accounts_of_sample.get((person.application, person.account))
+        reason = "no such account" if known is None else self._typed(person, known)
         with self._lock:
             self.report.password_typed.count(f"{person.application} {person.account}", reason)
+
+    def _typed(self, person: Person, known: Account) -> str | None:
+        """Why a password that somebody types does not lead to its person; None if it does."""
+        declared = self._service.declared
+        page = self._service.get(declared.sign_in)
+        cookies = SimpleCookie((page.headers if page else {}).get("set-cookie", ""))
+        key = next((morsel.value for name, morsel in cookies.items() if name == declared.form_cookie), "")
+        form = {"email": person.address, "password": person.password, "form_key": key}
+        proof = self._token(known.application, known.account, known.email)
+        headers = {
+            "cookie": f"{declared.form_cookie}={key}",
+            declared.header: f"{declared.token_types[known.application]} {proof}",
+        }
+        reason, seen = self._follow(known, self._service.post(declared.sign_in, form, headers))
+        # of two accounts of a person with one password either may be the one that was let in
+        is_theirs = known.user_id is not None and seen.get("user_id") == known.user_id
+        return None if reason == _ANOTHER and is_theirs else reason
 
     def _follow(self, account: Account, answer: Answer | None) -> tuple[str | None, Mapping[str, Any]]:
         """Why a sign-in does not lead where it should, None if it does; and what the service says of the account."""
@@ -469,7 +480,7 @@ class _Progress:
 def _amiss(account: Account, seen: Mapping[str, Any]) -> str | None:
     """Why what the service says of whoever was let in is not what it should say of this account; None if it is."""
     if (seen.get("source"), seen.get("legacy_user_id")) != (account.application, account.account):
-        return "reaches another account"
+        return _ANOTHER
     if account.user_id is not None and seen.get("user_id") != account.user_id:
         return "reaches another person"
     for kind, found in seen.get("shown", {}).items():

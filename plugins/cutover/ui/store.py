@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover import outlook, rollback, samples, window
+from cutover import outlook, rehearsal, rollback, samples, window
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.extract.why import Origin, why
@@ -152,6 +152,9 @@ def review(
         "notices": notices(connection, run),
         "outlooks": outlooks(connection, run),
         "timeline": timeline,
+        "sign_ins": rehearsal.of_run(connection, run),
+        # which accounts: for who may sign in here, and not for a file that goes elsewhere
+        "names_accounts": in_airflow,
         "fence": fence_of(timeline, has_swapped=entry is not None),
         "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
     }
