@@ -382,6 +382,7 @@ _BENCHES = {
     "swap": "how long clients wait for a swap and its rollback, beside other ways to do it",
     "capture": "what recording a write costs the application, and how fast writes are carried",
     "window": "copies, fence and release of a maintenance window, with a reader in the way",
+    "sign_in": "rehearsing the sign-in of every account against the platform",
     "review": "how long a review takes whose rows hold long values",
     "members": "what people who never bought cost a launch, and how finding rows outside grows",
 }

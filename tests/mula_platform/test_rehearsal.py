@@ -99,8 +99,8 @@ def test_every_account_gets_in_and_nothing_of_it_stays(house: House) -> None:
         "a password typed, of test persons": (2, 0, {}),
     }
     assert report.trouble(2) == [
-        "a password that can be verified: 1 of 6 fail (16.67 %, and 2 % at most): 1 a hash of a scheme that the service "
-        "does not know"
+        "a password that can be verified: 1 of 6 fail (16.67 %, and 2 % at most): 1 a hash of a scheme that the "
+        "service does not know"
     ]
     assert report.trouble(20) == []
     assert house.content() == before
