@@ -40,6 +40,7 @@ from cutover.database.statements import include_root
 from cutover.migration import load
 from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
+from cutover.operators.assess import AssessOperator
 from cutover.operators.dump import DumpCheckOperator, dump_group
 from cutover.operators.extract import extract_group
 from cutover.operators.groups import freeze_group, transform_group
@@ -126,6 +127,8 @@ with DAG(
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:
         PreflightOperator(task_id="check", migration=MIGRATION)
+        # For people to read; it stops nothing.
+        AssessOperator(task_id="assess", migration=MIGRATION)
         DumpCheckOperator(task_id="dump", migration=MIGRATION)
         fenceable = WindowCheckOperator(task_id="window", migration=MIGRATION).as_setup()
 

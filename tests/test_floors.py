@@ -29,6 +29,7 @@ FLOORS = (
         "erase",
         "dumps",
         "announce",
+        "assess",
         "rehearsal",
     },
     {"operators"},

@@ -1,9 +1,9 @@
 """What a rehearsal of sign-ins takes: ``./run bench sign_in``.
 
 *accounts* of both applications in the demonstration's mixture, launched by the migration itself; the platform is a
-process of its own on this machine, asked over HTTP as after a swap. *bare*: as many requests to ``/healthz``, which needs
-no database: what asking alone takes. *rehearsed*: every account, by a token, and what it is shown. *ms each* has to stay
-the same when there are more of them.
+process of its own on this machine, asked over HTTP as after a swap. *bare*: as many requests to ``/healthz``, which
+needs no database: what asking alone takes. *rehearsed*: every account, by a token, and what it is shown. *ms each* has
+to stay the same when there are more of them; *CPU* is the platform's own time of it.
 """
 
 from __future__ import annotations

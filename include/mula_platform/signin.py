@@ -231,10 +231,10 @@ class SignIn:
     def _rehearsed(self, token: str, source: str, client: str | None) -> tuple[rehearsal.Rehearsal, oldtokens.OldToken]:
         """The open rehearsal whose key has signed this token. Whoever has no such key is counted as any other."""
         buckets = limits.exchange(limits.client_key(client))
-        limits.require_room(self.database, buckets)
+        with self.database.transaction() as connection:
+            limits.require_room_in(connection, buckets)
+            running = rehearsal.current(connection)
         try:
-            with self.database.transaction() as connection:
-                running = rehearsal.current(connection)
             if running is None or source not in running.keys:
                 raise WrongError("no rehearsal is open")
             return running, _read(token, source, running.keys[source])

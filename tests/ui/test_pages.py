@@ -48,6 +48,7 @@ ROUTES = [
     f"/cutover/dags/{DAG}/rollback",
     f"/cutover/dags/{DAG}/announcements",
     f"/cutover/dags/{DAG}/watch",
+    f"/cutover/dags/{DAG}/assessment",
     WHY,
 ]
 # Files of public packages, which a page without an origin could not load otherwise.
