@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -38,7 +39,7 @@ from stack.postgres import EmbeddedPostgres, free_port
 
 MIGRATION = load("mula_unification")
 RUN = "bench"
-HEAD = f"{'accounts':>10} {'bare':>8} {'rehearsed':>10} {'a second':>9} {'ms each':>8} {'failed':>7}"
+HEAD = f"{'accounts':>10} {'bare':>8} {'rehearsed':>10} {'a second':>9} {'ms each':>8} {'CPU ms':>7} {'failed':>7}"
 _APPROVE = (
     "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, decided_at, "
     "expires_at) select r.run, 'swap', 'approve', r.fingerprint, 'approve', 1, 'reviewer', now(), "
@@ -103,7 +104,7 @@ def _record(unified: Connect, step: str, **result: str) -> None:
 
 
 @contextmanager
-def served(dsn: str, keys: Path) -> Iterator[rehearsal.Service]:
+def served(dsn: str, keys: Path) -> Iterator[tuple[rehearsal.Service, psutil.Process]]:
     """The platform over a database, as a process of its own."""
     port = free_port()
     environment = {
@@ -124,11 +125,16 @@ def served(dsn: str, keys: Path) -> Iterator[rehearsal.Service]:
             if process.poll() is not None:
                 raise RuntimeError(why)
             time.sleep(0.1)
-        yield service
+        yield service, psutil.Process(process.pid)
     finally:
         service.close()
         process.terminate()
         process.wait()
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def measure(server: EmbeddedPostgres, scale: int) -> None:
@@ -139,14 +145,14 @@ def measure(server: EmbeddedPostgres, scale: int) -> None:
         served(server.dsn(names["unified"], setup.ROLE, PASSWORD), Path(keys)) as service,
     ):
         report = rehearsal.rehearse(_unified(server, names), MIGRATION, RUN, service, sample=[], log=silent)
-        accounts = report.token.tried
+        accounts, spent = report.token.tried, _cpu(process) - before
         began = time.perf_counter()
         with ThreadPoolExecutor(rehearsal.CONCURRENCY) as pool:
             list(pool.map(lambda _: service.get("/healthz"), range(2 * accounts)))
         bare = time.perf_counter() - began
     print(
         f"{accounts:>10,} {bare:>8.1f} {report.seconds:>10.1f} {accounts / report.seconds:>9,.0f} "
-        f"{1000 * report.seconds / accounts:>8.2f} {report.token.failed:>7,}",
+        f"{1000 * report.seconds / accounts:>8.2f} {1000 * spent / accounts:>7.2f} {report.token.failed:>7,}",
         flush=True,
     )
 
