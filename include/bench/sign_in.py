@@ -140,10 +140,9 @@ def _cpu(process: psutil.Process) -> float:
 def measure(server: EmbeddedPostgres, scale: int) -> None:
     """Print a line."""
     names = launched(server, scale)
-    with (
-        TemporaryDirectory() as keys,
-        served(server.dsn(names["unified"], setup.ROLE, PASSWORD), Path(keys)) as service,
-    ):
+    platform = server.dsn(names["unified"], setup.ROLE, PASSWORD)
+    with TemporaryDirectory() as keys, served(platform, Path(keys)) as (service, process):
+        before = _cpu(process)
         report = rehearsal.rehearse(_unified(server, names), MIGRATION, RUN, service, sample=[], log=silent)
         accounts, spent = report.token.tried, _cpu(process) - before
         began = time.perf_counter()

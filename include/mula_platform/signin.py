@@ -214,8 +214,12 @@ class SignIn:
         As ``rehearse_token`` for what is returned and raised.
         """
         running, _ = self._rehearsed(token, source, client)
+        # a wrong password counts as anybody's: whoever has a rehearsal's key must not be able to guess one
+        buckets = limits.sign_in(address_key(address), limits.client_key(client))
+        limits.claim(self.database, buckets)
         try:
             fitting = self._fitting(address, password)
+            limits.release(self.database, buckets)
             renewed = _renewed(fitting, password)
             self.ring.refresh()
             with self.database.transaction() as connection:

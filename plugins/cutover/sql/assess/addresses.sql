@@ -1,5 +1,5 @@
--- Of a column that holds addresses: rows, rows whose address is not usable, different addresses in any spelling, and how
--- many of them have several rows.
+-- Of a column that holds addresses: rows, rows whose address is not usable, different addresses in any spelling, and
+-- how many of them have several rows.
 with
 spelled as (
     select lower(btrim(normalize({column}::text, nfc))) as address
