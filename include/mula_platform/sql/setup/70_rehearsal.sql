@@ -2,8 +2,8 @@
 -- in for those of the old applications. No way in for anybody else, nor for longer:
 -- * the engine's role begins one by a function, of the launch that stands and no other; it cannot read or write the
 --   table;
--- * it is open while the session that began it holds a lock, so not a moment after its task was killed, and twelve hours
---   at most; there is one at a time;
+-- * it is open while the session that began it holds a lock, so not a moment after its task was killed, and twelve
+--   hours at most; there is one at a time;
 -- * the platform's role reads the keys of an open one, and nobody those of one that is over;
 -- * unlogged: keys are in no archive of the server's log and on no replica, and a crash removes them.
 create unlogged table if not exists platform.rehearsal (
