@@ -19,14 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cutover.errors import CutoverError
-from mula_platform import limits, oldtokens, pages, passwords, rehearsal
+from mula_platform import limits, oldtokens, pages, rehearsal
 from mula_platform.database import Database, row, rows
 from mula_platform.gate import Gate
 from mula_platform.maintenance import Doorman, Maintenance
 from mula_platform.metrics import Metrics
-from mula_platform.service import Platform, rehearsed_answer, session_of, session_of_rehearsal
+from mula_platform.service import Platform, rehearsed_answer, seen_in_rehearsal, session_of
 from mula_platform.settings import Settings
-from mula_platform.signin import SignIn, WrongError
+from mula_platform.signin import SignIn, WrongError, is_on
 from mula_platform.tokens import SESSION, SESSION_LIFETIME, KeyRing
 
 LOG = logging.getLogger("mula_platform")
@@ -122,11 +122,11 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
             return _refused(*complaint)
         rehearsed = rehearsal.TOKEN_TYPES.get(asked.subject_token_type)
         source = rehearsed or oldtokens.TOKEN_TYPES[asked.subject_token_type]
-        if not _is_on(platform, "token_exchange"):
-            return _refused("temporarily_unavailable", "old tokens are not exchanged at the moment", 503)
         if rehearsed is not None:
             caller = pages.client(request)
             return rehearsed_answer(lambda: platform.sign_in.rehearse_token(asked.subject_token, source, caller))
+        if not _is_on(platform, "token_exchange"):
+            return _refused("temporarily_unavailable", "old tokens are not exchanged at the moment", 503)
         try:
             token = platform.sign_in.by_old_token(asked.subject_token, source, pages.client(request))
         except WrongError as error:
@@ -154,8 +154,8 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         is_bearer = scheme.lower() == "bearer"
         session = session_of(platform, token) if is_bearer else None
-        rehearsed = session_of_rehearsal(platform, token) if is_bearer and session is None else None
-        session = session or rehearsed
+        if session is None and is_bearer and (seen := seen_in_rehearsal(platform, token)) is not None:
+            return JSONResponse(seen, headers={"cache-control": "no-store"})
         if session is None:
             headers = {"www-authenticate": 'Bearer realm="mula", error="invalid_token"'}
             return _refused("invalid_token", "sign in again", 401, headers)
@@ -165,22 +165,7 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
                 connection, "account/list", user_id=session.user_id, identity_id=session.identity_id,
                 holder=session.holder,
             )  # fmt: skip
-            credential = rehearsed and row(
-                connection, "account/credential", identity_id=session.identity_id, user_id=session.user_id
-            )
         held = [account for account in accounts if account["is_held"]]
-        if rehearsed is not None:
-            # no address: whose account it is, how its password is kept, and how many rows it is shown
-            return JSONResponse(
-                {
-                    "user_id": str(session.user_id),
-                    "source": session.source,
-                    "legacy_user_id": session.legacy_user_id,
-                    "password": (passwords.scheme(credential["hash"]) or "unknown") if credential else None,
-                    "shown": shown,
-                },
-                headers={"cache-control": "no-store"},
-            )
         return JSONResponse(
             {
                 "user_id": str(session.user_id),
@@ -194,7 +179,7 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
 
 def _is_on(platform: Platform, flag: str) -> bool:
     with platform.database.transaction() as connection:
-        return any(found["is_on"] for found in rows(connection, "page/flags") if found["name"] == flag)
+        return is_on(connection, flag)
 
 
 def _missing(platform: Platform) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from mula_platform import limits, people
-from mula_platform.database import Database
+from mula_platform import limits, passwords, people
+from mula_platform.database import Database, row
 from mula_platform.maintenance import Maintenance
 from mula_platform.metrics import Metrics
 from mula_platform.settings import Settings
@@ -35,23 +35,34 @@ def session_of(platform: Platform, token: str) -> people.Session | None:
         claims = platform.ring.read(token, SESSION, platform.settings.url)
     except TokenError:
         return None
-    return _found(platform, claims, None)
+    with platform.database.transaction() as connection:
+        session = people.find(connection, str(claims["jti"]))
+    # the token says who it is of as well: a row that says otherwise is not believed
+    return session if session is not None and str(session.user_id) == claims["sub"] else None
 
 
-def session_of_rehearsal(platform: Platform, token: str) -> people.Session | None:
-    """As ``session_of``, for a token that a rehearsal was given, while that is open."""
+def seen_in_rehearsal(platform: Platform, token: str) -> dict[str, Any] | None:
+    """What a rehearsal is told with a token that it was given, while it is open: nothing that names a person.
+
+    Whose account it is, how its password is kept, and how many rows it is shown.
+    """
     try:
         claims = platform.ring.read(token, REHEARSAL, platform.settings.url)
     except TokenError:
         return None
-    return _found(platform, claims, str(claims.get("rehearsal")))
-
-
-def _found(platform: Platform, claims: dict[str, Any], rehearsal: str | None) -> people.Session | None:
     with platform.database.transaction() as connection:
-        session = people.find(connection, str(claims["jti"]), rehearsal)
-    # the token says who it is of as well: a row that says otherwise is not believed
-    return session if session is not None and str(session.user_id) == claims["sub"] else None
+        session = people.find(connection, str(claims["jti"]), str(claims.get("rehearsal")))
+        if session is None or str(session.user_id) != claims["sub"]:
+            return None
+        shown = row(connection, "page/shown", **session.scope)
+        kept = row(connection, "account/credential", identity_id=session.identity_id, user_id=session.user_id)
+    return {
+        "user_id": str(session.user_id),
+        "source": session.source,
+        "legacy_user_id": session.legacy_user_id,
+        "password": (passwords.scheme(kept["hash"]) or "unknown") if kept else None,
+        "shown": shown,
+    }
 
 
 def rehearsed_answer(sign_in: Callable[[], str]) -> JSONResponse:

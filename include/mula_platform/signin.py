@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
@@ -191,11 +192,14 @@ class SignIn:
         Returns the token of a session that shows what /api/me says and ends with the rehearsal. Raises WrongError and
         counts it for whoever has no rehearsal's key, RehearsedError, limits.TooManyError.
         """
-        running, old = self._rehearsed(token, source, client)
         self.ring.refresh()
-        try:
-            self._secret(source)  # without it the real tokens would be refused
-            with self.database.transaction() as connection:
+        # thousands are asked for in a row: one transaction each
+        with self._rehearsing(client) as buckets, self.database.transaction() as connection:
+            running, old = _proved(connection, buckets, token, source)
+            with _told():
+                self._secret(source)  # without it the real tokens would be refused
+                if not is_on(connection, "token_exchange"):
+                    raise WrongError("token exchange is switched off")
                 with rehearsal.undone(connection):
                     self._exchange(connection, old)
                 found = row(connection, "account/of_legacy", source=source, legacy_user_id=old.legacy_user_id)
@@ -205,19 +209,18 @@ class SignIn:
                     connection, self.ring, self.settings.url, running,
                     user_id=found["user_id"], identity_id=found["identity_id"], way="token",
                 )  # fmt: skip
-        except WrongError as error:
-            raise RehearsedError(error.reason) from error
 
     def rehearse_password(self, address: str, password: str, *, token: str, source: str, client: str | None) -> str:
         """Everything that ``by_password`` does, for a rehearsal that ``token`` proves; nothing of it stays.
 
         As ``rehearse_token`` for what is returned and raised.
         """
-        running, _ = self._rehearsed(token, source, client)
+        with self._rehearsing(client) as buckets, self.database.transaction() as connection:
+            running, _ = _proved(connection, buckets, token, source)
         # a wrong password counts as anybody's: whoever has a rehearsal's key must not be able to guess one
         buckets = limits.sign_in(address_key(address), limits.client_key(client))
         limits.claim(self.database, buckets)
-        try:
+        with _told():
             fitting = self._fitting(address, password)
             limits.release(self.database, buckets)
             renewed = _renewed(fitting, password)
@@ -229,23 +232,44 @@ class SignIn:
                     connection, self.ring, self.settings.url, running,
                     user_id=fitting[0]["user_id"], identity_id=fitting[0]["identity_id"], way="password",
                 )  # fmt: skip
-        except WrongError as error:
-            raise RehearsedError(error.reason) from error
 
-    def _rehearsed(self, token: str, source: str, client: str | None) -> tuple[rehearsal.Rehearsal, oldtokens.OldToken]:
-        """The open rehearsal whose key has signed this token. Whoever has no such key is counted as any other."""
+    @contextmanager
+    def _rehearsing(self, client: str | None) -> Iterator[Sequence[limits.Bucket]]:
+        """What a client is counted in who says that this is a rehearsal, and has no key of one."""
         buckets = limits.exchange(limits.client_key(client))
-        with self.database.transaction() as connection:
-            limits.require_room_in(connection, buckets)
-            running = rehearsal.current(connection)
         try:
-            if running is None or source not in running.keys:
-                raise WrongError("no rehearsal is open")
-            return running, _read(token, source, running.keys[source])
+            yield buckets
+        except RehearsedError:
+            raise
         except WrongError:
             with suppress(limits.TooManyError):
                 limits.claim(self.database, buckets)
             raise
+
+
+def is_on(connection: psycopg.Connection[Row], flag: str) -> bool:
+    """Whether a feature is switched on."""
+    return any(found["is_on"] for found in rows(connection, "page/flags") if found["name"] == flag)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whoever has proved to be the rehearsal is told why a sign-in fails."""
+    try:
+        yield
+    except WrongError as error:
+        raise RehearsedError(error.reason) from error
+
+
+def _proved(
+    connection: psycopg.Connection[Row], buckets: Sequence[limits.Bucket], token: str, source: str
+) -> tuple[rehearsal.Rehearsal, oldtokens.OldToken]:
+    """The open rehearsal, whose key has signed this token. Raises WrongError, limits.TooManyError."""
+    limits.require_room_in(connection, buckets)
+    running = rehearsal.current(connection)
+    if running is None or source not in running.keys:
+        raise WrongError("no rehearsal is open")
+    return running, _read(token, source, running.keys[source])
 
 
 def _read(token: str, source: str, secret: str) -> oldtokens.OldToken:

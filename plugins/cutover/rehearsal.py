@@ -255,7 +255,7 @@ def rehearse(
 ) -> Report:
     """Ask the service for every account of the migration, and for the test persons of ``sample`` by their passwords.
 
-    Opens a rehearsal and ends it, whatever happens. Raises CutoverError ``rehearsal.not-begun``,
+    Opens a rehearsal and ends it, whatever happens. Raises CutoverError ``rehearsal.busy``, ``rehearsal.not-begun``,
     ``rehearsal.no-answer``, ``rehearsal.broken-off``.
     """
     began = time.monotonic()
@@ -322,7 +322,14 @@ def _open(connect: Connect, migration: Migration, this_run: str) -> Iterator[dic
         lasts = min(max(_LEAST_OPEN, accounts * timedelta(seconds=0.1)), _MOST_OPEN)
         try:
             keys = dict(holder.execute(begin, {"run": this_run, "lasts": lasts}).fetchall())
-        except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.LockNotAvailable) as error:
+        except psycopg.errors.LockNotAvailable:
+            raise CutoverError(
+                "rehearsal.busy",
+                f"run {this_run}",
+                "another rehearsal is under way: a task of this run's, or one that was killed a moment ago.",
+                "wait: it is tried again by itself.",
+            ) from None
+        except psycopg.errors.ObjectNotInPrerequisiteState as error:
             raise CutoverError(
                 "rehearsal.not-begun",
                 f"run {this_run}",

@@ -221,7 +221,7 @@ def test_nobody_but_the_engine_opens_one_and_of_the_launch_that_stands_alone(
     with pytest.raises(psycopg.errors.CheckViolation):
         house.begin(lasts="13 hours")
     session, keys = house.begin()
-    with pytest.raises(CutoverError, match=r"rehearsal\.not-begun.*under way"):
+    with pytest.raises(CutoverError, match=r"rehearsal\.busy"):
         house.rehearse()
     # over by its own time, with its session still there
     house.site.rows("update platform.rehearsal set ends_at = now()")
@@ -231,6 +231,8 @@ def test_nobody_but_the_engine_opens_one_and_of_the_launch_that_stands_alone(
     session.close()
     assert rehearsal.why_not_yet(house.connect, MIGRATION, RUN) is None
     house.site.rows("update platform.launch set entry = 0")
+    with pytest.raises(CutoverError, match=r"rehearsal\.not-begun.*run platform setup"):
+        house.rehearse()
     assert "./run platform setup" in str(rehearsal.why_not_yet(house.connect, MIGRATION, RUN))
 
 
