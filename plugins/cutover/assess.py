@@ -165,22 +165,26 @@ def _source(migration: Migration, name: str, connection: psycopg.Connection) -> 
         )
     source.problems += [f"{full}: declared, and not there" for full in declared if full not in there]
     known = [table for table in declared.values() if table.table in there]
-    source.addresses = [
-        {"where": f"{table.table}.{column}", **found}
-        for table, column in _address_columns(migration, known)
-        if (found := _measured(connection, source, f"{table.table}.{column}", "assess/addresses.sql",
-                               source=_of(table), column=column))
-    ]  # fmt: skip
-    source.orphans = [
-        {"where": f"{child.table}.{column}", "parent": parent.table, **found}
-        for child, column, parent in _references(migration, known)
-        if (found := _measured(connection, source, f"{child.table}.{column}", "assess/orphans.sql",
-                               source=_of(child), column=column, parent=_of(parent), key=parent.key))
-    ]  # fmt: skip
+    for table, column in _address_columns(migration, known):
+        where = f"{table.table}.{column}"
+        counted = _measured(connection, source, where, "assess/addresses.sql", source=_of(table), column=column)
+        if counted is not None:
+            source.addresses.append({"where": where, **counted})
+    for child, column, parent in _references(migration, known):
+        where = f"{child.table}.{column}"
+        identifiers: dict[str, str | sql.Composable] = {
+            "source": _of(child),
+            "column": column,
+            "parent": _of(parent),
+            "key": parent.key,
+        }
+        counted = _measured(connection, source, where, "assess/orphans.sql", **identifiers)
+        if counted is not None:
+            source.orphans.append({"where": where, "parent": parent.table, **counted})
     for path in files.files(f"{migration.migration}/assess/within/{name}"):
-        found = _measured(connection, source, path, path)
-        if found is not None:
-            source.within.append({"title": _title(path), "found": found["found"]})
+        counted = _measured(connection, source, path, path)
+        if counted is not None:
+            source.within.append({"title": _title(path), "found": counted["found"]})
     return source
 
 
@@ -253,12 +257,10 @@ def _side_by_side(sources: list[Source]) -> list[dict[str, Any]]:
     for name, by_source in shared.items():
         if len(by_source) > 1:
             columns = dict.fromkeys(column for columns in by_source.values() for column in columns)
-            rows = [
-                {"column": column, "types": {of: columns_of.get(column) for of, columns_of in by_source.items()}}
-                for column in columns
-            ]
-            for row in rows:
-                row["is_same"] = len(set(row["types"].values())) == 1  # type: ignore[attr-defined]
+            rows: list[dict[str, Any]] = []
+            for column in columns:
+                types = {of: columns_of.get(column) for of, columns_of in by_source.items()}
+                rows.append({"column": column, "types": types, "is_same": len(set(types.values())) == 1})
             compared.append({"table": name, "columns": sorted(rows, key=lambda row: bool(row["is_same"]))})
     return compared
 
