@@ -253,7 +253,7 @@ def _side_by_side(sources: list[Source]) -> list[dict[str, Any]]:
     for source in sources:
         for table in source.tables:
             shared.setdefault(table["name"], {})[source.name] = table["columns"]
-    compared = []
+    compared: list[dict[str, Any]] = []
     for name, by_source in shared.items():
         if len(by_source) > 1:
             columns = dict.fromkeys(column for columns in by_source.values() for column in columns)
