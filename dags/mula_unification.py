@@ -17,6 +17,7 @@ the unified schema, by one swap that a second person approves and that can be ro
 | `approve` | waits for a person who did not trigger the run | | untouched |
 | `swap` | one transaction; or nothing | | **swapped** |
 | `verify` | suites and certificate, and the sources once more | read | read |
+| `rehearse` | the platform is asked whether every account gets in and sees its rows | | read |
 | `release` | the fence is opened again, unless the swap has happened | **open again** | |
 | `outcome` | fails the run when its window has ended without a swap | | |
 
@@ -39,6 +40,7 @@ from cutover.database.statements import include_root
 from cutover.migration import load
 from cutover.operators import parameters
 from cutover.operators.approve import ApprovalSensor
+from cutover.operators.assess import AssessOperator
 from cutover.operators.dump import DumpCheckOperator, dump_group
 from cutover.operators.extract import extract_group
 from cutover.operators.groups import freeze_group, transform_group
@@ -49,6 +51,7 @@ from cutover.operators.phases import (
     SwapOperator,
     production_assets,
 )
+from cutover.operators.rehearsal import rehearsal_group
 from cutover.operators.validate import ValidateOperator
 from cutover.operators.watch import BaselineOperator
 from cutover.operators.window import (
@@ -116,12 +119,16 @@ with DAG(
             title="Minutes to wait for writers of a source to finish",
             description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
         ),
+        "rehearse_sign_ins": parameters.rehearse_sign_ins(),
+        "sign_in_failures_percent": parameters.sign_in_failures_percent(),
         "minimum_users": parameters.fewest(1, "people"),
         "minimum_birth_charts": parameters.fewest(1, "birth charts"),
     },
 ) as dag:
     with TaskGroup("preflight", tooltip="Everything that would stop the run later") as preflight:
         PreflightOperator(task_id="check", migration=MIGRATION)
+        # For people to read; it stops nothing.
+        AssessOperator(task_id="assess", migration=MIGRATION)
         DumpCheckOperator(task_id="dump", migration=MIGRATION)
         fenceable = WindowCheckOperator(task_id="window", migration=MIGRATION).as_setup()
 
@@ -152,6 +159,9 @@ with DAG(
         ValidateOperator(task_id="suites", migration=MIGRATION, phase="production")
         LateWritesOperator(task_id="sources", migration=MIGRATION, moment="verify")
 
+    # While the sources are still fenced: the platform itself is asked, for every account, whether its person gets in.
+    rehearse = rehearsal_group(MIGRATION)
+
     # A teardown: it comes last, whatever has failed before it, and leaves the run's own state to the tasks before it.
     # Airflow leaves out a teardown none of whose setups has succeeded. The fence alone will not do: it fails half-way
     # where one source is fenced and the other one's writers do not stop.
@@ -165,4 +175,4 @@ with DAG(
     # The dumps and the long copy are made while the applications are in use; the window only sees what they wrote
     # meanwhile.
     preflight >> [dump, extract] >> window >> freeze >> transform >> validate >> review >> approve
-    approve >> swap >> verify >> release >> outcome
+    approve >> swap >> verify >> rehearse >> release >> outcome

@@ -29,6 +29,8 @@ FLOORS = (
         "erase",
         "dumps",
         "announce",
+        "assess",
+        "rehearsal",
     },
     {"operators"},
     {"ui"},

@@ -29,7 +29,10 @@ from cutover.database.statements import files, text
 from cutover.errors import CutoverError
 from demo.names import FIRST_NAMES, SURNAMES
 
-DATABASES = ("dasha", "compatibility", "unified")
+SOURCES = ("dasha", "compatibility")
+DATABASES = (*SOURCES, "unified")
+# Of each application, so many people type their password in the rehearsal of sign-ins.
+_TYPING = 15
 _FOLDER = "demo/mula"
 _MARK = "Cutover demonstration of mula"
 _DASHAS = ("Ketu", "Venus", "Sun", "Moon", "Mars", "Rahu", "Jupiter", "Saturn", "Mercury")
@@ -271,6 +274,28 @@ class _Maker:
 def password(app: str, number: int) -> str:
     """What a person of the demonstration types to sign in with an account."""
     return f"{app}-{number}"
+
+
+def test_people(readers: dict[str, str]) -> list[dict[str, Any]]:
+    """Some people with what they type, by the DSNs of roles that may read the applications' users.
+
+    Some are the last ones, who have accounts in both or two accounts in one.
+    """
+    people = []
+    for application, dsn in readers.items():
+        with session(dsn, "cutover demonstration") as connection:
+            rows = connection.execute(text(f"{_FOLDER}/people/with_password.sql").encode()).fetchall()
+        step = max(len(rows) // _TYPING, 1)
+        people += [
+            {
+                "application": application,
+                "account": number,
+                "address": address,
+                "password": password(application, number),
+            }
+            for number, address in rows[::step]
+        ]
+    return people
 
 
 @cache

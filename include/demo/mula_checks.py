@@ -62,6 +62,9 @@ def check(connection: psycopg.Connection, run: str, before: Measured, scale: int
     results.append(Check("monthly revenue", f"{low:,} to {high:,}", str(revenue), low <= float(str(revenue)) <= high))
     kept = {person for person, _ in before.accounts} & {person for person, _ in after.accounts}
     results.append(_equal("earlier people that keep their id", len(before.accounts), len(kept)))
+    if (rehearsed := _one(connection, sql.SQL(_REHEARSED).format(run=sql.Literal(run)))) is not None:
+        # who has no address has no person, and was rejected before the approval
+        results.append(_equal("accounts that get in and see their rows", accounts, int(str(rehearsed))))
     results.append(_balanced(balances(connection, run)))
     return results
 
@@ -91,6 +94,17 @@ inner join raw.compatibility_results as result on c.legacy_user_id = result.user
 where u.email ~ '^[a-z0-9.@]+$'
 order by d.legacy_user_id::integer
 limit 1
+"""
+# null: a run that asked for none
+_REHEARSED = """
+select (
+    select (p.result #>> '{{ways,a token of the old application,tried}}')::integer
+        - (p.result #>> '{{ways,a token of the old application,failed}}')::integer
+    from cutover.phase as p
+    where p.run = {run} and p.step = 'sign_ins'
+    order by p.record_id desc
+    limit 1
+)
 """
 _LOST_CHARTS = """
 select c.id

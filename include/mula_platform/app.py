@@ -19,14 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cutover.errors import CutoverError
-from mula_platform import limits, oldtokens, pages, webhooks
+from mula_platform import limits, oldtokens, pages, rehearsal, webhooks
 from mula_platform.database import Database, row, rows
 from mula_platform.gate import Gate
 from mula_platform.maintenance import Doorman, Maintenance
 from mula_platform.metrics import Metrics
-from mula_platform.service import Platform, session_of
+from mula_platform.service import Platform, rehearsed_answer, seen_in_rehearsal, session_of
 from mula_platform.settings import Settings
-from mula_platform.signin import SignIn, WrongError
+from mula_platform.signin import SignIn, WrongError, is_on
 from mula_platform.tokens import SESSION, SESSION_LIFETIME, KeyRing
 
 LOG = logging.getLogger("mula_platform")
@@ -81,7 +81,7 @@ class Exchange(BaseModel):
         """Why this cannot be asked, as the standard's error code and a sentence; None if it can."""
         if self.grant_type != _GRANT:
             return "unsupported_grant_type", f"grant_type must be {_GRANT}"
-        if self.subject_token_type not in oldtokens.TOKEN_TYPES:
+        if self.subject_token_type not in (*oldtokens.TOKEN_TYPES, *rehearsal.TOKEN_TYPES):
             return "invalid_request", f"subject_token_type must be {' or '.join(oldtokens.TOKEN_TYPES)}"
         if self.requested_token_type not in ("", _ACCESS_TOKEN, _JWT) or self.actor_token:
             return "invalid_request", "nothing but an access token for the subject itself is issued"
@@ -121,7 +121,11 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         complaint = asked.complaint(platform.settings.url)
         if complaint is not None:
             return _refused(*complaint)
-        source = oldtokens.TOKEN_TYPES[asked.subject_token_type]
+        rehearsed = rehearsal.TOKEN_TYPES.get(asked.subject_token_type)
+        source = rehearsed or oldtokens.TOKEN_TYPES[asked.subject_token_type]
+        if rehearsed is not None:
+            caller = pages.client(request)
+            return rehearsed_answer(lambda: platform.sign_in.rehearse_token(asked.subject_token, source, caller))
         if not _is_on(platform, "token_exchange"):
             return _refused("temporarily_unavailable", "old tokens are not exchanged at the moment", 503)
         try:
@@ -149,7 +153,10 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
     def me(request: Request) -> JSONResponse:
         """Whom a token is of, and how much of theirs it shows: for the old front ends, and to rehearse sign-ins."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        session = session_of(platform, token) if scheme.lower() == "bearer" else None
+        is_bearer = scheme.lower() == "bearer"
+        session = session_of(platform, token) if is_bearer else None
+        if session is None and is_bearer and (seen := seen_in_rehearsal(platform, token)) is not None:
+            return JSONResponse(seen, headers={"cache-control": "no-store"})
         if session is None:
             headers = {"www-authenticate": 'Bearer realm="mula", error="invalid_token"'}
             return _refused("invalid_token", "sign in again", 401, headers)
@@ -173,7 +180,7 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
 
 def _is_on(platform: Platform, flag: str) -> bool:
     with platform.database.autocommit() as connection:
-        return any(found["is_on"] for found in rows(connection, "page/flags") if found["name"] == flag)
+        return is_on(connection, flag)
 
 
 def _missing(platform: Platform) -> list[str]:

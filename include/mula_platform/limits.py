@@ -7,7 +7,9 @@ import ipaddress
 from collections.abc import Sequence
 from datetime import timedelta
 
-from mula_platform.database import Database, do, row
+import psycopg
+
+from mula_platform.database import Database, Row, do, row
 
 WINDOW = timedelta(minutes=15)
 # Failures of one client with one account in a window: beyond it is no mistyping.
@@ -72,10 +74,15 @@ def claim(database: Database, buckets: Sequence[Bucket]) -> None:
 def require_room(database: Database, buckets: Sequence[Bucket]) -> None:
     """Raise TooManyError when one bucket is full, and count nothing."""
     with database.autocommit() as connection:
-        for bucket, most in buckets:
-            found = row(connection, "limit/counted", bucket=bucket, span=WINDOW)
-            if found is not None and found["attempts"] >= most:
-                raise TooManyError(found["seconds_left"])
+        require_room_in(connection, buckets)
+
+
+def require_room_in(connection: psycopg.Connection[Row], buckets: Sequence[Bucket]) -> None:
+    """``require_room``, in the caller's transaction."""
+    for bucket, most in buckets:
+        found = row(connection, "limit/counted", bucket=bucket, span=WINDOW)
+        if found is not None and found["attempts"] >= most:
+            raise TooManyError(found["seconds_left"])
 
 
 def release(database: Database, buckets: Sequence[Bucket]) -> None:

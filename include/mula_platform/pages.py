@@ -16,11 +16,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.templating import Jinja2Templates
 
-from mula_platform import limits, mail, people
+from mula_platform import limits, mail, people, rehearsal
 from mula_platform.database import do, row, rows
 from mula_platform.gate import FOR_PROGRAMS
 from mula_platform.oldtokens import TOKEN_TYPES
-from mula_platform.service import Platform, session_of
+from mula_platform.service import Platform, rehearsed_answer, session_of
 from mula_platform.settings import APPLICATIONS
 from mula_platform.signin import WrongError
 from mula_platform.tokens import LINK, LINK_LIFETIME, SESSION_LIFETIME, TokenError
@@ -194,6 +194,9 @@ def sign_in_page(request: Request, session: Anyone) -> Response:
 def sign_in(request: Request, email: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> Response:
     """E-mail and password of either application."""
     platform = platform_of(request)
+    proof = request.headers.get(rehearsal.HEADER)
+    if proof is not None:
+        return _rehearse(request, email, password, proof)
     try:
         token = platform.sign_in.by_password(email, password, client(request))
     except WrongError as error:
@@ -207,6 +210,16 @@ def sign_in(request: Request, email: Annotated[str, Form()] = "", password: Anno
         return response
     platform.metrics.sign_ins.labels("password", "ok").inc()
     return _let_in(token, "/?done=welcome")
+
+
+def _rehearse(request: Request, email: str, password: str, proof: str) -> Response:
+    """The same for a rehearsal: it gets no cookie."""
+    kind, _, token = proof.partition(" ")
+    source = rehearsal.TOKEN_TYPES.get(kind, "")
+    sign_in, caller = platform_of(request).sign_in, client(request)
+    return rehearsed_answer(
+        lambda: sign_in.rehearse_password(email, password, token=token, source=source, client=caller)
+    )
 
 
 def _wait(error: limits.TooManyError) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +18,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from mula_platform.database import Row, do, row, rows
-from mula_platform.tokens import SESSION, SESSION_LIFETIME, KeyRing
+from mula_platform.rehearsal import Rehearsal
+from mula_platform.tokens import REHEARSAL, SESSION, SESSION_LIFETIME, KeyRing
 
 # Addresses that cutover.unmerge gave: nothing can be sent there.
 NO_MAIL = ".invalid"
@@ -65,10 +66,11 @@ class RefusedError(Exception):
         super().__init__(why)
 
 
-def find(connection: psycopg.Connection[Row], jti: str) -> Session | None:
-    """The session of that id, if it is good at this moment."""
+def find(connection: psycopg.Connection[Row], jti: str, rehearsal: str | None = None) -> Session | None:
+    """The session of that id, if it is good at this moment; one of a rehearsal for whoever names that."""
     try:
-        found = row(connection, "session/find", jti=UUID(jti))
+        of = None if rehearsal is None else UUID(rehearsal)
+        found = row(connection, "session/find", jti=UUID(jti), rehearsal=of)
     except ValueError:
         return None
     if found is None:
@@ -108,6 +110,32 @@ def begin(
         "legacy_user_id": legacy_user_id,
     }  # fmt: skip
     return ring.issue(SESSION, issuer, claims, SESSION_LIFETIME)
+
+
+def begin_rehearsed(
+    connection: psycopg.Connection[Row],
+    ring: KeyRing,
+    issuer: str,
+    rehearsal: Rehearsal,
+    *,
+    user_id: UUID,
+    identity_id: UUID,
+    way: str,
+) -> str:
+    """Open a session of a rehearsal, and nothing else; returns its token, which is no session's of a person."""
+    jti = uuid4()
+    do(
+        connection,
+        "session/open_rehearsed",
+        jti=jti,
+        user_id=user_id,
+        identity_id=identity_id,
+        way=way,
+        expires_at=rehearsal.ends_at,
+        rehearsal=rehearsal.rehearsal_id,
+    )
+    claims = {"sub": str(user_id), "jti": str(jti), "rehearsal": str(rehearsal.rehearsal_id)}
+    return ring.issue(REHEARSAL, issuer, claims, rehearsal.ends_at - datetime.now(timezone.utc))
 
 
 def log(connection: psycopg.Connection[Row], user_id: UUID, action: str, source: str, legacy_user_id: str) -> None:

@@ -33,6 +33,8 @@ SESSION_LIFETIME = timedelta(days=30)
 LINK_LIFETIME = timedelta(hours=1)
 SESSION = ("at+jwt", "mula")
 LINK = ("link+jwt", "mula/link")
+# Of a rehearsal: no program that verifies our tokens by the public keys takes one for a session's.
+REHEARSAL = ("rehearsal+jwt", "mula/rehearsal")
 # Bytes: a token that is longer was not made by anybody's application, and is not parsed.
 LONGEST = 8_192
 # Seconds for which the keys are taken from memory: so late does one process hear of another's rotation.

@@ -34,6 +34,8 @@ usage: ./run <command>
   evidence RUN [CONNECTION]            write all evidence of a run into one signed file, to be verified offline
   signing-key [--rotate|--make FILE]   print the public keys; sign with a new key; make one for elsewhere
   bench [NAME]                         measure; without a name, list what can be measured
+  assess [MIGRATION] [--to FOLDER]     look at a migration's source databases side by side (default mula_unification):
+                                       counts, duplicates, orphans, conflicts, as a page and a file; changes nothing
   erase [--ask] [MIGRATION]            take one person out of everything that the engine keeps; asks whom. With --ask it
                                        only makes a request, which DAG erase_person has approved
   platform COMMAND                     the unified platform: setup, serve, rotate-keys, flag, billed-twice
@@ -222,6 +224,45 @@ def _evidence(arguments: list[str]) -> int:
     return 0
 
 
+def _assess(arguments: list[str]) -> int:
+    from pathlib import Path
+
+    from cutover import assess
+    from cutover.database.connect import connector
+    from cutover.migration import load
+    from cutover.validate.validation import docs_root
+
+    parser = argparse.ArgumentParser(prog="./run assess")
+    parser.add_argument("migration", nargs="?", default="mula_unification")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="write page and file there, too")
+    chosen = parser.parse_args(arguments)
+    migration = load(chosen.migration)
+    if not migration.databases:
+        raise CutoverError(
+            "assess.no-databases",
+            f"migration {migration.migration}",
+            "its sources are APIs, and no databases.",
+            "name a migration with `databases` in its migration.yaml.",
+        )
+    settings = Settings.read()
+    settings.share_evidence()
+    os.environ.setdefault("AIRFLOW_HOME", str(settings.airflow_home))
+    made = assess.assess(migration, lambda name: connector(settings.dsn(name), name, "cutover assess"), print)
+    print(f"File: {short(assess.keep(made, docs_root()))}")
+    print(f"Page: {settings.url}/cutover/dags/{migration.migration}/assessment")
+    if chosen.to is not None:
+        from cutover.records.evidence import page_alone
+        from cutover.ui import store
+        from cutover.ui.templating import STYLE, render
+
+        page = render("assessment.html", base="", airflow="", embedded=True, **store.assessment(migration))
+        chosen.to.mkdir(parents=True, exist_ok=True)
+        (chosen.to / "assessment.html").write_text(page_alone(page, STYLE.read_text(), migration.migration))
+        (chosen.to / assess.FILE).write_text(assess.path_of(docs_root(), migration.migration).read_text())
+        print(f"Both, to be read without Airflow: {short(chosen.to.resolve())}")
+    return 0
+
+
 def _signing_key(arguments: list[str]) -> int:
     from pathlib import Path
 
@@ -383,6 +424,7 @@ _BENCHES = {
     "swap": "how long clients wait for a swap and its rollback, beside other ways to do it",
     "capture": "what recording a write costs the application, and how fast writes are carried",
     "window": "copies, fence and release of a maintenance window, with a reader in the way",
+    "sign_in": "rehearsing the sign-in of every account against the platform",
     "review": "how long a review takes whose rows hold long values",
     "platform": "the unified platform under 50 to 1,000 people at once, and sign-ins by old tokens a second",
     "members": "what people who never bought cost a launch, and how finding rows outside grows",
@@ -401,6 +443,7 @@ _COMMANDS = {
     "lint": _lint,
     "errors": _errors,
     "lock": _lock,
+    "assess": _assess,
     "erase": _erase,
     "platform": _platform,
     "secrets": _secrets,

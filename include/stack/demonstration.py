@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import ModuleType
@@ -30,6 +30,8 @@ from stack.settings import DATABASE_CONNECTIONS, ROOT, short
 from stack.whereabouts import without_password
 
 APPROVAL = "approve"
+# The task after which everything is in place that the platform is set up over.
+_PLATFORM_AFTER = "verify.certificate"
 # Airflow fails a task that is answered before the scheduler has heard that its first part has ended. That shows
 # nowhere but in the scheduler's log; where it does not come up there, an answer is given after so long all the same.
 SECONDS_FOR_SCHEDULER = 60.0
@@ -58,6 +60,8 @@ class Demonstration:
     migration: str
     scale: int = 1
     _operator: Api = field(init=False)
+    # where the unified platform is, once this command has started it over what the run has launched
+    _platform: str | None = field(init=False, default=None)
     # people who use the application while the launch is under way
     _people: Traffic | None = field(init=False, default=None)
 
@@ -109,7 +113,7 @@ class Demonstration:
 
     def _show(self, before: checks.Measured, password: str, *, approve: bool) -> int:
         run_id = self._unfinished_run() or self._trigger()
-        watch = _Watch(self._operator, self.console, self.migration, run_id)
+        watch = _Watch(self._operator, self.console, self.migration, run_id, self._task_ended)
         self.console.line(f"{self.migration}   {run_id}")
         self.console.line(self.console.styled(f"{self._run_url(run_id)}", "dim"))
         self.console.line()
@@ -124,6 +128,11 @@ class Demonstration:
             watch.explain_failure(self._run_url(run_id))
             return 1
         return self._conclude(run_id, before, watch)
+
+    def _task_ended(self, task_id: str, state: str) -> None:
+        """What its operator does during a launch: set up the platform that the run is about to ask whom it lets in."""
+        if (self.migration, task_id, state) == ("mula_unification", _PLATFORM_AFTER, "success"):
+            self._platform = self.deployment.start_platform()
 
     def _run_url(self, run_id: str) -> str:
         return f"{self.deployment.settings.url}/{run_path(self.migration, run_id).replace('/dagRuns/', '/runs/')}"
@@ -220,6 +229,8 @@ class Demonstration:
         say(f"  sign in    as {APPROVER}; the one who triggered a run cannot approve it")
         say("  click      read what will change, then Approve (or Reject: production stays as it is)")
         say(f"  or run     {bold(command)}")
+        if self.migration == "mula_unification":
+            say(f"  then       {bold('./run demo mula')} starts the platform, whose sign-ins the run rehearses")
         say()
         say_where(self.deployment, self._target)
 
@@ -292,8 +303,8 @@ class Demonstration:
         return 0
 
     def _show_platform(self) -> None:
-        """Start the unified platform over what was launched, and say where to sign in and as whom."""
-        url = self.deployment.start_platform()
+        """Say where to sign in to what was launched, and as whom; start the platform, unless that was done."""
+        url = self._platform or self.deployment.start_platform()
         say = self.console.line
         say()
         say(self.console.bold("Both applications are one: sign in as any of their people."))
@@ -333,10 +344,12 @@ def _change(before: checks.Measured, after: checks.Measured, name: str) -> tuple
 class _Watch:
     """Prints each task of a run as it ends."""
 
-    def __init__(self, api: Api, console: Console, dag_id: str, run_id: str) -> None:
+    def __init__(self, api: Api, console: Console, dag_id: str, run_id: str, ended: Callable[[str, str], None]) -> None:
         self._api = api
         self._console = console
         self._path = run_path(dag_id, run_id)
+        # told of each task that has ended, and how
+        self._ended = ended
         self._printed: set[tuple[str, int]] = set()
         self._phase = ""
         self._started = time.monotonic()
@@ -387,6 +400,7 @@ class _Watch:
             took = f"{task['duration']:7.1f} s" if task["duration"] is not None and task["start_date"] else ""
             state = "" if task["state"] == "success" else f"   {task['state'].replace('_', ' ')}"
             self._console.line(f"  {shown:<11}{self._console.styled(mark, style)} {name:<44}{took}{state}")
+            self._ended(task["task_id"], task["state"])
 
     def _say_what_runs(self, tasks: Sequence[dict[str, Any]]) -> None:
         running = sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import subprocess
 import sys
 import threading
@@ -162,6 +163,7 @@ class Deployment:
         environment = self.settings.platform_environment()
         with self.locked(), self.console.timed("Platform") as told:
             self._platform_command(["setup"], environment)
+            self._write_test_people()
             if not any((self.settings.home / "platform" / "keys").glob("*.pem")):
                 self._platform_command(["rotate-keys"], environment)
             # what runs may be of before this launch, or of other code
@@ -181,6 +183,15 @@ class Deployment:
                 time.sleep(0.1)
             told.append(url)
         return url
+
+    def _write_test_people(self) -> None:
+        """Some people of both applications, with the passwords that they type, for the rehearsal of sign-ins."""
+        from demo import mula
+
+        path = self.settings.test_people
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(mula.test_people({name: self.settings.dsn(name) for name in mula.SOURCES})))
 
     def _platform_command(self, arguments: list[str], environment: dict[str, str]) -> None:
         command = [sys.executable, "-m", "mula_platform", *arguments]

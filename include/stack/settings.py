@@ -239,9 +239,15 @@ class Settings:
             "xendit": f"http://:{quote(XENDIT_API_KEY)}@127.0.0.1:{self.xendit_port}",
             "systemeio": f"http://:{quote(SYSTEMEIO_API_KEY)}@127.0.0.1:{self.systemeio_port}",
             "mula_platform": f"http://127.0.0.1:{self.platform_port}",
+            "mula_test_people": json.dumps({"conn_type": "generic", "extra": {"file": str(self.test_people)}}),
             **self.own_databases(),
         }
         return {name: self.variables.get(f"AIRFLOW_CONN_{name.upper()}") or uri for name, uri in demonstration.items()}
+
+    @property
+    def test_people(self) -> Path:
+        """The file of the demonstration's people of mula_unification whose passwords are typed after its swap."""
+        return self.home / "platform" / "test_people.json"
 
     @property
     def role_passwords(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from cutover import window
+from cutover import assess, window
 from cutover.errors import CutoverError
 from cutover.records import evidence, signing
 from cutover.ui import outlook
 from cutover.ui.app import app
+from cutover.validate.validation import docs_root
 from stack.postgres import EmbeddedPostgres
 from tests.clean_launch_world import World
 
@@ -48,6 +50,7 @@ ROUTES = [
     f"/cutover/dags/{DAG}/rollback",
     f"/cutover/dags/{DAG}/announcements",
     f"/cutover/dags/{DAG}/watch",
+    f"/cutover/dags/{DAG}/assessment",
     WHY,
 ]
 # Files of public packages, which a page without an origin could not load otherwise.
@@ -767,3 +770,35 @@ def test_a_watched_launch_shows_each_check_over_time(get: Pages, target: Deploym
     assert "4 looks" in shown and "before the swap" in shown and SCRIPT not in shown
     target.execute("drop table cutover.watch")
     assert "No launch has been watched here yet." in get(page).text
+
+
+def test_a_review_shows_what_would_keep_people_out_and_who_decided_what(get: Pages, target: Deployment) -> None:
+    target.run(review())
+    way = {"tried": 50, "failed": 2, "percent": 4.0, "reasons": {SCRIPT: 2}, "named": {SCRIPT: ["dasha 9", SCRIPT]}}
+    told = {"ways": {"a token": way}, "closed": 1, "seconds": 12.5, "limit_percent": 2, "trouble": ["too many"]}
+    target.execute(
+        "insert into cutover.phase (run, step, result) values (%s, 'sign_ins', %s::jsonb)", RUN, json.dumps(told)
+    )
+    shown = get(f"{HERE}/review").text
+    assert "Sign-ins rehearsed" in shown and "Nobody has decided yet" in shown and "dasha 9" in shown
+    assert SCRIPT not in shown
+    answer = json.dumps({"person": "reviewer", "goes_on": False})
+    target.execute(
+        "insert into cutover.phase (run, step, result) values (%s, 'sign_ins_answer', %s::jsonb)", RUN, answer
+    )
+    assert "reviewer has decided" in get(f"{HERE}/review").text
+
+
+def test_the_assessment_shows_sources_side_by_side(get: Pages, target: Deployment) -> None:
+    page = f"/cutover/dags/{DAG}/assessment"
+    assert "Nobody has looked yet" in get(page).text
+    users = {"name": "public.users", "rows": 7, "is_exact": True, "bytes": 1, "columns": {}, "differs": [SCRIPT]}
+    sources = [
+        assess.Source("one", "18.1", "UTF8", 5_000_000, [users], [], [], [{"title": "twice", "found": 3}], []),
+        assess.Source("other", "16.4", "UTF8", 1, [], [], [], [], ["public.users (QueryCanceled)"]),
+    ]
+    compared = [{"title": "in both", "shared": 5, "different": 1, "of": ["one", "other"]}]
+    assess.keep(assess.Assessment(DAG, "2026-01-01T00:00:00+00:00", sources, [], compared), docs_root())
+    shown = get(page).text
+    assert "18.1" in shown and "twice" in shown and "in both" in shown and "public.users (QueryCanceled)" in shown
+    assert SCRIPT not in shown

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cutover.database import statements
 from cutover.errors import CutoverError
+from cutover.migration.sign_ins import SignIns
 from cutover.migration.source import Declared, Name, Service, Source
 from cutover.migration.tables import Database, Table
 from cutover.migration.window import Plan
@@ -84,6 +85,8 @@ class Migration(Declared):
     retire: tuple[Name, ...] = ()
     # the steps of a maintenance window, for those migrations whose sources can be fenced
     window: Plan | None = None
+    # the service that lets people in, where sign-ins are rehearsed after the swap
+    sign_ins: SignIns | None = None
     rejects_limit: RejectsLimit = RejectsLimit()
     # staging tables that may have no row; an empty one stops the run otherwise
     may_be_empty: tuple[Name, ...] = ()

@@ -124,7 +124,16 @@ def require_known(context: Context) -> None:
 # Worth another try without anybody doing anything; an extraction goes on behind the last page that was stored, and a
 # source that could not be opened keeps an application shut out until it is.
 _LOOK_AGAIN = timedelta(seconds=30)
-_PASSING = (*PASSING, "extract.gave-up", "extract.busy", "extract.database", "window.still-fenced")
+_PASSING = (
+    *PASSING,
+    "extract.gave-up",
+    "extract.busy",
+    "extract.database",
+    "window.still-fenced",
+    "rehearsal.busy",
+    "rehearsal.no-answer",
+    "rehearsal.broken-off",
+)
 
 
 def fail(error: CutoverError) -> AirflowException:

@@ -36,6 +36,27 @@ def dump_sources() -> Param:
     )
 
 
+def rehearse_sign_ins() -> Param:
+    """``rehearse_sign_ins``: whether the service that lets people in is asked after the swap."""
+    return _switch(
+        "Rehearse sign-ins after the swap",
+        "The service is asked for every account; the run waits until it is set up. Skipped without a connection.",
+        default=True,
+    )
+
+
+def sign_in_failures_percent() -> Param:
+    """``sign_in_failures_percent``: of a way in, how many in a hundred may fail before a person is asked."""
+    return Param(
+        2,
+        type="number",
+        minimum=0,
+        maximum=100,
+        title="Failed sign-ins to accept, in percent of a way in",
+        description="More than this in the rehearsal, and an approver is asked before the run goes on.",
+    )
+
+
 def _switch(title: str, description: str, *, default: bool = False) -> Param:
     return Param(default, type="boolean", title=title, description=description)
 

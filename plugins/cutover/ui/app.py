@@ -236,6 +236,12 @@ def watch(request: Request, dag_id: str) -> HTMLResponse:
     return _page(request, "watch.html", migration=migration, entry=entry, watched=watched)
 
 
+@app.get("/dags/{dag_id}/assessment", dependencies=[reads_dag])
+def assessment(request: Request, dag_id: str) -> HTMLResponse:
+    """The sources of a migration side by side, as they were looked at last."""
+    return _page(request, "assessment.html", **store.assessment(_migration(dag_id)))
+
+
 @app.get("/why", dependencies=[signed_in])
 def why_where(request: Request, user: GetUserDep) -> HTMLResponse:
     """The search for the origin of a row, for every migration."""

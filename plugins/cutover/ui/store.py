@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover import outlook, rollback, samples, window
+from cutover import assess, outlook, rehearsal, rollback, samples, window
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.extract.why import Origin, why
@@ -152,6 +152,9 @@ def review(
         "notices": notices(connection, run),
         "outlooks": outlooks(connection, run),
         "timeline": timeline,
+        "sign_ins": rehearsal.of_run(connection, run),
+        # which accounts: for who may sign in here, and not for a file that goes elsewhere
+        "names_accounts": in_airflow,
         "fence": fence_of(timeline, has_swapped=entry is not None),
         "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
     }
@@ -245,6 +248,13 @@ def watched(connection: psycopg.Connection, migration: Migration) -> tuple[Row |
             | {"verdict": last["verdict"], "detail": last["detail"]}
         )
     return newest, shown
+
+
+def assessment(migration: Migration) -> Row:
+    """What the page of an assessment shows: the newest one, and the names of all tables in it."""
+    found = assess.kept(docs_root(), migration.migration)
+    tables = [table["name"] for source in (found or {"sources": []})["sources"] for table in source["tables"]]
+    return {"migration": migration, "found": found, "names": list(dict.fromkeys(tables))}
 
 
 def notices(connection: psycopg.Connection, run: str) -> list[Row]:

@@ -9,6 +9,8 @@ create table if not exists platform.launch (
     only_one boolean primary key default true check (only_one),
     swapped_at timestamptz not null
 );
+-- The newest entry of the ledger that this was set up after: rows of a later launch are not known yet.
+alter table platform.launch add column if not exists entry bigint;
 
 -- Password hashes, first as the source had them, after the first sign-in by password as Argon2id. Secret: for the
 -- platform's role alone, never for the engine, whose copies and pages must not have them.
@@ -51,7 +53,10 @@ create table if not exists platform.session (
     revoked_at timestamptz,
     revoked_why text
 );
+-- A session of a rehearsal; of a person: null. It shows nothing but what /api/me says, and ends with its rehearsal.
+alter table platform.session add column if not exists rehearsal uuid;
 create index if not exists session_identity_idx on platform.session (identity_id);
+create index if not exists session_rehearsal_idx on platform.session (rehearsal) where rehearsal is not null;
 create index if not exists session_user_idx on platform.session (user_id);
 create index if not exists session_expires_idx on platform.session (expires_at);
 

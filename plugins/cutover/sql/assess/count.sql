@@ -1,0 +1,3 @@
+-- Rows of one table.
+select count(*) as row_count
+from {source}
