@@ -221,7 +221,7 @@ def follow(connection: psycopg.Connection, migration: Migration, tables: list[Ta
     """Add to what is known the keys that stand in rows of the person, until no row has a new one."""
     declared = require_declared(migration)
     if not person.known["address"]:
-        _find_address(connection, tables, person, declared.account)
+        find_address(connection, tables, person, declared.account)
     for _ in range(_ROUNDS):
         before = sum(map(len, person.known.values()))
         for table in tables:
@@ -236,7 +236,7 @@ def follow(connection: psycopg.Connection, migration: Migration, tables: list[Ta
             return
 
 
-def _find_address(connection: psycopg.Connection, tables: list[Table], person: Person, account: str) -> None:
+def find_address(connection: psycopg.Connection, tables: list[Table], person: Person, account: str) -> None:
     """The address of an account: where the account's id is the row's own."""
     for table in tables:
         columns = [column for column, kind in table.leads.items() if kind == "address"]

@@ -1,4 +1,4 @@
-"""Tables whose triggers do not run meanwhile: rows are put where they were, and no code of others runs as the engine."""
+"""Tables whose triggers sleep meanwhile: rows are put where they were, and no code of others runs as the engine."""
 
 from __future__ import annotations
 
