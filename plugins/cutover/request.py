@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from cutover.database import statements as files
-from cutover.records import phase, run
+from cutover.records import chain, phase, run
 
 if TYPE_CHECKING:
     from cutover.migration import Migration
@@ -60,7 +60,8 @@ def keep_review(
     told: dict[str, Any],
     fingerprint_of: Callable[[run.Run], str],
 ) -> None:
-    """Store what a person is shown about a request, with its fingerprint, in the run's row, and record the step."""
+    """Store what a person is shown about a request, with its fingerprint, in the run's row, with a link of the chain."""
     run.note(connection, this_run, review=told)
     run.note(connection, this_run, fingerprint=fingerprint_of(run.get(connection, this_run)))
     phase.record(connection, migration, this_run, "review", made_from, action=kind.action, request=told["request"])
+    chain.cover(connection, "review", this_run, ("run", this_run))

@@ -49,7 +49,7 @@ select
     p.backup_oid,
     c.relhasrules as has_rules,
     pg_catalog.pg_get_userbyid(c.relowner) as owner,
-    coalesce(k.names, '{}') as key,
+    coalesce(k.names, '{{}}') as key,
     array(select l.name from live_column as l where l.oid = p.oid order by l.attnum) as all_columns,
     array(select l.name from live_column as l where l.oid = p.oid and l.both_have order by l.attnum) as columns,
     array(
