@@ -163,7 +163,10 @@ def test_a_place_that_is_taken_by_now_is_named(world: Launched) -> None:
     number = world.value("select receipt_no from backup_r1.transactions where user_id = %s", account)
     # what her payment was numbered by before, his is by now
     world.connection.execute("update public.transactions set receipt_no = 500 where receipt_no = %s", (number,))
-    world.connection.execute("update public.transactions set receipt_no = %s where user_id = %s", (number, ben))
+    world.connection.execute(
+        "insert into public.transactions (id, user_id, receipt_no, amount, status) "
+        "values (gen_random_uuid(), %s, %s, 1, 'x')", (ben, number),
+    )  # fmt: skip
     before = everything(world)
     (refusal,) = preview(world, ANA).refusals
     assert refusal.table == "public.transactions" and "transactions_receipt_no_key" in refusal.why
