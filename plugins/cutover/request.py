@@ -60,7 +60,7 @@ def keep_review(
     told: dict[str, Any],
     fingerprint_of: Callable[[run.Run], str],
 ) -> None:
-    """Store what a person is shown about a request, with its fingerprint, in the run's row, with a link of the chain."""
+    """Store what a person is shown about a request in the run's row, with its fingerprint and a link of the chain."""
     run.note(connection, this_run, review=told)
     run.note(connection, this_run, fingerprint=fingerprint_of(run.get(connection, this_run)))
     phase.record(connection, migration, this_run, "review", made_from, action=kind.action, request=told["request"])
