@@ -455,3 +455,29 @@ def test_a_file_as_people_make_it_is_read(tmp_path: Path) -> None:
     assert restore.read(path) == ["ana@example.com", "ben@example.com"]
     with pytest.raises(CutoverError, match=r"\[restore.no-file\]"):
         restore.read(tmp_path / "none.csv")
+
+
+def test_what_the_application_evaluates_runs_as_its_owner(world: Launched) -> None:
+    """A check that calls a function of a lesser role: with the engine's rights it would see the ledger."""
+    role = f"app_{world.dsn.rpartition('/')[2].partition('?')[0]}"
+    execute = world.connection.execute
+    execute(f"create role {role}")
+    execute(f"grant usage, create on schema public to {role}")
+    execute(
+        f"create function public.allowed(text) returns boolean language plpgsql as $$ begin "
+        f"return current_user = '{role}'; end $$"
+    )
+    execute(f"alter function public.allowed(text) owner to {role}")
+    execute("alter table public.enrollments add constraint allowed check (public.allowed(product_type)) not valid")
+    execute(f"alter table public.enrollments owner to {role}")
+    execute(f"grant select, references on public.unified_profiles, public.transactions, public.courses to {role}")
+    execute("alter table public.enrollments disable trigger cutover_capture")
+    execute("delete from public.enrollments where product_type = 'canva_ebook'")
+    execute("alter table public.enrollments enable always trigger cutover_capture")
+    try:
+        restore_now(world, ANA)
+        assert theirs(of_ana(world))["enrollments"] == theirs(of_ana(world, "backup_r1"))["enrollments"]
+    finally:
+        execute("alter table public.enrollments owner to current_user")
+        execute(f"drop owned by {role} cascade")
+        execute(f"drop role {role}")

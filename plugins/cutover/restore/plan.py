@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # A primary key, as text.
 Key = tuple[str, ...]
 CHANGE, COME, GO = "change", "come", "go"
+# A value that stands in the image of a row as it is, without quotes or anything doubled.
+_PLAIN = re.compile(r"[\w.:+@/-]+")
 
 
 @dataclass(frozen=True)
@@ -189,13 +192,12 @@ def make(connection: psycopg.Connection, migration: Migration, people: People) -
         new_tables=[f"{t['schema']}.{t['name']}" for t in source.tables if t["outgoing"] is None],
     )
     _require_everybody_there(connection, migration, people, plan)
-    changelog = next(table for table in people.tables if table.full == "cutover.changelog")
     for table in tables:
         now = _rows(connection, table, table.live, people, None)
         before = _rows(connection, table, table.copy, people, source.xid)
         _compare(connection, plan, table, now, before)
         if any(table.rows.values()):
-            table.written = _written(connection, plan, table, changelog, people.together)
+            table.written = _written(connection, plan, table)
     return plan
 
 
@@ -311,11 +313,20 @@ def _there(
     return {tuple(key) for (key,) in rows}
 
 
-def _written(connection: psycopg.Connection, plan: Plan, table: Restored, changelog: Table, person: Person) -> set[Key]:
+def _written(connection: psycopg.Connection, plan: Plan, table: Restored) -> set[Key]:
+    """Which of the rows that are not as they were somebody has written since the launch."""
+    keys = {row.key for rows in table.rows.values() for row in rows}
+    firsts = sorted({key[0] for key in keys})
     key = sql.SQL(", ").join(sql.SQL("w.image ->> {}").format(sql.Literal(name)) for name in table.key)
-    query = files.statement("restore/written.sql", condition=is_theirs(changelog, person) or sql.SQL("false"), key=key)
-    given = {"relid": table.oid, "since": plan.source.snapshot, "but": plan.source.xid}
-    return {tuple(key) for (key,) in connection.execute(query, {**person.parameters, **given}).fetchall()}
+    given = {
+        "relid": table.oid,
+        "since": plan.source.snapshot,
+        "but": plan.source.xid,
+        "firsts": firsts,
+        "is_plain": all(_PLAIN.fullmatch(first) for first in firsts),
+    }
+    found = connection.execute(files.statement("restore/written.sql", key=key), given).fetchall()
+    return keys & {tuple(written) for (written,) in found}
 
 
 def _require_everybody_there(connection: psycopg.Connection, migration: Migration, people: People, plan: Plan) -> None:
