@@ -17,7 +17,7 @@ _COMMAND = re.compile(r"\./run ([a-z-]+)")
 
 def pages(repository: Path) -> list[Path]:
     """Everything that a user reads."""
-    return [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+    return [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
 
 
 def sources(repository: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 FLOORS = (
     {"errors", "masking"},
     {"database"},
-    {"records", "migration"},
+    {"records", "migration", "person"},
     {"extract", "swap"},
     {
         "preflight",
@@ -26,7 +26,9 @@ FLOORS = (
         "window",
         "watch",
         "outlook",
+        "request",
         "erase",
+        "restore",
         "dumps",
         "announce",
         "assess",

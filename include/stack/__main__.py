@@ -38,6 +38,8 @@ usage: ./run <command>
                                        counts, duplicates, orphans, conflicts, as a page and a file; changes nothing
   erase [--ask] [MIGRATION]            take one person out of everything that the engine keeps; asks whom. With --ask it
                                        only makes a request, which DAG erase_person has approved
+  restore FILE [--ask] [MIGRATION]     the rows of the people in a file as they were before the newest launch, from its
+                                       backup. With --ask it only makes a request, which DAG restore_people has approved
   platform COMMAND                     the unified platform: setup, serve, rotate-keys, flag, billed-twice
                                        (docs/platform.md)
   secrets                              make what docker-compose.yaml's services need to know: one file each in ./secrets
@@ -385,6 +387,46 @@ def _erase(arguments: list[str]) -> int:
     return 0
 
 
+def _restore(arguments: list[str]) -> int:
+    from pathlib import Path
+
+    from cutover import restore
+    from cutover.database.connect import connector, opened
+    from cutover.migration import load
+    from cutover.records import ledger
+
+    parser = argparse.ArgumentParser(prog="./run restore")
+    parser.add_argument("file", type=Path, help="one column with a header: email, or id (of an account)")
+    parser.add_argument("migration", nargs="?", default="clean_launch")
+    parser.add_argument("--ask", action="store_true", help="make a request for DAG restore_people, and change nothing")
+    chosen = parser.parse_args(arguments)
+    values = restore.read(chosen.file)
+    settings = Settings.read()
+    settings.share_evidence()
+    migration = load(chosen.migration)
+    connect = connector(settings.dsn(migration.target), migration.target, "cutover restore")
+    with opened(connect) as connection:
+        ledger.install(connection)
+    seen = restore.preview(connect, migration, values, print)
+    print("\n".join(restore.lines(seen)))
+    restore.require_possible(seen.refusals, 0)
+    if not seen.rows:
+        return 0
+    by = getpass.getuser()
+    if not chosen.ask and _answer("Type restore to do it: ") != "restore":
+        print("Nothing was changed.")
+        return 1
+    with opened(connect) as connection:
+        number = restore.ask(connection, migration, values, by)
+    if chosen.ask:
+        print(f"This is request {number}. Trigger DAG restore_people with it; a second person is asked there.")
+        return 0
+    done = restore.restore(connect, migration, number, by=by, fingerprint=seen.fingerprint, log=print)
+    compared = done["certificate"]["compared"]
+    print(f"Restored: all {compared:,} rows are as the backup has them. What was done stands in cutover.restoration.")
+    return 0
+
+
 def _answer(question: str) -> str:
     """A line from the terminal, or from whatever is piped in."""
     print(question, end="", file=sys.stderr, flush=True)
@@ -445,6 +487,7 @@ _COMMANDS = {
     "lock": _lock,
     "assess": _assess,
     "erase": _erase,
+    "restore": _restore,
     "platform": _platform,
     "secrets": _secrets,
     "images": _images,

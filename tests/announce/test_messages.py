@@ -25,7 +25,7 @@ Hi {name}, from {opens} to {ends}.
 
 def test_every_message_of_this_deployment_is_good_and_its_audience_is_there() -> None:
     found = message.declared()
-    assert found == {"mula_unification": ["maintenance", "upgrade", "welcome"]}
+    assert found == {"mula_unification": ["maintenance", "taken_back", "upgrade", "welcome"]}
     for migration, campaigns in found.items():
         for campaign in campaigns:
             told = message.read(migration, campaign)

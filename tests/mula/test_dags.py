@@ -29,6 +29,7 @@ from stack.postgres import EmbeddedPostgres
 from tests.dags.conftest import airflow_database, answer, load_dag, run  # noqa: F401
 from tests.mula.conftest import PASSWORD, ROLES
 from tests.mula.world import World
+from tests.runbooks import triggered
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -109,7 +110,7 @@ def test_a_maintenance_window_holds_through_the_swap_and_the_rollback_ends_it(de
     require_dumps_on_record(world)
 
     answer("mula_unification_rollback", "Approve")
-    state, tasks = run("mula_unification_rollback")
+    state, tasks = run("mula_unification_rollback", **triggered("mula", "Level 3")["mula_unification_rollback"])
     assert state == "success", tasks
     assert world.value("select to_regclass('public.users')") is None
     world.execute("dasha", "update public.users set username = 'open again' where id = 1")

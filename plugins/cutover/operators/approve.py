@@ -63,7 +63,7 @@ def _comment(given: Any) -> str | None:
 class ApprovalSensor(ApprovalOperator):
     """Waits for a person to approve the run's ``action``, and records who did.
 
-    An action is ``swap``, ``rollback``, ``drop_backups``, ``erase_person`` or ``announce``.
+    An action is ``swap``, ``rollback``, ``drop_backups``, ``erase_person``, ``restore_people`` or ``announce``.
 
     The DAG parameter ``approval_hours`` bounds both the wait and the life of the approval; so does the end of a
     maintenance window. Never retried: a
@@ -310,7 +310,7 @@ class ApprovalSensor(ApprovalOperator):
 
     def _evidence(self, context: Context) -> dict[str, str]:
         """Subject, body and fingerprint of what is staged at this moment, read from the database and not from XCom."""
-        from cutover import announce, erase, retention, review, rollback
+        from cutover import announce, erase, restore, retention, review, rollback
         from cutover.announce import audience
         from cutover.records import phase, run
         from cutover.swap import coverage
@@ -328,6 +328,9 @@ class ApprovalSensor(ApprovalOperator):
             elif self.action == erase.ACTION:
                 current = erase.fingerprint_of(row)
                 body = erase.markdown(row.review)
+            elif self.action == restore.ACTION:
+                current = restore.fingerprint_of(connection, migration, row)
+                body = restore.markdown(row.review)
             elif self.action == announce.ACTION:
                 current = audience.fingerprint_of(connection, row)
                 body = audience.markdown(row.review)

@@ -303,19 +303,57 @@ class DropBackupsOperator(CutoverOperator):
         return retention.drop(self.connect(context), self.declaration, self.this_run(context), self.report)
 
 
-class PreviewErasureOperator(CutoverOperator):
-    """Counts what a request of ``./run erase --ask`` would take out; the person's name stays in the database."""
+class _PreviewRequestOperator(CutoverOperator):
+    """Says what a request about people would do; who is meant stays in the database."""
 
     def run_phase(self, context: Context) -> list[str]:
         """Returns the figures in words."""
-        from cutover import erase, freeze
+        from cutover import freeze, preflight
 
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        preflight.require_signing_key()
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)
         self.begin_run(context, connect)
-        return erase.review(connect, self.declaration, this_run, context["params"]["request"], self.report)
+        return self.review(connect, this_run, context["params"]["request"])
+
+    def review(self, connect: Connect, this_run: str, request: int) -> list[str]:
+        """Make what a person is asked about, and store it. Returns the figures in words."""
+        raise NotImplementedError
+
+
+class PreviewErasureOperator(_PreviewRequestOperator):
+    """Counts what a request of ``./run erase --ask`` would take out."""
+
+    def review(self, connect: Connect, this_run: str, request: int) -> list[str]:
+        """Returns the figures in words."""
+        from cutover import erase
+
+        return erase.review(connect, self.declaration, this_run, request, self.report)
+
+
+class PreviewRestorationOperator(_PreviewRequestOperator):
+    """Compares the rows of whom a request of ``./run restore --ask`` names with those of the backup."""
+
+    def review(self, connect: Connect, this_run: str, request: int) -> list[str]:
+        """Returns the figures in words."""
+        from cutover import restore
+
+        return restore.review(connect, self.declaration, this_run, request, self.report)
+
+
+class RestoreOperator(CutoverOperator):
+    """Puts the rows of the approved people back as they were, in one transaction."""
+
+    gated = True
+
+    def run_phase(self, context: Context) -> dict[str, Any]:
+        """Returns how many rows, table by table. Safe to repeat."""
+        from cutover import restore
+
+        self.require(context, "restore", restore.ACTION)
+        return restore.restore_reviewed(self.connect(context), self.declaration, self.this_run(context), self.report)
 
 
 class EraseOperator(CutoverOperator):

@@ -66,6 +66,7 @@ _SHORT = {
     ROLLBACK: ("preview", "rollback", "rollback"),
     "drop_backups": ("list", "retention", "drop"),
     "erase_person": ("preview", "erase", "erase"),
+    "restore_people": ("preview", "restore", "restore"),
     "announce": ("preview", "announce", "send"),
 }
 

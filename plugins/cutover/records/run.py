@@ -50,6 +50,12 @@ def key(connection: psycopg.Connection, dag_id: str, dag_run_id: str) -> str:
     return ledger.run_key(dag_id, dag_run_id)
 
 
+def waiting(connection: psycopg.Connection, migration: str) -> list[str]:
+    """The run of a migration that has staged something and has not swapped it, if there is one."""
+    rows = connection.execute(files.statement("run/waiting.sql"), {"migration": migration}).fetchall()
+    return [name for (name,) in rows]
+
+
 def begin(connection: psycopg.Connection, **values: Any) -> None:
     """Record that a run has begun; done again, it only brings its parameters up to date.
 

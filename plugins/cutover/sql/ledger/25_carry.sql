@@ -144,7 +144,7 @@ drop function if exists cutover.carry(text, oid[], oid[], pg_snapshot, pg_snapsh
 
 -- Applies captured writes of one operation to a table, all of them or none, and says why if that is not possible.
 -- `pair` is the table as carry() has prepared it; `columns` are those that updates set, or inserts give; `affected` is
--- 0 for a delete of a row that is not there.
+-- 0 for a delete of a row that is not there. The operation `same` counts rows that are there already.
 create or replace function cutover.apply(
     pair jsonb, columns text[], operation text, old_images text[], new_images text[],
     out affected bigint, out state text, out message text
@@ -180,6 +180,16 @@ begin
             'pg_catalog.record_in(pg_catalog.textout(w.new_image), %3$s::oid, -1) as n (%4$s), '
             'pg_catalog.record_in(pg_catalog.textout(w.old_image), %3$s::oid, -1) as k (%4$s) where %5$s',
             pair ->> 'target', listed, pair ->> 'type', pair ->> 'definition', pair ->> 'key_condition'
+        );
+    elsif operation = 'same' then
+        -- rows that are there as they are in the images; writes nothing
+        statement := format(
+            'select from %1$s as t, unnest($2) as w (image), '
+            'pg_catalog.record_in(pg_catalog.textout(w.image), %2$s::oid, -1) as k (%3$s) '
+            'where %4$s and pg_catalog.concat(row(%5$s)) = pg_catalog.concat(row(%6$s))',
+            pair ->> 'target', pair ->> 'type', pair ->> 'definition', pair ->> 'key_condition',
+            (select string_agg(format('t.%I', c), ', ') from unnest(columns) as u (c)),
+            (select string_agg(format('k.%I', c), ', ') from unnest(columns) as u (c))
         );
     else
         state := '0A000';
@@ -243,6 +253,12 @@ begin
         change.new_image := cutover.rearranged(change.new_image, width, places);
     end if;
     done := cutover.apply(pair, chosen, change.operation, array[change.old_image], array[change.new_image]);
+    if change.operation = 'insert' and done.state = '23505' then
+        -- put back from there (a restoration of some people): the very row is there already
+        if (cutover.apply(pair, chosen, 'same', array[change.new_image], array[change.new_image])).affected = 1 then
+            return;
+        end if;
+    end if;
     affected := done.affected;
     state := done.state;
     message := done.message;

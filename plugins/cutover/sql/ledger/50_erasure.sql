@@ -34,4 +34,4 @@ alter table cutover.quarantine add column if not exists erased_at timestamptz;
 
 alter table cutover.approvals drop constraint if exists approvals_action_check;
 alter table cutover.approvals add constraint approvals_action_check
-check (action in ('swap', 'rollback', 'drop_backups', 'erase_person', 'announce'));
+check (action in ('swap', 'rollback', 'drop_backups', 'erase_person', 'restore_people', 'announce'));

@@ -68,7 +68,11 @@ begin
     if tg_op <> 'INSERT' then
         raise exception 'records of phases are append-only' using errcode = 'insufficient_privilege';
     end if;
-    if new.step in ('question', 'swap', 'rollback', 'drop', 'erase', 'send', 'verify', 'sign_ins', 'sign_ins_answer') then
+    if
+        new.step in (
+            'question', 'swap', 'rollback', 'drop', 'erase', 'restore', 'send', 'verify', 'sign_ins', 'sign_ins_answer'
+        )
+    then
         perform from cutover.run as r where r.run = new.run for no key update;
     else
         perform cutover.require_not_asked(new.run, new.step);
