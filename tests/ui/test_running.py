@@ -451,8 +451,8 @@ def test_a_run_that_is_marked_failed_while_its_question_waits_lets_the_next_one_
     staged = running.value(STAGED)
     after = running.trigger("clean_launch", "admin", **running.conf)
     try:
-        after.until("freeze.snapshot", "up_for_reschedule")
-        assert f"run {given_up.key} of clean_launch" in after.log("freeze.snapshot"), "whom it waits for"
+        # Airflow has one run of a DAG at a time; one of another DAG waits in the engine (tests/phase/test_tasks.py)
+        assert running.api("admin").get(after.path)["state"] == "queued"
         assert running.value(STAGED) == staged
         given_up.give_up()
         after.until_asked()
