@@ -288,9 +288,9 @@ def test_a_place_that_takes_no_files_is_told_before(tmp_path: Path, monkeypatch:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(CutoverError, match=r"dump\.not-written.*Not a directory"):
         place.require_writable(ObjectStoragePath((tmp_path / "taken").as_uri()) / "migration")
-    for named in ("nowhere://bucket", "s3://bucket"):  # of no kind, and of one whose package is not installed here
+    for named in ("nowhere://bucket", "gs://bucket"):  # of no kind, and of one whose package is not installed here
         monkeypatch.setenv(place.VARIABLE, named)
-        with pytest.raises(CutoverError, match=r"dump\.not-written.*(nowhere|s3)"):
+        with pytest.raises(CutoverError, match=r"dump\.not-written.*(nowhere|gs)"):
             place.require_writable(place.root() / "migration")
     place.require_writable(ObjectStoragePath((tmp_path / "new").as_uri()) / "migration")
     assert list((tmp_path / "new" / "migration").iterdir()) == []

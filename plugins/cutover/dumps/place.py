@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A folder, or an address such as s3://connection@bucket/folder.
 VARIABLE = "CUTOVER_DUMPS"
+# Schemes of stores that keep objects in buckets and know no folders.
+_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
 
 
 def root() -> ObjectStoragePath:
@@ -68,6 +70,9 @@ def storing(folder: ObjectStoragePath, name: str) -> Iterator[IO[bytes]]:
 
 
 def _make(folder: ObjectStoragePath) -> None:
+    if folder.protocol in _BUCKETS:
+        # there are no folders in it, and to ask for one would make a bucket of a name that was mistyped
+        return
     folder.mkdir(parents=True, exist_ok=True)
     if folder.protocol in ("file", "local"):
         # everything that the application knows of anybody is in it
@@ -85,6 +90,6 @@ def _told(folder: ObjectStoragePath | str) -> Iterator[None]:
         raise CutoverError(
             "dump.not-written",
             str(folder),
-            f"dumps cannot be kept there: {getattr(error, 'strerror', None) or error}.",
+            f"dumps cannot be kept there: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}.",
             f"let the worker write there, make room, or name another place in {VARIABLE}; then clear the task.",
         ) from error
