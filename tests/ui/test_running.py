@@ -440,8 +440,17 @@ def _change_in_the_middle_of_the_review(running: Running, run: Run) -> None:
         somebody.execute("update staging.affiliates set total_earned = total_earned + 1")
 
 
-def test_a_run_that_is_marked_failed_while_its_question_waits_lets_the_next_one_go_on(running: Running) -> None:
-    given_up = running.trigger("clean_launch", "admin", **running.conf)
+@pytest.fixture
+def given_up(running: Running) -> Iterator[Run]:
+    """A run that is in nobody's way afterwards: Airflow has one of a DAG at a time."""
+    started = running.trigger("clean_launch", "admin", **running.conf)
+    yield started
+    started.give_up()
+
+
+def test_a_run_that_is_marked_failed_while_its_question_waits_lets_the_next_one_go_on(
+    running: Running, given_up: Run
+) -> None:
     _change_in_the_middle_of_the_review(running, given_up)
     given_up.until("approve", "failed")
     assert "[approve.changed]" in given_up.log("approve"), "nobody is asked with figures of two moments"
@@ -451,7 +460,7 @@ def test_a_run_that_is_marked_failed_while_its_question_waits_lets_the_next_one_
     staged = running.value(STAGED)
     after = running.trigger("clean_launch", "admin", **running.conf)
     try:
-        # Airflow has one run of a DAG at a time; one of another DAG waits in the engine (tests/phase/test_tasks.py)
+        # a run of another DAG would wait in the engine (tests/phase/test_tasks.py)
         assert running.api("admin").get(after.path)["state"] == "queued"
         assert running.value(STAGED) == staged
         given_up.give_up()
