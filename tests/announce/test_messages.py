@@ -72,4 +72,4 @@ def test_a_file_that_is_wrong_is_refused_and_says_where(changed: str, to: str, s
 def test_a_campaign_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(CutoverError, match=r"announce\.no-campaign.*") as error:
         message.read("mula_unification", "welcme")
-    assert "maintenance, upgrade, welcome" in str(error.value)
+    assert "maintenance, taken_back, upgrade, welcome" in str(error.value)
