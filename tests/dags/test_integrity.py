@@ -20,6 +20,7 @@ DAGS = {
     "mula_unification_rollback",
     "outlook",
     "raw_sync",
+    "restore_people",
 }
 
 
