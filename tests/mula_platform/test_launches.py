@@ -91,7 +91,8 @@ def test_the_commands(merged: Merged, server: EmbeddedPostgres, tmp_path: Path) 
         )  # fmt: skip
 
     done = run("setup")
-    assert (done.returncode, done.stdout) == (0, "dasha: 2 bcrypt, 1 unknown\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "dasha: 2 bcrypt, 1 unknown\nsubscriptions: 0 changed by what Stripe had said before\n"
     assert "ai_oracle_chat_soon" in run("flag").stdout
     assert "off" in run("flag", "ai_oracle_chat_soon", "off").stdout
     assert "on " in run("flag", "ai_oracle_chat_soon", "on").stdout

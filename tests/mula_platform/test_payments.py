@@ -31,8 +31,9 @@ from .conftest import PASSWORD, STRIPE_SECRETS, URL, Merged, Site, old_token
 from .test_people import come
 
 HOOK = "/webhooks/stripe"
-# What happens to a subscription happens after the launch has brought it. Seconds since 1970.
-START = int(time.time()) + 1_000
+# What happens to a subscription happens after the launch has brought it, which a run of all tests does an hour after it
+# has read this file: a day later. Seconds since 1970.
+START = int(time.time()) + 86_400
 NEXT = START + 30 * 86_400
 
 

@@ -148,7 +148,7 @@ def test_a_platform_that_would_refuse_all_tokens_is_found_out(make_site: Callabl
 def test_a_right_that_is_missing_is_found_out(house: House) -> None:
     house.site.rows("revoke insert on public.activity_log from mula_platform")
     house.site.rows("revoke insert (user_id, action, metadata) on public.activity_log from mula_platform")
-    assert dict(house.rehearse().token.reasons) == {"answered 500": 8}
+    assert dict(house.rehearse().token.reasons) == {"answered 503": 8}
 
 
 def test_what_a_rehearsal_is_given_opens_no_page_and_ends_with_it(house: House) -> None:
