@@ -129,8 +129,11 @@ def test_who_was_left_out_comes_back(world: Launched) -> None:
     assert address in world.people()
 
 
-def test_who_was_not_there_before_is_refused_by_line(world: Launched) -> None:
+def test_who_was_not_there_before_is_refused_by_line_and_no_writer_waits_for_that(
+    world: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = everything(world)
+    monkeypatch.setattr(restore.writing, "lock", lambda *_: pytest.fail("writers wait"))
     with pytest.raises(CutoverError, match=r"\[restore.nobody-there\] line 3") as refused:
         preview(world, ANA, "cleo@example.com")
     assert "cleo" not in str(refused.value)

@@ -154,6 +154,8 @@ def _prepare(connection: psycopg.Connection, migration: Migration, values: list[
 def _locked_plan(connection: psycopg.Connection, migration: Migration, people: _people.People) -> tuple[Plan, float]:
     """The plan, of tables that nobody else writes to until this transaction ends; and since when that is so."""
     source = _plan.source_of(connection, migration)
+    # what reading alone finds out keeps no writer waiting; looking for people who were not there takes seconds for each
+    _plan.make(connection, migration, people)
     writing.lock(connection, _plan.tables_of_entry(connection, source))
     began = time.monotonic()
     if not ledger.take_turn(connection, "swap"):
