@@ -41,7 +41,14 @@ def current(connection: psycopg.Connection[Row]) -> Rehearsal | None:
 
 @contextmanager
 def undone(connection: psycopg.Connection[Row]) -> Iterator[None]:
-    """Everything that the block writes is taken back at its end, once the database has taken it."""
-    with connection.transaction() as transaction:
-        yield
-        raise psycopg.Rollback(transaction)
+    """Everything that the block writes is taken back at its end, once the database has taken it.
+
+    In the caller's transaction, which an error of the block ends.
+    """
+    connection.execute("savepoint rehearsed")
+    yield
+    # by the library psycopg itself uses: at a rollback of its own it forgets what it has prepared, and the server would
+    # plan every statement of every rehearsed sign-in anew
+    taken_back = connection.pgconn.exec_(b"rollback to savepoint rehearsed; release savepoint rehearsed")
+    if taken_back.status != psycopg.pq.ExecStatus.COMMAND_OK:
+        raise psycopg.OperationalError(taken_back.error_message.decode(errors="replace"))

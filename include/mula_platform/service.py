@@ -57,7 +57,7 @@ def seen_in_rehearsal(platform: Platform, token: str) -> dict[str, Any] | None:
         claims = platform.ring.read(token, REHEARSAL, platform.settings.url)
     except TokenError:
         return None
-    with platform.database.transaction() as connection:
+    with platform.database.autocommit() as connection:
         session = people.find(connection, str(claims["jti"]), str(claims.get("rehearsal")))
         if session is None or str(session.user_id) != claims["sub"]:
             return None

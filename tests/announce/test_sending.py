@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -11,13 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover import erase
+from cutover import erase, rehearsal
 from cutover.announce import sending
 from cutover.announce.audience import markdown
 from cutover.announce.channels import Open
 from cutover.announce.message import Window
 from cutover.database.connect import opened
 from cutover.errors import CutoverError
+from cutover.records import phase, run
 from demo.simulators.messages import Fcm, MailServer
 
 from .world import MIGRATION, World
@@ -294,6 +296,71 @@ def test_an_announcement_of_a_launch_needs_one(unlaunched: World) -> None:
     unlaunched.person("ana@example.com")
     with pytest.raises(CutoverError, match=r"announce\.not-launched"):
         unlaunched.preview("run")
+
+
+def rehearsed(world: World, *trouble: str, goes_on: bool | None = None) -> None:
+    """A rehearsal of the launch's sign-ins on record; ``goes_on``: what somebody has decided, if anybody has."""
+    with opened(world.connect) as connection:
+        if not world.rows("select from cutover.run where run = 'launch'"):
+            run.begin(
+                connection, run="launch", migration=MIGRATION.migration, dag_id=MIGRATION.migration,
+                dag_run_id="launch", triggered_by="operator", parameters={},
+            )  # fmt: skip
+        phase.record(connection, MIGRATION, "launch", rehearsal.STEP, [], holds=not trouble, trouble=list(trouble))
+    if goes_on is not None:
+        with opened(world.connect) as connection:
+            rehearsal.record_answer(connection, MIGRATION, "launch", "reviewer", goes_on=goes_on)
+
+
+def test_nobody_is_welcomed_while_too_many_would_not_get_in(world: World, by: By, mail: MailServer) -> None:
+    world.person("ana@example.com")
+    rehearsed(world, "a token: 9 of 10 fail")
+    with pytest.raises(CutoverError, match=r"announce\.not-decided.*\n?.*nobody has decided"):
+        world.preview("first")
+    rehearsed(world, "a token: 9 of 10 fail", goes_on=False)
+    with pytest.raises(CutoverError, match=r"announce\.not-decided.*reviewer has decided against it"):
+        world.preview("second")
+    rehearsed(world, "a token: 9 of 10 fail", goes_on=True)
+    world.preview("third")
+    world.approve("third")
+    # rehearsed again after the approval, and bad: a decision is about the rehearsal before it
+    rehearsed(world, "a token: 10 of 10 fail")
+    with pytest.raises(CutoverError, match=r"announce\.not-decided"):
+        world.send("third", by)
+    assert not mail.taken
+    rehearsed(world)
+    world.send("third", by)
+    assert mail.taken == {"ana@example.com": 1}
+
+
+def test_a_launch_that_is_taken_back_meanwhile_is_announced_no_further(
+    world: World, by: By, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_PROGRESS_EVERY_S", 0.1)
+    world.people(200)
+    world.preview("run", rates={"email": 40.0, "push": 40.0})
+    world.approve("run")
+
+    def take_back() -> None:
+        while not mail.taken:
+            time.sleep(0.01)
+        world.took_back("launch", "back")
+
+    with ThreadPoolExecutor(1) as pool:
+        back = pool.submit(take_back)
+        with pytest.raises(CutoverError, match=r"announce\.not-launched"):
+            world.send("run", by)
+        back.result()
+    told = len(mail.taken)
+    assert 0 < told < 200
+    with pytest.raises(CutoverError, match=r"announce\.not-launched"):
+        world.send("run", by)
+    assert len(mail.taken) == told
+    # the rollback is taken back: what has not been sent goes on
+    world.took_back("back", "again")
+    monkeypatch.setattr(sending, "_PROGRESS_EVERY_S", 10.0)
+    world.send("run", by)
+    assert len(mail.taken) == 200 and set(mail.taken.values()) == {1}
 
 
 def test_a_role_of_the_application_may_unsubscribe_and_nothing_else(world: World, by: By) -> None:

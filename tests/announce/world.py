@@ -63,6 +63,16 @@ class World:
         )
         return self
 
+    def took_back(self, entry: str, by: str) -> None:
+        """With an entry of the ledger rolled back by another."""
+        self.execute(
+            "insert into cutover.ledger (run, migration, action, undoes, backup_schema, fingerprint, snapshot, xid, "
+            "started_at, locked_at, attempts, tables, carried) values (%s, 'mula_unification', 'rollback', %s, 'b', "
+            "'f', pg_current_snapshot(), pg_current_xact_id(), now(), now(), 1, '[]', '[]')",
+            by,
+            entry,
+        )
+
     def people(self, count: int) -> None:
         """People with an address and a device each."""
         self.execute(

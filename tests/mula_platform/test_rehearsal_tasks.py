@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,11 +98,14 @@ def test_good_sign_ins_ask_nobody_and_bad_ones_stop_until_an_approver_has_decide
         ask.execute(context())
     (trouble,) = rehearse.run_phase(context())["trouble"]
     ask.execute(context())
-    assert trouble in asked[0] and "mula_unification_rollback" in asked[0] and "dasha 9" not in asked[0]
+    assert "/sign_ins.svg" in asked[0] and "mula_unification_rollback" in asked[0] and trouble not in asked[0]
     assert told[0].lines == (trouble,)
     for event in (answered(GO_ON, "operator"), answered(GO_ON, "stranger"), {"error": "x", "error_type": "timeout"}):
         with pytest.raises(AirflowException, match=r"rehearsal\.not-answered"):
             ask.execute_complete(context(), event)
+    before = answered(GO_ON) | {"responded_at": datetime.now(timezone.utc) - timedelta(minutes=1)}
+    with pytest.raises(AirflowException, match=r"rehearsal\.rehearsed-since"):
+        ask.execute_complete(context(), before)
     with pytest.raises(AirflowException, match=r"rehearsal\.refused.*reviewer"):
         ask.execute_complete(context(), answered(TAKE_BACK))
     # a decision stands when the task is cleared, and is about this rehearsal alone

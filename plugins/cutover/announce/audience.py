@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from cutover import rehearsal
 from cutover.announce import ACTION
 from cutover.announce.message import NOBODY, Message, Window, read
 from cutover.database import statements as files
@@ -54,7 +55,8 @@ def review(connect: Connect, migration: Migration, this_run: str, wish: Wish, lo
     """Freeze the audience and store what the approver reads, with its fingerprint, in the run's row.
 
     Raises CutoverError ``announce.no-campaign``, ``announce.bad-message``, ``announce.no-window``,
-    ``announce.too-late``, ``announce.approval-too-short``, ``announce.not-launched``, ``announce.no-audience``.
+    ``announce.too-late``, ``announce.approval-too-short``, ``announce.not-launched``, ``announce.not-decided``,
+    ``announce.no-audience``.
     """
     message = read(migration.migration, wish.campaign)
     with opened(connect) as connection:
@@ -62,13 +64,14 @@ def review(connect: Connect, migration: Migration, this_run: str, wish: Wish, lo
         window = (wish.window or announced_window(connection, migration)) if message.needs_window else None
         _require_time(message, window, datetime.now(timezone.utc), wish.valid_for)
         if message.when == "swap":
-            _require_launched(connection, migration)
+            require_live(connection, migration)
         _freeze(connection, migration, this_run, message)
         told: dict[str, Any] = {
             "campaign": message.campaign,
             **message.filled(window),
             "channels": list(message.channels),
             "audience": message.audience,
+            "of_launch": message.when == "swap",
             "opens": window.opens.isoformat() if window else None,
             "minutes": window.length / timedelta(minutes=1) if window else None,
             "due_at": due.isoformat() if (due := message.due_at(window)) else None,
@@ -218,11 +221,26 @@ def _require_time(message: Message, window: Window | None, now: datetime, valid_
         )
 
 
-def _require_launched(connection: psycopg.Connection, migration: Migration) -> None:
-    if not ledger.in_force(connection, migration.migration):
+def require_live(connection: psycopg.Connection, migration: Migration) -> None:
+    """Raise unless a launch is in force and nobody has still to decide, or has decided, that it does not go live.
+
+    Raises CutoverError ``announce.not-launched``, ``announce.not-decided``.
+    """
+    launch = ledger.launch_in_force(connection, migration.migration)
+    if launch is None:
         raise CutoverError(
             "announce.not-launched",
             migration.migration,
             "no launch of it is in force: none has happened, or it was taken back.",
             "trigger this after the swap.",
+        )
+    rehearsed = rehearsal.of_run(connection, launch)
+    answer = rehearsed["answer"] if rehearsed else None
+    if rehearsed and rehearsed["trouble"] and not (answer and answer["goes_on"]):
+        decided = f"{answer['person']} has decided against it" if answer else "nobody has decided yet"
+        raise CutoverError(
+            "announce.not-decided",
+            f"run {launch}",
+            f"people are told to come in, and too many would not get in ({rehearsed['trouble'][0]}): {decided}.",
+            "answer the question of its task rehearse.ask; or mend the ways in, and clear rehearse.sign_ins.",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -224,7 +224,8 @@ def send(connect: Connect, migration: Migration, this_run: str, ways: Mapping[st
     """Send the approved campaign of a run to everybody who has not been told. Safe to repeat and to kill at any time.
 
     ``ways`` opens each channel. Returns the report: people by channel, state and reason. Raises CutoverError
-    ``swap.not-approved``, ``announce.refused``, ``announce.gave-up``.
+    ``swap.not-approved``, ``announce.refused``, ``announce.gave-up``, ``announce.not-launched`` and
+    ``announce.not-decided``, also for a launch that is taken back while people are told of it.
     """
     with opened(connect) as connection:
         row = run.get(connection, this_run)
@@ -234,6 +235,7 @@ def send(connect: Connect, migration: Migration, this_run: str, ways: Mapping[st
         log("this campaign has been sent; its report:")
         _say(reported.result["counts"], log)
         return reported.result
+    _require_live(connect, migration, row)
     _begin(connect, migration, row, log)
     until = datetime.fromisoformat(told["opens"]) if told["opens"] else None
     stop = threading.Event()
@@ -246,8 +248,15 @@ def send(connect: Connect, migration: Migration, this_run: str, ways: Mapping[st
         channels.append(
             _Sending(connect, migration, row, name, as_html(told["text"]), ways[name], stop, pace, pending, until)
         )
-    _run(channels, stop, log)
+    _run(channels, stop, log, lambda: _require_live(connect, migration, row))
     return _finish(connect, migration, row, channels, log)
+
+
+def _require_live(connect: Connect, migration: Migration, row: Run) -> None:
+    """Raise when it is about a launch that is not live, or not any more."""
+    if (row.review or {}).get("of_launch"):
+        with opened(connect) as connection:
+            audience.require_live(connection, migration)
 
 
 def _keys(row: Run) -> dict[str, Any]:
@@ -297,8 +306,8 @@ def _resolve(connection: psycopg.Connection, row: Run, by: str, log: Log) -> Non
         log(f"{resolved:,} messages of which nobody knew: {(row.review or {})['unknown']}")
 
 
-def _run(channels: list[_Sending], stop: threading.Event, log: Log) -> None:
-    """Let all threads work, and say how far they are, until they have ended."""
+def _run(channels: list[_Sending], stop: threading.Event, log: Log, require_live: Callable[[], None]) -> None:
+    """Let all threads work, and say how far they are, until they have ended, or nobody is to be told any more."""
     since = time.monotonic()
     threads = [
         threading.Thread(target=one.work, name=one.channel, daemon=True) for one in channels for _ in range(_WORKERS)
@@ -313,6 +322,7 @@ def _run(channels: list[_Sending], stop: threading.Event, log: Log) -> None:
                 told = time.monotonic()
                 for one in channels:
                     log(one.progress(since))
+                require_live()
     finally:
         # also when the task is ended from outside: what has been claimed is still recorded
         stop.set()

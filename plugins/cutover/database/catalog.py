@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -11,6 +13,19 @@ from cutover.database import statements as files
 from cutover.errors import CutoverError
 
 Row = dict[str, Any]
+
+# Ways of PostgreSQL's planner that read a catalogue whole, for a few dozen of its objects. In a catalogue that was just
+# made they look cheap; in one of ten thousand tables clients would wait for them.
+_WHOLE = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "enable_memoize")
+
+
+@contextmanager
+def by_index(connection: psycopg.Connection) -> Iterator[None]:
+    """Plans that the server makes, and keeps, within the block look rows up by index."""
+    rows(connection, "by_index", names=list(_WHOLE), are_off=True)
+    yield
+    # after an error the session ends, or its transaction, and with either what was set in it
+    rows(connection, "by_index", names=list(_WHOLE), are_off=False)
 
 
 def rows(connection: psycopg.Connection, query: str, /, **parameters: Any) -> list[Row]:

@@ -23,6 +23,11 @@ def outlook_address(dag_id: str, dag_run_id: str) -> str:
     return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/outlook.svg"
 
 
+def sign_ins_address(dag_id: str, dag_run_id: str) -> str:
+    """The absolute address of a picture of what the run's newest rehearsal of sign-ins has found."""
+    return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/sign_ins.svg"
+
+
 def answer_address(dag_id: str, dag_run_id: str, task_id: str) -> str:
     """The absolute address of the form in which a task is answered."""
     return f"{_base()}{_run(dag_id, dag_run_id)}/tasks/{quote(task_id, safe='')}/required_actions"

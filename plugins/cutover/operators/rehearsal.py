@@ -28,7 +28,7 @@ from cutover.operators.base import (
     run_of,
     triggered_by,
 )
-from cutover.operators.links import answer_address, review_address, rollback_address
+from cutover.operators.links import answer_address, review_address, rollback_address, sign_ins_address
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
@@ -180,13 +180,15 @@ class SignInGate(HITLOperator):
         self.response_timeout = timedelta(hours=float(context["params"]["approval_hours"]))
         of = context["dag_run"]
         review = review_address(of.dag_id, of.run_id)
+        # Airflow shows the form of the first try after a clear, when sign-ins were rehearsed anew: the figures are a
+        # picture, which is of the moment in which it is opened
         self.body = "\n".join(
             [
-                f"Run {self._run(context)} is live, and of the ways in:",
+                f"Run {self._run(context)} is live, and too many sign-ins have failed in its rehearsal:",
                 "",
-                *(f"* {line}" for line in found["trouble"]),
+                f"![What the newest rehearsal has found]({sign_ins_address(of.dag_id, of.run_id)})",
                 "",
-                f"[Reasons and some accounts of each]({review})",
+                f"[Figures, reasons and some accounts of each]({review})",
                 "",
                 f"**Nothing is taken back by itself.** [What would a rollback do?]({rollback_address(self.migration)})",
                 f"To take the launch back, trigger `{self.migration}_rollback`; it asks a second person.",
@@ -198,7 +200,10 @@ class SignInGate(HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Take an approver's answer, and write it down. Raises ``rehearsal.not-answered``, ``rehearsal.refused``."""
+        """Take an approver's answer, and write it down.
+
+        Raises ``rehearsal.not-answered``, ``rehearsal.rehearsed-since``, ``rehearsal.refused``.
+        """
         from cutover import rehearsal
 
         with in_words(self.log, f"task {self.task_id}"):
@@ -213,6 +218,14 @@ class SignInGate(HITLOperator):
                 )
             goes_on = event["chosen_options"] == [GO_ON]
             with opened(self._connect(context)) as connection:
+                newest = rehearsal.of_run(connection, self._run(context))
+                if newest is None or newest["recorded_at"] >= event["responded_at"]:
+                    raise CutoverError(
+                        "rehearsal.rehearsed-since",
+                        f"run {self._run(context)}",
+                        f"{person} has answered before the newest rehearsal, which has found something else perhaps.",
+                        "clear rehearse.ask: it asks about the newest.",
+                    )
                 rehearsal.record_answer(
                     connection, load(self.migration), self._run(context), str(person), goes_on=goes_on
                 )

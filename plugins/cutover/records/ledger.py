@@ -136,6 +136,16 @@ def in_force(connection: psycopg.Connection, migration: str) -> list[str]:
     return stack
 
 
+def launch_in_force(connection: psycopg.Connection, migration: str) -> str | None:
+    """The launch that production's state is of, also where a rollback of its rollback has put it on again; or None."""
+    state = in_force(connection, migration)
+    entry = find(connection, state[-1]) if state else None
+    while entry is not None and entry.action == "rollback":
+        taken_back = find(connection, str(entry.undoes))
+        entry = find(connection, str(taken_back.undoes)) if taken_back is not None else None
+    return entry.run if entry is not None else None
+
+
 def write(connection: psycopg.Connection, known: Mapping[str, Any], **values: Any) -> chain.Row:
     """Add an entry, in the transaction of its effect, chained to the one before it by hash.
 

@@ -7,7 +7,7 @@ In one transaction, after a preview that is the same thing done and taken back. 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -37,6 +37,10 @@ _REFUSALS_SHOWN = 20
 _T = TypeVar("_T")
 
 
+class _MovedError(Exception):
+    """A row was written to between reading and locking: to be tried again."""
+
+
 @dataclass(frozen=True)
 class Preview:
     """What restoring would do. ``counts``: table → change, come, go, same, lost, deleted_since, lost_columns."""
@@ -49,7 +53,7 @@ class Preview:
     # runs that wait, and carry these writes at their swap
     runs: list[str]
     refusals: list[Refusal]
-    # how many seconds it took to write, which is how long writers of the tables waited for the preview
+    # seconds for which writers of the tables waited for the preview; what is approved takes longer: it compares anew
     seconds: float
     fingerprint: str
     digests: list[str]
@@ -92,7 +96,7 @@ def values_of(connection: psycopg.Connection, migration: Migration, number: int)
 
 
 def preview(connect: Connect, migration: Migration, values: list[str], log: Log) -> Preview:
-    """What restoring would do: it is done and taken back. Writers of the tables wait for as long as that takes.
+    """What restoring would do: it is done and taken back. Writers of the tables wait for the writing alone.
 
     Raises as ``plan.make`` does, and ``restore.locked-out``.
     """
@@ -100,12 +104,16 @@ def preview(connect: Connect, migration: Migration, values: list[str], log: Log)
 
 
 def _preview(connection: psycopg.Connection, migration: Migration, values: list[str]) -> Preview:
-    people = _prepare(connection, migration, values)
-    began = time.monotonic()
-    with connection.transaction(force_rollback=True):
-        plan, began = _locked_plan(connection, migration, people)
-        refusals = plan.refusals or (writing.write(connection, plan) if plan.rows else [])
-        seconds = time.monotonic() - began
+    plan = _plan.make(connection, migration, _prepare(connection, migration, values))
+    refusals, seconds = plan.refusals, 0.0
+    if plan.rows and not refusals:
+        writers = writing.writers_of(connection, plan)
+        with connection.transaction(force_rollback=True):
+            began = _lock(connection, plan.tables)
+            if writing.has_moved(connection, plan):
+                raise _MovedError("one of the people's rows was written to a moment ago")
+            refusals = writing.write(connection, plan, writers)
+            seconds = time.monotonic() - began
     return Preview(
         source=plan.source.run,
         backup_schema=plan.source.backup_schema,
@@ -132,7 +140,7 @@ def restore(
     def work(connection: psycopg.Connection) -> dict[str, Any]:
         values, _ = _request(connection, migration, number, None)
         assert values is not None  # only a run's request may be done already
-        plan = _locked_plan(connection, migration, _prepare(connection, migration, values))[0]
+        plan = _locked_plan(connection, migration, _prepare(connection, migration, values))
         if plan.fingerprint != fingerprint:
             raise CutoverError(
                 "restore.changed",
@@ -151,12 +159,21 @@ def _prepare(connection: psycopg.Connection, migration: Migration, values: list[
     return _people.find(connection, migration, values)
 
 
-def _locked_plan(connection: psycopg.Connection, migration: Migration, people: _people.People) -> tuple[Plan, float]:
-    """The plan, of tables that nobody else writes to until this transaction ends; and since when that is so."""
+def _locked_plan(connection: psycopg.Connection, migration: Migration, people: _people.People) -> Plan:
+    """The plan, of tables that nobody else writes to until this transaction ends."""
     source = _plan.source_of(connection, migration)
     # what reading alone finds out keeps no writer waiting; looking for people who were not there takes seconds for each
     _plan.make(connection, migration, people)
-    writing.lock(connection, _plan.tables_of_entry(connection, source))
+    _lock(connection, _plan.tables_of_entry(connection, source))
+    return _plan.make(connection, migration, people)
+
+
+def _lock(connection: psycopg.Connection, tables: Sequence[_plan.Restored]) -> float:
+    """Keep writers out of the tables until this transaction ends; returns since when, by the monotonic clock.
+
+    Raises CutoverError ``swap.another-run``, and of ``GAVE_UP``.
+    """
+    writing.lock(connection, tables)
     began = time.monotonic()
     if not ledger.take_turn(connection, "swap"):
         raise CutoverError(
@@ -165,7 +182,7 @@ def _locked_plan(connection: psycopg.Connection, migration: Migration, people: _
             "a run is swapping or rolling back at this moment.",
             "wait for it to end.",
         )
-    return _plan.make(connection, migration, people), began
+    return began
 
 
 def _restore(
@@ -180,7 +197,7 @@ def _restore(
 ) -> dict[str, Any]:
     require_possible(plan.refusals, number)
     writing.keep(connection, plan, number)
-    require_possible(writing.write(connection, plan), number)
+    require_possible(writing.write(connection, plan, writing.writers_of(connection, plan)), number)
     certificate = _certify(connection, migration, plan, number)
     told = {"counts": plan.counts(), "new_tables": plan.new_tables, "people": plan.people}
     connection.execute(
@@ -317,7 +334,7 @@ def restore_reviewed(connect: Connect, migration: Migration, this_run: str, log:
         values, asked = _request(connection, migration, number, this_run)
         if values is None:
             return {"number": number, **asked["counts"]}
-        plan = _locked_plan(connection, migration, _prepare(connection, migration, values))[0]
+        plan = _locked_plan(connection, migration, _prepare(connection, migration, values))
         given = approval.consume(connection, this_run, ACTION, plan.fingerprint, "people's rows were written since")
         if given.approved_by == asked["requested_by"]:
             raise CutoverError(
@@ -353,12 +370,12 @@ def _patiently(connect: Connect, log: Log, work: Callable[[psycopg.Connection], 
         try:
             with opened(connect) as connection:
                 return work(connection)
-        except GAVE_UP as error:
+        except (*GAVE_UP, _MovedError) as error:
             if attempt == patience.attempts:
                 raise CutoverError(
                     "restore.locked-out",
                     "the tables",
-                    f"a session held a lock on one of them through all attempts: {str(error).splitlines()[0]}.",
+                    f"a session was in the way through all attempts: {str(error).splitlines()[0]}.",
                     "end the long transaction (see pg_stat_activity and pg_locks), then do it again.",
                 ) from error
             log(f"{str(error).splitlines()[0]}, trying again")

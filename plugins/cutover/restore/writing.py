@@ -56,14 +56,15 @@ def keep(connection: psycopg.Connection, plan: Plan, number: int) -> None:
             connection.execute(query, {**told, "places": sources})
 
 
-def write(connection: psycopg.Connection, plan: Plan) -> list[Refusal]:
+def write(connection: psycopg.Connection, plan: Plan, writers: Sequence[Writer]) -> list[Refusal]:
     """Do what the plan says, in the caller's transaction, which has the locks. Returns what could not be done.
 
-    If anything is returned, the transaction is to be taken back.
+    ``writers`` are the plan's, of ``writers_of``. If anything is returned, the transaction is to be taken back.
     """
     with ExitStack() as stack:
         stack.enter_context(asleep(connection, [table.live for table in plan.tables], captures=False))
-        writers = [stack.enter_context(_writer(connection, table)) for table in plan.tables]
+        for writer in writers:
+            stack.enter_context(_open(writer))
         connection.execute("set constraints all deferred")
         refusals = _write(writers)
         if not refusals:
@@ -74,7 +75,23 @@ def write(connection: psycopg.Connection, plan: Plan) -> list[Refusal]:
         return refusals
 
 
-class _Writer:
+def writers_of(connection: psycopg.Connection, plan: Plan) -> list[Writer]:
+    """What writes to each table of a plan; it is found out before anybody has to wait."""
+    return [Writer(connection, table) for table in plan.tables]
+
+
+def has_moved(connection: psycopg.Connection, plan: Plan) -> bool:
+    """Whether a row that the plan is about lies somewhere else by now: somebody has written to it since."""
+    for table in plan.tables:
+        places = [row.place for rows in table.rows.values() for row in rows if row.place is not None]
+        query = files.statement("restore/still_there.sql", live=table.live)
+        found = connection.execute(query, {"places": places}).fetchone() if places else None
+        if found is not None and found[0] != len(places):
+            return True
+    return False
+
+
+class Writer:
     """What is written to one table, as whoever may evaluate its expressions."""
 
     def __init__(self, connection: psycopg.Connection, table: Restored) -> None:
@@ -150,21 +167,22 @@ class _Writer:
 
 
 @contextmanager
-def _writer(connection: psycopg.Connection, table: Restored) -> Iterator[_Writer]:
-    """A table that rows can be written to. An identity that is always generated takes values meanwhile."""
+def _open(writer: Writer) -> Iterator[None]:
+    """Its table takes rows: an identity that is always generated takes values meanwhile."""
+    table = writer.table
     always = table.always if table.rows[CHANGE] else []
     for way in ("by default", "always"):
         for name in always:
-            connection.execute(
+            writer.connection.execute(
                 sql.SQL("alter table {} alter column {} set generated {}").format(
                     table.live, sql.Identifier(name), sql.SQL(way)
                 )
             )
         if way == "by default":
-            yield _Writer(connection, table)
+            yield
 
 
-def _write(writers: list[_Writer]) -> list[Refusal]:
+def _write(writers: Sequence[Writer]) -> list[Refusal]:
     """Write what can be written, again and again until nothing more can: one row may wait for another to go."""
     errors: dict[tuple[str, str, Key], str] = {}
     while True:
@@ -194,7 +212,7 @@ def _write(writers: list[_Writer]) -> list[Refusal]:
     return refusals
 
 
-def _attempt(writer: _Writer, operation: str, rows: list[Row]) -> dict[Key, str]:
+def _attempt(writer: Writer, operation: str, rows: list[Row]) -> dict[Key, str]:
     """Write rows together, or else one by one. Returns those that could not be: key → why."""
     try:
         writer.attempt(operation, rows)

@@ -94,18 +94,34 @@ def read_scope(connection: psycopg.Connection, order: Order) -> Scope:
     )
 
 
-def require_recorded(connection: psycopg.Connection, order: Order, found: Scope) -> None:
+@dataclass(frozen=True)
+class Undoing:
+    """Of a rollback: the entry that it takes back, and the one that put production's tables in place."""
+
+    undone: ledger.Entry | None
+    placed: ledger.Entry | None
+
+
+def read_undoing(connection: psycopg.Connection, order: Order) -> Undoing:
+    """The entries that an order is about. They are as they were written: read before the lock they hold within it."""
+    undone = ledger.find(connection, order.undoes) if order.undoes else None
+    return Undoing(undone, ledger.find(connection, order.placed) if undone is not None and order.placed else None)
+
+
+def require_recorded(
+    connection: psycopg.Connection, order: Order, found: Scope, undoing: Undoing | None = None
+) -> None:
     """Raise CutoverError unless every write that the order must carry is proved to be recorded. Cheap; locks nothing.
 
-    ``swap.capture-gap``; of a rollback also ``rollback.overtaken-by``, ``rollback.table-remade`` and
-    ``rollback.not-recorded``.
+    ``undoing``, where it has been read. ``swap.capture-gap``; of a rollback also ``rollback.overtaken-by``,
+    ``rollback.table-remade`` and ``rollback.not-recorded``.
     """
-    undone = ledger.find(connection, order.undoes) if order.undoes else None
+    undoing = undoing or read_undoing(connection, order)
+    undone, placed = undoing.undone, undoing.placed
     if undone is None:
         capture.require_gapless(connection, found.replaced, order.since, order.except_xid, order.filenodes)
         return
     capture.require_in_place(connection, undone)
-    placed = ledger.find(connection, order.placed) if order.placed else None
     if placed is None or placed.run == undone.run:
         capture.require_gapless(connection, found.replaced, undone.snapshot, undone.xid, order.filenodes)
     else:

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from cutover.database import catalog
 from cutover.database import statements as files
-from cutover.swap import inventory, locks, refusals
+from cutover.swap import inventory, locks, proof, refusals
 from cutover.swap.order import Order, read_scope
 from cutover.swap.scope import Scope
 
@@ -99,8 +99,11 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
     found = read_scope(connection, order)
     refusals.require_none(connection, found)
     names = inventory.watched(connection, found)
-    version = inventory.version(connection, names)
-    before = inventory.take(connection, names)
+    with catalog.by_index(connection):
+        version = inventory.version(connection, names)
+        before = inventory.take(connection, names)
+        # asked here so that the server keeps a plan of it: clients wait for its answer inside the lock
+        proof.left_behind(connection, order.backup_schema)
     views = found.bound("materialized view", "direct")
     parameters = _parameters(connection, found, views)
     # Ahead of the carried writes: the tables stand still under their old names. After them: the move itself.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +37,15 @@ from cutover.swap import (
 from cutover.swap.carry import Carried, carry, prepared, total
 from cutover.swap.execution import Observer, run
 from cutover.swap.finish import finish
-from cutover.swap.order import Connect, Order, read_scope, require_drift_allowed, require_recorded
+from cutover.swap.order import (
+    Connect,
+    Order,
+    Undoing,
+    read_scope,
+    read_undoing,
+    require_drift_allowed,
+    require_recorded,
+)
 from cutover.swap.plan import Plan, Stage, Statement, plan
 from cutover.swap.scope import Scope
 
@@ -61,7 +71,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Ready:
-    """What stands before the lock: when the work began, what was approved and by whom, what is carried and known.
+    """What stands before the lock: since when, what was approved and by whom, what is undone, carried and known.
 
     ``began`` is the server's time, ``work_began`` this machine's monotonic second; writes are carried up to the
     snapshot ``since``.
@@ -71,6 +81,7 @@ class Ready:
     work_began: float
     coverage: coverage.Coverage
     approval: approval.Approval
+    undoing: Undoing
     carried: list[Carried]
     since: str
     known: Known
@@ -107,10 +118,10 @@ def swap(
         if entry is None:
             entry = _attempt_until_done(connection, order, log, observer, require)
         else:
+            watch.at("committed")
             log(
                 f"run {order.run} was recorded at {entry.recorded_at:%H:%M:%S}: nothing to swap, finishing what is left"
             )
-        watch.at("committed")
         finish(connection, entry, log, order.leaving)
         watch.at("finished")
         return entry
@@ -204,7 +215,7 @@ def _transaction(
     observer: Observer | None,
     require: Callable[[], None],
 ) -> ledger.Entry:
-    with connection.transaction():
+    with _without_pauses(), connection.transaction():
         connection.execute(files.statement("swap/settings.sql"), {"idle": f"{IDLE_IN_TRANSACTION_MS}ms"})
         _require_alone(connection)
         ready = _make_ready(connection, order, planned)
@@ -224,7 +235,7 @@ def _transaction(
         if inventory.version(connection, planned.names) != planned.version:
             raise approach.CatalogueChangedError
         # Nobody writes any more: what is proved now holds until the commit.
-        require_recorded(connection, order, planned.scope)
+        require_recorded(connection, order, planned.scope, ready.undoing)
         rest, notes = _move(connection, order, planned, since, ready.known, observer=observer)
         if notes:
             report |= notes
@@ -253,6 +264,8 @@ def _transaction(
         chain.append(connection, order.action, order.run, [row, ready.approval.row], tail=end)
         if observer:
             observer.at("recorded")
+    if observer:
+        observer.at("committed")
     entry = ledger.find(connection, order.run)
     assert entry is not None
     held = (entry.recorded_at - entry.locked_at).total_seconds() * 1000
@@ -261,9 +274,23 @@ def _transaction(
     return entry
 
 
+@contextmanager
+def _without_pauses() -> Iterator[None]:
+    """Nobody looks for garbage meanwhile: in a process with all of Airflow in it that takes as long as the move does."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan) -> Ready:
     """Everything that needs no lock of production's tables, up to the last look at what would be orphaned."""
-    require_recorded(connection, order, planned.scope)
+    undoing = read_undoing(connection, order)
+    require_recorded(connection, order, planned.scope, undoing)
     began, work_began = _now(connection), time.monotonic()
     approved_list, changed = _freeze_staged(connection, order)
     consumed = approval.consume(connection, order.run, order.action, approved_list.fingerprint, changed)
@@ -288,7 +315,7 @@ def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan) -> 
     orphans.require_none(connection, staying, carry_on, newer_than=looked_at)
     # What goes with the rows that leave is copied now; inside the lock it is only looked at again, and goes.
     known = _known(connection, order, planned, called)
-    return Ready(began, work_began, approved_list, consumed, carried, since, known)
+    return Ready(began, work_began, approved_list, consumed, undoing, carried, since, known)
 
 
 def _known(connection: psycopg.Connection, order: Order, planned: Plan, called: owner.Functions) -> Known:

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from cutover import rehearsal
 from cutover.database.words import said
 from cutover.errors import CutoverError
 from cutover.migration import Migration
@@ -156,6 +157,17 @@ def outlook_picture(dag_id: str, dag_run_id: str) -> Response:
     if swapped is not None or row.snapshot is None or row.staged_xid is None:
         raise HTTPException(404, "This run does not wait for a swap.")
     return Response(outlook.picture(outlook.of_run(migration, row)), media_type="image/svg+xml")
+
+
+@app.get("/dags/{dag_id}/runs/{dag_run_id}/sign_ins.svg", dependencies=[reads_dag])
+def sign_ins_picture(dag_id: str, dag_run_id: str) -> Response:
+    """What the newest rehearsal of sign-ins has found, as a picture for the form in which somebody decides about it."""
+    migration = _migration(dag_id)
+    with reading(migration) as connection:
+        found = rehearsal.of_run(connection, run_key(connection, dag_id, dag_run_id))
+    if found is None:
+        raise HTTPException(404, "No sign-ins were rehearsed in this run.")
+    return Response(store.sign_ins_picture(found), media_type="image/svg+xml")
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/docs", dependencies=[reads_dag])

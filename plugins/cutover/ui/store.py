@@ -20,6 +20,7 @@ from cutover.migration import Migration, load, load_order
 from cutover.records import anchors, audit, evidence, signing
 from cutover.records.run import get as get_run
 from cutover.ui import charts, docs, shown, standing
+from cutover.ui.picture import note
 from cutover.ui.templating import STYLE, render
 from cutover.validate.validation import docs_root
 from cutover.watch import look
@@ -158,6 +159,15 @@ def review(
         "fence": fence_of(timeline, has_swapped=entry is not None),
         "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
     }
+
+
+def sign_ins_picture(found: Row) -> str:
+    """A rehearsal of sign-ins as an image: of each way in how many have failed."""
+    lines = []
+    for name, way in found["ways"].items():
+        lines += [f"{name}:", f"{way['failed']:,} of {way['tried']:,} failed"]
+    title = found["trouble"][0] if found["trouble"] else "Sign-ins work."
+    return note(title, lines, f"rehearsed {found['recorded_at']:%Y-%m-%d %H:%M:%S} UTC", not found["trouble"])
 
 
 def evidence_file(connection: psycopg.Connection, migration: Migration, run: str) -> bytes:

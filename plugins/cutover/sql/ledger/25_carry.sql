@@ -525,18 +525,38 @@ declare
     one bigint;
     reasons jsonb;
     left_out bigint;
-    found bigint;
-    total bigint := 0;
+    -- oid of an outgoing table → how many of its writes are to be carried, and whether one has no image
+    counted jsonb;
+    total bigint;
+    -- so few are to be carried that they are read as they are, and done one by one
+    is_short boolean;
     earlier boolean;
 begin
+    -- one question about all tables, whose plan the session keeps: clients wait for the last call, which mostly has nothing
+    -- to do for most of them
+    select coalesce(jsonb_object_agg(w.relid, jsonb_build_array(w.writes, w.has_earlier)), '{}') into counted
+    from (
+        select
+            l.relid,
+            count(*) as writes,
+            bool_or(coalesce(l.new_image, l.old_image) is null) as has_earlier
+        from cutover.changelog as l
+        where l.relid = any(carry.outgoing)
+            -- as window_of
+            and (
+                l.xid >= pg_catalog.pg_snapshot_xmax(carry.since)
+                or l.xid = any(array(select pg_catalog.pg_snapshot_xip(carry.since)))
+            )
+            and pg_catalog.pg_visible_in_snapshot(l.xid, carry.until)
+            and l.xid is distinct from carry.except_xid
+            and l.xid <> pg_catalog.pg_current_xact_id()
+        group by l.relid
+    ) as w;
+    total := coalesce((select sum((w.value ->> 0)::bigint) from jsonb_each(counted) as w), 0);
+    is_short := not careful and total <= few;
     for position in 1..cardinality(carry.outgoing) loop
-        -- clients wait for the last call, which mostly has nothing to do for most tables
-        execute format(
-            'select count(*), coalesce(bool_or(coalesce(l.new_image, l.old_image) is null), false) from (select l.* '
-            'from cutover.changelog as l where l.relid = %s and %s) as l', carry.outgoing[position], window_of
-        ) into found, earlier using since, until, except_xid;
-        total := total + found;
-        continue when found = 0;
+        continue when not counted ? carry.outgoing[position]::text;
+        earlier := (counted -> carry.outgoing[position]::text ->> 1)::boolean;
         pair := coalesce(
             prepared -> carry.outgoing[position]::text,
             cutover.pair(carry.outgoing[position], carry.incoming[position], since, except_xid)
@@ -602,66 +622,70 @@ begin
                         )
                 end
             );
-            branches := branches || format(
-                'select l.change_id, l.relid, l.operation, %s as shape, pg_catalog.pg_column_size(l.new_image) as bytes, '
-                '%L::text[] as keyed, %L::text[] as key_columns, %s as key, '
-                'case when l.operation = ''update'' then array_remove(array[%s]::text[], null) end as changed '
-                'from cutover.changelog as l '
-                'left join lateral pg_catalog.record_in(pg_catalog.textout(l.old_image), %s::oid, -1) as o (%s) on true '
-                'left join lateral pg_catalog.record_in(pg_catalog.textout(l.new_image), %6$s::oid, -1) as n (%7$s) on true '
-                'where l.relid = %s and coalesce(l.new_image, l.old_image) is not null and %s %s',
-                jsonb_array_length(shapes),
-                array(select e.value from jsonb_array_elements_text(pair -> 'keyed') as e),
-                array(select e.value from jsonb_array_elements_text(pair -> 'key_columns') as e),
-                (
-                    select case
-                        when count(array_position(names, e.value)) = count(*) and count(*) > 0
-                            then format(
-                                'array[%s]',
-                                string_agg(
-                                    format('coalesce(o.c%s, n.c%1$s)', array_position(names, e.value)), ', ' order by e.value
+            if not is_short then
+                branches := branches || format(
+                    'select l.change_id, l.relid, l.operation, %s as shape, pg_catalog.pg_column_size(l.new_image) as bytes, '
+                    '%L::text[] as keyed, %L::text[] as key_columns, %s as key, '
+                    'case when l.operation = ''update'' then array_remove(array[%s]::text[], null) end as changed '
+                    'from cutover.changelog as l '
+                    'left join lateral pg_catalog.record_in(pg_catalog.textout(l.old_image), %s::oid, -1) as o (%s) on true '
+                    'left join lateral pg_catalog.record_in(pg_catalog.textout(l.new_image), %6$s::oid, -1) as n (%7$s) on true '
+                    'where l.relid = %s and coalesce(l.new_image, l.old_image) is not null and %s %s',
+                    jsonb_array_length(shapes),
+                    array(select e.value from jsonb_array_elements_text(pair -> 'keyed') as e),
+                    array(select e.value from jsonb_array_elements_text(pair -> 'key_columns') as e),
+                    (
+                        select case
+                            when count(array_position(names, e.value)) = count(*) and count(*) > 0
+                                then format(
+                                    'array[%s]',
+                                    string_agg(
+                                        format('coalesce(o.c%s, n.c%1$s)', array_position(names, e.value)), ', ' order by e.value
+                                    )
                                 )
+                            else 'null::text[]'
+                        end
+                        from jsonb_array_elements_text(pair -> 'key_columns') as e
+                    ),
+                    (
+                        select string_agg(format('case when o.c%s is distinct from n.c%1$s then %L end', u.place, u.name), ', ')
+                        from unnest(names) with ordinality as u (name, place)
+                        where u.name is not null
+                    ),
+                    to_regtype(format('cutover.fields_%s', width))::oid,
+                    (select string_agg(format('c%s text', i), ', ') from generate_series(1, width) as i),
+                    pair ->> 'outgoing',
+                    window_of,
+                    case
+                        when (pair ->> 'is_altered')::boolean
+                            then format(
+                                'and l.attributes = %s and cutover.image_width(coalesce(l.new_image, l.old_image)) = %s',
+                                form.attributes, width
                             )
-                        else 'null::text[]'
                     end
-                    from jsonb_array_elements_text(pair -> 'key_columns') as e
-                ),
-                (
-                    select string_agg(format('case when o.c%s is distinct from n.c%1$s then %L end', u.place, u.name), ', ')
-                    from unnest(names) with ordinality as u (name, place)
-                    where u.name is not null
-                ),
-                to_regtype(format('cutover.fields_%s', width))::oid,
-                (select string_agg(format('c%s text', i), ', ') from generate_series(1, width) as i),
-                pair ->> 'outgoing',
-                window_of,
-                case
-                    when (pair ->> 'is_altered')::boolean
-                        then format(
-                            'and l.attributes = %s and cutover.image_width(coalesce(l.new_image, l.old_image)) = %s',
-                            form.attributes, width
-                        )
-                end
-            );
+                );
+            end if;
             shapes := shapes || jsonb_build_array(shape || jsonb_build_object(
                 'relid', pair -> 'outgoing', 'attributes', form.attributes, 'width', width
             ));
         end loop;
         -- what has no image, or one that cannot be read
-        branches := branches || format(
-            'select l.change_id, l.relid, l.operation, null, 0, ''{}''::text[], ''{}''::text[], null::text[], null::text[] '
-            'from cutover.changelog as l where l.relid = %s and %s and (coalesce(l.new_image, l.old_image) is null%s)',
-            pair ->> 'outgoing',
-            window_of,
-            case
-                when (pair ->> 'is_altered')::boolean
-                    then ' or not exists (select from jsonb_array_elements($4) as s where s -> ''relid'' = to_jsonb(l.relid) '
-                        'and (s ->> ''attributes'')::integer = l.attributes '
-                        'and (s ->> ''width'')::integer = cutover.image_width(coalesce(l.new_image, l.old_image)))'
-            end
-        );
+        if not is_short then
+            branches := branches || format(
+                'select l.change_id, l.relid, l.operation, null, 0, ''{}''::text[], ''{}''::text[], null::text[], null::text[] '
+                'from cutover.changelog as l where l.relid = %s and %s and (coalesce(l.new_image, l.old_image) is null%s)',
+                pair ->> 'outgoing',
+                window_of,
+                case
+                    when (pair ->> 'is_altered')::boolean
+                        then ' or not exists (select from jsonb_array_elements($4) as s where s -> ''relid'' = to_jsonb(l.relid) '
+                            'and (s ->> ''attributes'')::integer = l.attributes '
+                            'and (s ->> ''width'')::integer = cutover.image_width(coalesce(l.new_image, l.old_image)))'
+                end
+            );
+        end if;
     end loop;
-    if cardinality(branches) = 0 then
+    if total = 0 then
         -- as after every other call: what a trigger of the merged accounts has written to a table of the set may have left
         -- a check for later, and PostgreSQL alters no table until then
         set constraints all immediate;
@@ -768,13 +792,30 @@ begin
             end loop;
         end loop;
     else
-        for step in execute format(case when total <= few then $each$
+        for step in execute format(case when is_short then $each$
             select
-                c.relid, c.operation, c.shape, c.changed, array[c.change_id] as change_ids, array[c.change_id] as last_ids
-            from (%s) as c
-            order by c.change_id
+                l.relid,
+                l.operation,
+                (s.number - 1)::integer as shape,
+                null::text[] as changed,
+                array[l.change_id] as change_ids,
+                array[l.change_id] as last_ids
+            from cutover.changelog as l
+            left join jsonb_array_elements($4) with ordinality as s (value, number)
+                on s.value -> 'relid' = to_jsonb(l.relid)
+                    and coalesce(l.new_image, l.old_image) is not null
+                    and (
+                        s.value ->> 'attributes' is null
+                        or (
+                            (s.value ->> 'attributes')::integer = l.attributes
+                            and (s.value ->> 'width')::integer
+                            = cutover.image_width(coalesce(l.new_image, l.old_image))
+                        )
+                    )
+            where l.relid = any($7) and %2$s
+            order by l.change_id
         $each$ else $statement$
-            with captured as (%s),
+            with captured as (%1$s),
 
             -- a change that stays by itself begins the next stretch of its row
             stretched as (
@@ -855,8 +896,8 @@ begin
             select s.relid, s.operation, s.shape, s.changed, s.change_ids, s.last_ids
             from statement as s
             order by s.place
-        $statement$ end, array_to_string(branches, ' union all ')
-        ) using since, until, except_xid, shapes, bytes_at_once, rows_at_once
+        $statement$ end, array_to_string(branches, ' union all '), window_of
+        ) using since, until, except_xid, shapes, bytes_at_once, rows_at_once, carry.outgoing
         loop
             pair := pairs -> step.relid::text;
             shape := shapes -> step.shape;
