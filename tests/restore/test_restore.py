@@ -355,6 +355,24 @@ def test_a_writer_is_waited_for_and_waits(world: Launched) -> None:
     assert world.said[-1].isdigit()
 
 
+def test_a_row_that_is_written_between_reading_and_locking_is_compared_again(
+    world: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, writes = restore.writing.lock, iter(["5", "6"])
+
+    def late(connection: psycopg.Connection, tables: Any) -> None:
+        if (phone := next(writes, None)) is not None:
+            world.connection.execute(
+                "update public.unified_profiles set phone = %s where lower(email) = %s", (phone, ANA)
+            )
+        lock(connection, tables)
+
+    monkeypatch.setattr(restore.writing, "lock", late)
+    seen = preview(world, ANA)
+    assert sum("written to a moment ago, trying again" in line for line in world.said) == 2
+    assert not seen.refusals and seen.fingerprint == preview(world, ANA).fingerprint
+
+
 def test_who_is_erased_is_not_kept_here_either(world: Launched) -> None:
     restore_now(world, ANA)
     with opened(world.connect()) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,15 @@ import psycopg
 import pytest
 
 from cutover import rollback
+from cutover.database import catalog
+from cutover.database import statements as files
 from cutover.database.patience import Patience
 from cutover.errors import CutoverError
 from cutover.migration import Migration
 from cutover.records import ledger
 from cutover.swap.execution import Observer
 from cutover.swap.order import Order
+from cutover.swap.plan import plan
 
 from .conftest import COPY, TABLES, Production
 
@@ -48,6 +52,36 @@ def test_the_inventory_is_the_same_after_a_swap_a_rollback_and_its_rollback(prod
     assert before.compare(production.inventory()) == []
     production.swap(production.prepare("r2"))
     assert before.compare(production.inventory()) == []
+
+
+def test_nothing_is_tidied_up_while_clients_wait_and_everything_afterwards(production: Production) -> None:
+    collects: dict[str, bool] = {}
+
+    class Watch(Observer):
+        def at(self, moment: str) -> None:
+            collects[moment] = gc.isenabled()
+
+    production.swap(production.prepare("r1"), Watch())
+    assert not collects["locked"] and not collects["recorded"]
+    assert gc.isenabled()
+
+
+def test_plans_go_by_index_for_questions_to_the_catalogue_alone(production: Production) -> None:
+    order = production.prepare("r1")
+    planner = (
+        "select name, setting from pg_settings where name ~ '^enable_(seqscan|hashjoin|mergejoin|material|memoize)$'"
+    )
+    with production.connect() as connection:
+        connection.autocommit = True
+        before = connection.execute(planner.encode()).fetchall()
+        planned = plan(connection, order)
+        assert connection.execute(planner.encode()).fetchall() == before and len(before) == 5
+        connection.execute("set plan_cache_mode = force_generic_plan")
+        query = "explain (costs off) " + files.text("catalog/versions.sql")
+        names = {"relations": list(planned.names.relations), "functions": list(planned.names.functions)}
+        with catalog.by_index(connection):
+            shown = str(connection.execute(query.encode(), names).fetchall())
+        assert "Hash Join" not in shown and "Seq Scan" not in shown
 
 
 def test_writes_between_freeze_and_swap_are_carried_column_by_column(production: Production) -> None:

@@ -356,3 +356,26 @@ def test_an_image_is_recorded_with_the_last_column_that_its_row_has(things: Prod
         admin.execute("delete from public.wider where a = 1")
         assert admin.execute(last.encode()).fetchone() == (6,)
         admin.rollback()
+
+
+def test_the_columns_of_an_image_are_told_or_it_says_that_they_cannot_be(things: Production) -> None:
+    """Whoever writes with a snapshot from before so many columns: what is recorded names none of them wrongly."""
+    names = (
+        "select cutover.image_names(l.relid, l.attributes, cutover.image_width(l.new_image), null) "
+        "from cutover.changelog as l order by l.change_id desc limit 1"
+    )
+    with things.admin() as admin:
+        admin.execute("create table public.wide (a int primary key, b text); grant all on public.wide to app")
+        things.install()
+        capture.install(admin, [("public", "wide")])
+        admin.commit()
+        admin.autocommit = True
+        for came in (32, 33):
+            with psycopg.connect(things.app_dsn) as app:
+                app.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                app.execute("select 1")
+                columns = [f"c{came}_{n}" for n in range(came)]
+                admin.execute(f"alter table public.wide {', '.join(f'add {name} text' for name in columns)}".encode())
+                app.execute("insert into public.wide (a) values (%s)", (came,))
+            named = things.value(names)
+            assert named is None if came > 32 else named == ["a", "b", *columns]

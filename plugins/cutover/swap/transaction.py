@@ -276,7 +276,7 @@ def _transaction(
 
 @contextmanager
 def _without_pauses() -> Iterator[None]:
-    """Nobody looks for garbage meanwhile: in a process with all of Airflow in it that takes as long as the move does."""
+    """Python looks for no garbage meanwhile: with all of Airflow in memory that takes as long as the move itself."""
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()
