@@ -727,6 +727,27 @@ REFUSED: list[Kind] = [
         object="public.orders",
     ),
     Kind(
+        "materialized view whose owner may not read its table any more",
+        """
+        create materialized view public.by_status as select status, count(*) from public.orders group by 1""",
+        as_superuser="""
+        grant select, insert, update, delete, references, trigger on public.orders to cutover;
+        revoke all on public.orders from app_owner""",
+        code="not-refreshable",
+        object="public.by_status",
+    ),
+    Kind(
+        "materialized view over a view whose owner may not read a column of its table any more",
+        """
+        create view public.amounts as select id, amount from public.orders;
+        create materialized view public.in_all as select sum(amount) from public.amounts""",
+        as_superuser="""
+        grant select, insert, update, delete, references, trigger on public.orders to cutover;
+        revoke all on public.orders from app_owner; grant select (id) on public.orders to app_owner""",
+        code="not-refreshable",
+        object="public.in_all",
+    ),
+    Kind(
         "a live table that the engine may not refer to",
         "",
         as_superuser="""
