@@ -17,38 +17,7 @@ whether the rollback has happened.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from cutover.operators.launch import rollback
 
-from airflow.sdk import DAG, TaskGroup
-
-from cutover.migration import load
-from cutover.operators import parameters
-from cutover.operators.approve import ApprovalSensor
-from cutover.operators.phases import CertificateOperator, PreviewOperator, RollbackOperator, production_assets
-
-MIGRATION = "clean_launch"
-
-with DAG(
-    dag_id=f"{MIGRATION}_rollback",
-    doc_md=__doc__,
-    schedule=None,
-    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
-    catchup=False,
-    max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
-    tags=["cutover", "rollback"],
-    params={
-        "take_back": parameters.take_back(),
-        "approval_hours": parameters.approval_hours(4, "After this the run fails and production stays as it is."),
-    },
-) as dag:
-    preview = PreviewOperator(task_id="preview", migration=MIGRATION)
-    approve = ApprovalSensor(task_id="approve", migration=MIGRATION, action="rollback")
-    rollback = RollbackOperator(
-        task_id="rollback", migration=MIGRATION, retries=3, outlets=production_assets(load(MIGRATION))
-    )
-    with TaskGroup("verify", tooltip="What the rollback promised, looked up again") as verify:
-        CertificateOperator(task_id="certificate", migration=MIGRATION)
-
-    # The preview is what the approver reads; the rollback refuses if another entry has come in between.
-    preview >> approve >> rollback >> verify
+# An Airflow DAG: its tasks follow from include/sql/clean_launch/migration.yaml.
+dag = rollback("clean_launch", __doc__)

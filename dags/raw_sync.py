@@ -34,7 +34,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=12),
     tags=["cutover"],
     params={
-        "full": parameters.full("Read the sources in full", "Read everything again, not only what may have changed."),
+        "full": parameters.full(has_databases=False),
         "accept_gone": parameters.accept_gone(),
     },
 ) as dag:

@@ -14,9 +14,17 @@ def dry_run() -> Param:
     return _switch("Dry run", "Stop after the review: nobody is asked, nothing is swapped.")
 
 
-def full(title: str, description: str) -> Param:
-    """``full``: read more of the sources than what may have changed."""
-    return _switch(title, description)
+def full(*, has_databases: bool) -> Param:
+    """``full``: read more of the sources than what may have changed; of databases, or of APIs alone."""
+    if has_databases:
+        return _switch(
+            "Compare every row by content",
+            "Also where a table has a time of modification: finds what was changed without touching it.",
+        )
+    return _switch(
+        "Read the sources in full",
+        "Read every row of the APIs again, instead of what may have changed since the last sync.",
+    )
 
 
 def accept_gone() -> Param:
@@ -34,6 +42,44 @@ def dump_sources() -> Param:
         "Before anything could change, and proved: not in a dry run.",
         default=True,
     )
+
+
+def window() -> dict[str, Param]:
+    """The parameters of a maintenance window: whether there is one, when it opens, and for how long."""
+    return {
+        "maintenance_window": _switch(
+            "Maintenance window",
+            "Fence the sources read-only before the last copy; released again if anything fails.",
+        ),
+        "window_opens": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="When the window opens",
+            description="The sources are copied before it. Empty: as soon as they are.",
+        ),
+        "window_minutes": Param(
+            60,
+            type="integer",
+            minimum=1,
+            maximum=1440,
+            title="Length of the window, in minutes",
+            description="The wait for the approval has to fit into it; else the run stops before anything is copied.",
+        ),
+        "drain_minutes": Param(
+            5,
+            type="number",
+            minimum=0,
+            maximum=120,
+            title="Minutes to wait for writers of a source to finish",
+            description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
+        ),
+    }
+
+
+def sign_ins() -> dict[str, Param]:
+    """The parameters of a rehearsal of sign-ins."""
+    return {"rehearse_sign_ins": rehearse_sign_ins(), "sign_in_failures_percent": sign_in_failures_percent()}
 
 
 def rehearse_sign_ins() -> Param:
