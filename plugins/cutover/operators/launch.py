@@ -153,9 +153,9 @@ def _is_dumped(declared: Migration) -> bool:
 
 def _end(migration: str, last: Any, setups: list[Any]) -> None:
     """The sources opened again, whatever has failed before; and a run that its window has ended counts as failed."""
-    # A teardown comes last, and leaves the run's own state to the tasks before it. Airflow leaves out a teardown none of
-    # whose setups has succeeded. The fence alone will not do: it fails half-way where one source is fenced and the other
-    # one's writers do not stop.
+    # A teardown comes last, and leaves the run's own state to the tasks before it. Airflow leaves out a teardown none
+    # of whose setups has succeeded. The fence alone will not do: it fails half-way where one source is fenced and the
+    # other one's writers do not stop.
     release = ReleaseOperator(task_id="release", migration=migration).as_teardown(setups=setups)
     # A run that somebody ends inside its window has skipped whatever was left, and would count as a good one.
     outcome = OutcomeOperator(task_id="outcome", migration=migration).as_teardown(
