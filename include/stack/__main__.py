@@ -467,6 +467,7 @@ _BENCHES = {
     "capture": "what recording a write costs the application, and how fast writes are carried",
     "window": "copies, fence and release of a maintenance window, with a reader in the way",
     "sign_in": "rehearsing the sign-in of every account against the platform",
+    "announce": "how close sending messages comes to its limit",
     "review": "how long a review takes whose rows hold long values",
     "platform": "the unified platform under 50 to 1,000 people at once, and sign-ins by old tokens a second",
     "members": "what people who never bought cost a launch, and how finding rows outside grows",
