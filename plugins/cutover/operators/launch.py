@@ -62,7 +62,8 @@ def launch(migration: str, doc_md: str | None = None, **special: Param) -> DAG:
             if _is_dumped(declared):
                 DumpCheckOperator(task_id="dump", migration=migration)
             if declared.window:
-                setups.append(WindowCheckOperator(task_id="window", migration=migration).as_setup())
+                fenceable = WindowCheckOperator(task_id="window", migration=migration)
+                setups.append(fenceable.as_setup())  # type: ignore[no-untyped-call]
 
         # Dumps and the long copy are made while the applications are in use, and before the freeze: writes that come
         # between it and the swap have to be carried.
