@@ -45,6 +45,7 @@ ROUTES = [
     f"/cutover/dags/{DAG}/ledger/1/evidence",
     f"{HERE}/review",
     f"{HERE}/outlook.svg",
+    f"{HERE}/sign_ins.svg",
     f"{HERE}/docs",
     f"/cutover/dags/{DAG}/docs/{DAG}/{RUN}/1-staging/index.html",
     f"/cutover/dags/{DAG}/rollback",
@@ -774,6 +775,7 @@ def test_a_watched_launch_shows_each_check_over_time(get: Pages, target: Deploym
 
 def test_a_review_shows_what_would_keep_people_out_and_who_decided_what(get: Pages, target: Deployment) -> None:
     target.run(review())
+    assert get(f"{HERE}/sign_ins.svg").status_code == 404
     way = {"tried": 50, "failed": 2, "percent": 4.0, "reasons": {SCRIPT: 2}, "named": {SCRIPT: ["dasha 9", SCRIPT]}}
     told = {"ways": {"a token": way}, "closed": 1, "seconds": 12.5, "limit_percent": 2, "trouble": ["too many"]}
     target.execute(
@@ -782,6 +784,14 @@ def test_a_review_shows_what_would_keep_people_out_and_who_decided_what(get: Pag
     shown = get(f"{HERE}/review").text
     assert "Sign-ins rehearsed" in shown and "Nobody has decided yet" in shown and "dasha 9" in shown
     assert SCRIPT not in shown
+    # for the form, whose text Airflow keeps: of the newest at the moment of looking
+    picture = get(f"{HERE}/sign_ins.svg")
+    assert picture.headers["content-type"] == "image/svg+xml" and picture.headers["cache-control"].endswith("no-store")
+    assert ">2 of 50 failed<" in picture.text and "#b3261e" in picture.text and "dasha 9" not in picture.text
+    good = json.dumps(told | {"trouble": [], "ways": {SCRIPT: way | {"failed": 0}}})
+    target.execute("insert into cutover.phase (run, step, result) values (%s, 'sign_ins', %s::jsonb)", RUN, good)
+    picture = get(f"{HERE}/sign_ins.svg")
+    assert ">0 of 50 failed<" in picture.text and "#b3261e" not in picture.text and SCRIPT not in picture.text
     answer = json.dumps({"person": "reviewer", "goes_on": False})
     target.execute(
         "insert into cutover.phase (run, step, result) values (%s, 'sign_ins_answer', %s::jsonb)", RUN, answer
