@@ -12,11 +12,12 @@ with recursive reader as (
         r.filled,
         v.oid,
         case
-            when coalesce((
-                select o.option_value::boolean
-                from pg_catalog.pg_options_to_table(v.reloptions) as o
-                where o.option_name = 'security_invoker'
-            ), false)
+            when
+                (
+                    select coalesce(bool_or(o.option_value::boolean), false)
+                    from pg_catalog.pg_options_to_table(v.reloptions) as o
+                    where o.option_name = 'security_invoker'
+                )
                 then r.role
             else v.relowner
         end
