@@ -35,8 +35,8 @@ end $$;
 -- snapshot does, which may be from before a column came. It is immutable for the planner alone: the plan that holds
 -- the number names the table, and is made anew when the table changes.
 -- It asks for each number that there may be: those of the snapshot, and 32 that may have come since. Asking for all
--- 1,600 kept the first write of each session waiting for 8 ms a table. (Where more than 32 have come since the snapshot of
--- a transaction that writes, its rows go to the quarantine: their columns cannot be told.)
+-- 1,600 kept the first write of each session waiting for 8 ms a table. (Where more than 32 have come since the snapshot
+-- of a transaction that writes, its rows go to the quarantine: their columns cannot be told.)
 create or replace function cutover.last_column(relation regclass) returns smallint
 language sql immutable set search_path = pg_catalog, pg_temp as $$
     select max(a.attnum)::smallint
