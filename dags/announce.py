@@ -55,20 +55,12 @@ if CAMPAIGNS:
                 title="Campaign",
                 description="The file in include/announcements/<migration>: the text, whom it is for, and when.",
             ),
-            "window_opens": Param(
-                None,
-                type=["null", "string"],
-                format="date-time",
-                title="When the maintenance window opens",
-                description="What the text speaks of. Empty: the window of the newest launch that has one.",
+            "window_opens": parameters.window_opens(
+                "When the maintenance window opens",
+                "What the text speaks of. Empty: the window of the newest launch that has one.",
             ),
-            "window_minutes": Param(
-                60,
-                type="integer",
-                minimum=1,
-                maximum=1440,
-                title="Length of that window, in minutes",
-                description="Counts only together with the time above.",
+            "window_minutes": parameters.window_minutes(
+                "Length of that window, in minutes", "Counts only together with the time above."
             ),
             "emails_per_second": parameters.rate(
                 10, "E-mails a second, at most", "What your mail server's contract says."

@@ -35,6 +35,7 @@ from cutover.migration.sign_ins import SignIns
 from cutover.records import chain, phase
 
 STEP = "sign_ins"
+DUE = "sign_ins_due"
 ANSWER = "sign_ins_answer"
 # Requests under way at once: more only wait for each other in the service, and for its connections to the database.
 CONCURRENCY = 8
@@ -283,6 +284,18 @@ def record(connection: psycopg.Connection, migration: Migration, this_run: str, 
         for name, way in report.ways.items()
     }
     chain.append(connection, "sign-ins", this_run, says={"ways": counted, "closed": report.closed})
+
+
+def record_due(connection: psycopg.Connection, migration: Migration, this_run: str) -> None:
+    """Write down, once, that the sign-ins of a launch are to be rehearsed: until then nobody is told to come in."""
+    if DUE not in phase.newest(connection, this_run):
+        phase.record(connection, migration, this_run, DUE, [])
+
+
+def is_due(connection: psycopg.Connection, this_run: str) -> bool:
+    """Whether the sign-ins of a launch are to be rehearsed, and never have been."""
+    newest = phase.newest(connection, this_run)
+    return DUE in newest and STEP not in newest
 
 
 def record_answer(

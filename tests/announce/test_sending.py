@@ -298,22 +298,40 @@ def test_an_announcement_of_a_launch_needs_one(unlaunched: World) -> None:
         unlaunched.preview("run")
 
 
+def begun(world: World) -> None:
+    """The run of the launch, on record."""
+    with opened(world.connect) as connection:
+        run.begin(
+            connection, run="launch", migration=MIGRATION.migration, dag_id=MIGRATION.migration, dag_run_id="launch",
+            triggered_by="operator", parameters={},
+        )  # fmt: skip
+
+
 def rehearsed(world: World, *trouble: str, goes_on: bool | None = None) -> None:
     """A rehearsal of the launch's sign-ins on record; ``goes_on``: what somebody has decided, if anybody has."""
     with opened(world.connect) as connection:
-        if not world.rows("select from cutover.run where run = 'launch'"):
-            run.begin(
-                connection, run="launch", migration=MIGRATION.migration, dag_id=MIGRATION.migration,
-                dag_run_id="launch", triggered_by="operator", parameters={},
-            )  # fmt: skip
         phase.record(connection, MIGRATION, "launch", rehearsal.STEP, [], holds=not trouble, trouble=list(trouble))
     if goes_on is not None:
         with opened(world.connect) as connection:
             rehearsal.record_answer(connection, MIGRATION, "launch", "reviewer", goes_on=goes_on)
 
 
+def test_nobody_is_welcomed_before_sign_ins_were_rehearsed_where_they_are_to_be(world: World) -> None:
+    world.person("ana@example.com")
+    begun(world)
+    for _ in range(2):  # the task looks every few seconds
+        with opened(world.connect) as connection:
+            rehearsal.record_due(connection, MIGRATION, "launch")
+    assert world.value("select count(*) from cutover.phase where step = 'sign_ins_due'") == 1
+    with pytest.raises(CutoverError, match=r"announce\.not-rehearsed"):
+        world.preview("first")
+    rehearsed(world)
+    world.preview("second")
+
+
 def test_nobody_is_welcomed_while_too_many_would_not_get_in(world: World, by: By, mail: MailServer) -> None:
     world.person("ana@example.com")
+    begun(world)
     rehearsed(world, "a token: 9 of 10 fail")
     with pytest.raises(CutoverError, match=r"announce\.not-decided.*\n?.*nobody has decided"):
         world.preview("first")

@@ -63,11 +63,15 @@ def test_without_a_platform_or_a_wish_it_is_said_and_skipped(house: House, monke
     monkeypatch.delenv("AIRFLOW_CONN_MULA_PLATFORM")
     with pytest.raises(AirflowSkipException, match="no connection mula_platform"):
         task(ServiceSensor, "service").poke(context())
+    with opened(house.connect) as connection:
+        assert not rehearsal.is_due(connection, RUN), "nobody has to wait for what will not be"
 
 
 def test_it_waits_until_the_platform_is_set_up_for_this_launch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     wait = task(ServiceSensor, "service")
     assert wait.poke(context())
+    with opened(house.connect) as connection:
+        assert rehearsal.is_due(connection, RUN)
     house.site.rows("update platform.launch set entry = 0")
     assert not wait.poke(context())
     house.site.rows("update platform.launch set entry = 1000")

@@ -748,6 +748,17 @@ REFUSED: list[Kind] = [
         object="public.in_all",
     ),
     Kind(
+        "materialized view over a view that reads as whoever asks, and that may not any more",
+        """
+        create view public.asked with (security_invoker = on) as select id, amount from public.orders;
+        create materialized view public.of_asked as select count(*) from public.asked""",
+        as_superuser="""
+        grant select, insert, update, delete, references, trigger on public.orders to cutover;
+        revoke all on public.orders from app_owner""",
+        code="not-refreshable",
+        object="public.of_asked",
+    ),
+    Kind(
         "a live table that the engine may not refer to",
         "",
         as_superuser="""

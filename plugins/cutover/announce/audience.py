@@ -55,8 +55,8 @@ def review(connect: Connect, migration: Migration, this_run: str, wish: Wish, lo
     """Freeze the audience and store what the approver reads, with its fingerprint, in the run's row.
 
     Raises CutoverError ``announce.no-campaign``, ``announce.bad-message``, ``announce.no-window``,
-    ``announce.too-late``, ``announce.approval-too-short``, ``announce.not-launched``, ``announce.not-decided``,
-    ``announce.no-audience``.
+    ``announce.too-late``, ``announce.approval-too-short``, ``announce.no-audience``, and as
+    ``require_live`` does.
     """
     message = read(migration.migration, wish.campaign)
     with opened(connect) as connection:
@@ -224,7 +224,7 @@ def _require_time(message: Message, window: Window | None, now: datetime, valid_
 def require_live(connection: psycopg.Connection, migration: Migration) -> None:
     """Raise unless a launch is in force and nobody has still to decide, or has decided, that it does not go live.
 
-    Raises CutoverError ``announce.not-launched``, ``announce.not-decided``.
+    Raises CutoverError ``announce.not-launched``, ``announce.not-rehearsed``, ``announce.not-decided``.
     """
     launch = ledger.launch_in_force(connection, migration.migration)
     if launch is None:
@@ -234,13 +234,21 @@ def require_live(connection: psycopg.Connection, migration: Migration) -> None:
             "no launch of it is in force: none has happened, or it was taken back.",
             "trigger this after the swap.",
         )
+    if rehearsal.is_due(connection, launch):
+        raise CutoverError(
+            "announce.not-rehearsed",
+            f"run {launch}",
+            "people are told to come in, and whether they would get in is still to be found out.",
+            f"wait for the task rehearse.sign_ins of {migration.migration}; if it has failed, clear it.",
+        )
     rehearsed = rehearsal.of_run(connection, launch)
     answer = rehearsed["answer"] if rehearsed else None
     if rehearsed and rehearsed["trouble"] and not (answer and answer["goes_on"]):
         decided = f"{answer['person']} has decided against it" if answer else "nobody has decided yet"
+        anew = "mend the ways in, and clear rehearse.sign_ins with the tasks behind it"
         raise CutoverError(
             "announce.not-decided",
             f"run {launch}",
             f"people are told to come in, and too many would not get in ({rehearsed['trouble'][0]}): {decided}.",
-            "answer the question of its task rehearse.ask; or mend the ways in, and clear rehearse.sign_ins.",
+            f"{anew}." if answer else f"answer the question of its task rehearse.ask; or {anew}.",
         )

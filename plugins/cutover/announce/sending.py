@@ -224,8 +224,8 @@ def send(connect: Connect, migration: Migration, this_run: str, ways: Mapping[st
     """Send the approved campaign of a run to everybody who has not been told. Safe to repeat and to kill at any time.
 
     ``ways`` opens each channel. Returns the report: people by channel, state and reason. Raises CutoverError
-    ``swap.not-approved``, ``announce.refused``, ``announce.gave-up``, ``announce.not-launched`` and
-    ``announce.not-decided``, also for a launch that is taken back while people are told of it.
+    ``swap.not-approved``, ``announce.refused``, ``announce.gave-up``, and as ``audience.require_live`` does, also for a
+    launch that is taken back while people are told of it.
     """
     with opened(connect) as connection:
         row = run.get(connection, this_run)

@@ -51,20 +51,12 @@ def window() -> dict[str, Param]:
             "Maintenance window",
             "Fence the sources read-only before the last copy; released again if anything fails.",
         ),
-        "window_opens": Param(
-            None,
-            type=["null", "string"],
-            format="date-time",
-            title="When the window opens",
-            description="The sources are copied before it. Empty: as soon as they are.",
+        "window_opens": window_opens(
+            "When the window opens", "The sources are copied before it. Empty: as soon as they are."
         ),
-        "window_minutes": Param(
-            60,
-            type="integer",
-            minimum=1,
-            maximum=1440,
-            title="Length of the window, in minutes",
-            description="The wait for the approval has to fit into it; else the run stops before anything is copied.",
+        "window_minutes": window_minutes(
+            "Length of the window, in minutes",
+            "The wait for the approval has to fit into it; else the run stops before anything is copied.",
         ),
         "drain_minutes": Param(
             5,
@@ -75,6 +67,16 @@ def window() -> dict[str, Param]:
             description="Nobody is ended: if somebody goes on writing, the run stops and the sources stay open.",
         ),
     }
+
+
+def window_opens(title: str, description: str) -> Param:
+    """``window_opens``: the moment at which a maintenance window opens; null for none that is named."""
+    return Param(None, type=["null", "string"], format="date-time", title=title, description=description)
+
+
+def window_minutes(title: str, description: str) -> Param:
+    """``window_minutes``: the length of a maintenance window, in minutes."""
+    return Param(60, type="integer", minimum=1, maximum=1440, title=title, description=description)
 
 
 def sign_ins() -> dict[str, Param]:

@@ -102,8 +102,10 @@ class ServiceSensor(CutoverOperator, BaseSensorOperator):
             raise AirflowSkipException("no rehearsal of sign-ins was asked for")
         with in_words(self.log, self.about):
             require_known(context)
-            service = _service(self.declaration)
-            why = rehearsal.why_not_yet(self.connect(context), self.declaration, self.this_run(context))
+            service, connect, this_run = _service(self.declaration), self.connect(context), self.this_run(context)
+            with opened(connect) as connection:
+                rehearsal.record_due(connection, self.declaration, this_run)
+            why = rehearsal.why_not_yet(connect, self.declaration, this_run)
             why = why or service.why_not_ready()
             service.close()
         if why is not None:
