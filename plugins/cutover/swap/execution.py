@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
 from cutover.database import answer, patience
-from cutover.swap.plan import Statement
+from cutover.swap.plan import Stage, Statement
 
 
 class Observer:
@@ -22,19 +23,37 @@ class Observer:
         """At a named moment: ``planned``, ``locking``, ``locked``, ``recorded``, ``committed``, ``finished``."""
 
 
-def run(connection: psycopg.Connection, statements: Sequence[Statement], observer: Observer | None) -> None:
-    if not statements:
+@dataclass(frozen=True)
+class Block:
+    """Statements, and the one message that has all of them; composed before the lock, since clients wait for that, too.
+
+    A DO statement, because psycopg takes an ALTER or DROP for a reason to forget prepared statements, and clients would
+    wait for the proof to be planned.
+    """
+
+    statements: tuple[Statement, ...]
+    lines: tuple[str, ...]
+    message: sql.Composed
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection, stages: Sequence[Stage]) -> Block:
+        """The statements of all stages, in their order."""
+        statements = tuple(statement for stage in stages for statement in stage.statements)
+        lines = ("begin", *(f"execute {sql.Literal(s.text).as_string(connection)};" for s in statements), "end")
+        return cls(statements, lines, sql.SQL("do {}").format(sql.Literal("\n".join(lines))))
+
+
+def run(connection: psycopg.Connection, block: Block, observer: Observer | None) -> None:
+    """Execute the statements: in one round trip, or one by one for an observer that looks at each."""
+    if not block.statements:
         return
     if observer is None or type(observer).before_statement is Observer.before_statement:
-        # One round trip for all of them: clients wait for every one saved. As a DO statement, because psycopg takes an
-        # ALTER or DROP for a reason to forget prepared statements, and clients would wait for the proof to be planned.
-        lines = ["begin", *(f"execute {sql.Literal(s.text).as_string(connection)};" for s in statements), "end"]
         try:
-            connection.execute(sql.SQL("do {}").format(sql.Literal("\n".join(lines))))
+            connection.execute(block.message)
         except psycopg.Error as error:
-            raise _refused(error, _at(error, lines, statements)) from error
+            raise _refused(error, _at(error, block)) from error
         return
-    for statement in statements:
+    for statement in block.statements:
         observer.before_statement(connection, statement)
         try:
             connection.execute(statement.text.encode())
@@ -42,16 +61,16 @@ def run(connection: psycopg.Connection, statements: Sequence[Statement], observe
             raise _refused(error, statement) from error
 
 
-def _at(error: psycopg.Error, lines: list[str], statements: Sequence[Statement]) -> Statement:
+def _at(error: psycopg.Error, block: Block) -> Statement:
     """The statement of the block that failed: the error's context says in which line it begins."""
-    found = re.search(r"inline_code_block line (\d+)", error.diag.context or "")
-    line = int(found.group(1)) if found else 0
+    context = re.search(r"inline_code_block line (\d+)", error.diag.context or "")
+    line = int(context.group(1)) if context else 0
     begins = 2
-    for text, statement in zip(lines[1:], statements, strict=False):
+    for text, statement in zip(block.lines[1:], block.statements, strict=False):
         if begins <= line <= begins + text.count("\n"):
             return statement
         begins += text.count("\n") + 1
-    return statements[0]
+    return block.statements[0]
 
 
 def _refused(error: psycopg.Error, statement: Statement) -> Exception:

@@ -35,7 +35,7 @@ from cutover.swap import (
     refusals,
 )
 from cutover.swap.carry import Carried, carry, prepared, total
-from cutover.swap.execution import Observer, run
+from cutover.swap.execution import Block, Observer, run
 from cutover.swap.finish import finish
 from cutover.swap.order import (
     Connect,
@@ -46,7 +46,7 @@ from cutover.swap.order import (
     require_drift_allowed,
     require_recorded,
 )
-from cutover.swap.plan import Plan, Stage, Statement, plan
+from cutover.swap.plan import Plan, plan
 from cutover.swap.scope import Scope
 
 # A client that hangs inside the transaction loses its session, and with it the locks.
@@ -58,10 +58,12 @@ _CORRECT = "correct the statement or the object that it names, then clear the ta
 class Known:
     """What was found out before the lock so that clients do not wait for it; it cannot have changed inside.
 
-    How writes of each table are carried, which functions may be called by writing to which tables outside the set, and
-    whether rows there leave or come back.
+    The statements of the move before and after the last writes are carried, how writes of each table are carried, which
+    functions may be called by writing to which tables outside the set, and whether rows there leave or come back.
     """
 
+    ahead: Block
+    after: Block
     pairs: Jsonb
     called: owner.Functions
     written: Sequence[int]
@@ -321,6 +323,8 @@ def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan) -> 
 def _known(connection: psycopg.Connection, order: Order, planned: Plan, called: owner.Functions) -> Known:
     leaving = outside.collect(connection, order.run, planned.scope, order.leaving)
     return Known(
+        Block.of(connection, planned.ahead),
+        Block.of(connection, planned.after),
         prepared(connection, planned.scope, order.since, order.except_xid),
         called,
         refusals.written(connection, planned.scope),
@@ -341,21 +345,17 @@ def _move(
     """The move itself, while clients wait. Returns what was carried last, and what the ledger is to note."""
     # Nobody signs up, confirms or signs in now: what an account is at this moment, it is when clients go on.
     noted = _inside(connection, order)
-    run(connection, _statements(planned.ahead), observer)
+    run(connection, known.ahead, observer)
     rest, _ = carry(connection, order.run, planned.scope, since, order.except_xid, known=known.pairs)
     if known.leaves:
         noted["left"] = outside.apply(connection, order.run, planned.scope, order.leaving)
-    run(connection, _statements(planned.after), observer)
+    run(connection, known.after, observer)
     if known.comes_back and (back := outside.put_back(connection, order.run, order.migration, order.undoes)):
         noted["put_back"] = back
     # Whoever owns a table that is first written to in here may have put something on it since it was judged.
     first_written_here = bool(order.inside) or known.leaves or known.comes_back
     owner.require_same(connection, known.called, known.written if first_written_here else ())
     return rest, noted
-
-
-def _statements(stages: Sequence[Stage]) -> list[Statement]:
-    return [statement for stage in stages for statement in stage.statements]
 
 
 def _proved(connection: psycopg.Connection, order: Order, found: Scope) -> dict[str, Any]:
