@@ -18,7 +18,6 @@ FLOORS = (
         "transform",
         "validate",
         "review",
-        "samples",
         "approve",
         "verify",
         "rollback",

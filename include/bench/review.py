@@ -16,7 +16,7 @@ import psycopg
 from bench.launches import Launches
 from bench.members import sizes
 from bench.server import temporary_server
-from cutover import samples
+from cutover.review import samples
 from stack.postgres import EmbeddedPostgres
 
 HEAD = f"{'charts':>8} {'characters':>12} {'first s':>8} {'repeat s':>9} {'samples s':>10}"

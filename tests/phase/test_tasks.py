@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from cutover import outlook, samples
+from cutover import outlook
 from cutover.migration import load
 from cutover.operators import notify
 from cutover.operators.base import reading
 from cutover.records.run import get
+from cutover.review import samples
 
 from .tiny import TASKS, World
 

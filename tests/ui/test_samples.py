@@ -8,11 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover import review, samples
+from cutover import review
 from cutover.database import catalog
 from cutover.masking import HIDDEN, masked_text
 from cutover.migration import load
 from cutover.records.run import Run
+from cutover.review import samples, sections
 from cutover.swap import scope
 from cutover.transform import SCHEMA
 from tests.clean_launch_world import RUN, World, at
@@ -141,8 +142,8 @@ def test_no_row_is_looked_for_where_none_was_counted(world: World) -> None:
 def _sections(world: World, folder: str) -> dict[str, dict[str, Any]]:
     row = Run(**dict.fromkeys(Run.__dataclass_fields__) | {"run": RUN})  # type: ignore[arg-type]
     world.connection.execute("reset search_path")
-    made = review._sections(world.connection, MIGRATION, row, folder, samples.masks("clean_launch"))
-    return {section.name: section.as_dict() for section in made}
+    found = sections.of_folder(world.connection, MIGRATION, row, folder, samples.masks("clean_launch"))
+    return {section["name"]: section for section in found}
 
 
 def test_figures_and_warnings_say_what_the_approver_has_to_know(world: World) -> None:
@@ -166,7 +167,7 @@ def test_a_warning_keeps_a_page_of_rows_and_the_whole_number(world: World, monke
         world.invoice(f"tip{number}@example.com", amount=50, description="another tip")
     world.connection.commit()
     world.transform()
-    monkeypatch.setattr(review, "WARNING_ROWS", 2)
+    monkeypatch.setattr(sections, "WARNING_ROWS", 2)
     warning = _sections(world, "review/warnings")["10_unattributed_payments"]
     assert (warning["total"], len(warning["rows"])) == (6, 2)
 

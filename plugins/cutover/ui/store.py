@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover import assess, outlook, rehearsal, rollback, samples, window
+from cutover import assess, outlook, rehearsal, rollback, window
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.extract.why import Origin, why
@@ -19,6 +19,7 @@ from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
 from cutover.records import anchors, audit, evidence, signing
 from cutover.records.run import get as get_run
+from cutover.review import samples
 from cutover.ui import charts, docs, shown, standing
 from cutover.ui.picture import note
 from cutover.ui.templating import STYLE, render

@@ -1,0 +1,122 @@
+"""The review: everything that the approver reads, from one snapshot, as it is stored in the run's row."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from cutover import transform
+from cutover.database.connect import Connect, Log, opened, pin_search_path
+from cutover.errors import CutoverError
+from cutover.migration import Migration
+from cutover.records import chain, phase, run
+from cutover.review import counts, dumps, forecast, hindrances, reconciliation, samples, sections, subject, warnings
+from cutover.swap import capture, coverage, outside
+from cutover.swap.order import Order
+
+# What happens to each kind of dependent, in the approver's words.
+FATE = {
+    "view": "re-created over the new table, options kept",
+    "materialized view": "built over the new tables beforehand, moved with them",
+    "function": "re-created from its own text",
+    "outside foreign key": "re-pointed to the new table, validated after the lock",
+    "outside policy": "re-bound to the new table",
+    "outside rule": "re-bound to the new table",
+    "outside trigger": "made again over the new table",
+    "outside default": "re-bound to the new table",
+    "outside check": "re-bound to the new table, validated after the lock",
+}
+
+
+def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
+    """Make the review of what is staged, and store it with its fingerprint in the run's row.
+
+    Everything in it is read from one snapshot, which sees nothing that anybody changes while it is made.
+
+    Raises CutoverError ``review.not-balanced`` if a source row is unaccounted for, ``swap.orphans`` if rows of
+    outside tables would lose what they point at.
+    """
+    with opened(connect) as held:
+        made_from = phase.require(held, migration, this_run, "review")
+        row = run.get(held, this_run)
+        stored, seen = _make(connect, migration, row, subject.order(migration, row))
+        values = {"review": stored, "coverage": seen.as_dict(), "fingerprint": seen.fingerprint}
+        run.note(held, this_run, **values)
+        phase.record(held, migration, this_run, "review", made_from, fingerprint=seen.fingerprint)
+        chain.cover(held, "review", this_run, ("run", this_run))
+    for table in stored["tables"]:
+        log(
+            f"{table['name']}: {table['before']:,} → {table['after']:,} rows, {table['added']:,} added, "
+            f"{table['removed']:,} removed, {table['changed']:,} changed"
+        )
+    for warning in stored["warnings"]:
+        log(f"{warning['title']}: {warning['total']:,}")
+    log(f"fingerprint {stored['fingerprint']}")
+    return dict(stored)
+
+
+def _make(
+    connect: Connect, migration: Migration, row: run.Run, planned: Order
+) -> tuple[dict[str, Any], coverage.Coverage]:
+    """The review of one snapshot, as it is stored, and what an approval of it covers."""
+    this_run = row.run
+    with opened(connect) as connection:
+        snapshot = coverage.one_moment(connection, planned)
+        _require_validated(connection, migration, row)
+        found = subject.scope_of(connection, migration, this_run)
+        reasons, leave = hindrances.at_review(connect, connection, migration, row, found, snapshot=snapshot)
+        for reason in reasons:
+            raise reason
+        hide = samples.masks(migration.migration)
+        review: dict[str, Any] = {
+            "migration": migration.migration,
+            "run": this_run,
+            "triggered_by": row.triggered_by,
+            "frozen_at": row.frozen_at,
+            "tables": (tables := counts.of_tables(connection, found, migration)),
+            "samples": samples.of_tables(connection, found, migration, hide, tables),
+            "leaving": outside.as_json(leave),
+            "reconciliation": reconciliation.of_run(connection, this_run),
+            "dependents": [{"kind": d.kind, "name": d.name, "fate": FATE[d.kind]} for d in found.dependents],
+            "captured": capture.pending(connection, found.outgoing, row.snapshot or "", None),
+            "lock_times": forecast.lock_times(connection, migration),
+            "validation": row.validation,
+        }
+        pin_search_path(connection)
+        review["figures"] = sections.of_folder(connection, migration, row, "review", hide)
+        review["warnings"] = sections.of_folder(connection, migration, row, "review/warnings", hide)
+        dumped, undumped = dumps.of_run(connection, migration, row)
+        review["figures"] += dumped
+        review["warnings"] += undumped + warnings.named_by_identity(connection, found)
+        review["warnings"] += warnings.taken_back(connection, migration)
+        stored = coverage.as_stored(connection, json.loads(json.dumps(review, default=_plain)))
+        seen = coverage.take(connection, planned, review=stored)
+        stored["fingerprint"] = seen.fingerprint
+    return stored, seen
+
+
+def _require_validated(connection: psycopg.Connection, migration: Migration, row: run.Run) -> None:
+    """Raise ``review.not-validated`` unless the validation on record is the run's, and of the rows that are staged."""
+    validated = phase.newest(connection, row.run)["validation"].result
+    is_the_result = validated["result"] == phase.digest(row.validation)
+    if not is_the_result or validated["staged"] != transform.digest(connection, migration):
+        raise CutoverError(
+            "review.not-validated",
+            f"run {row.run}",
+            "what is staged, or the result of its validation, was changed after the validation.",
+            "find out who changed it; then clear the task validate.suites, with the tasks behind it.",
+        )
+
+
+def _plain(value: object) -> object:
+    """JSON for the types that PostgreSQL hands out: exact numbers as text, times in ISO 8601."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a review")
