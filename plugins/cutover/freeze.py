@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.database.patience import GAVE_UP, Patience
@@ -107,7 +108,7 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
                 continue
             began = time.monotonic()
             connection.execute(files.text(path).encode())
-            counts[table] = _count(connection, table)
+            counts[table] = catalog.count(connection, sql.Identifier("input", table))
             log(f"input.{table}: {counts[table]:,} rows in {time.monotonic() - began:.1f} s")
         for path in files.files(f"{migration.migration}/freeze", f"*{KEYS_SUFFIX}.sql"):
             table = Path(path).stem.removesuffix(KEYS_SUFFIX)
@@ -117,11 +118,8 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         sources = {"run": this_run, "sources": list(migration.sources)}
         connection.execute(files.statement("freeze/reading.sql"), sources)
         # as this snapshot has it: whoever rewrites a table while it is copied has done so after that
-        names = [sql.Identifier(*name).as_string() for name in migration.swapped_tables()]
-        oids = connection.execute(
-            "select array_agg(to_regclass(n)::oid) from unnest(%s::text[]) as n", (names,)
-        ).fetchone()
-        files_of_rows = capture.filenodes(connection, oids[0] if oids else [])
+        oids = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
+        files_of_rows = capture.filenodes(connection, oids)
         run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection), filenodes=files_of_rows)
         done = {"snapshot": snapshot[0], "rows": counts, "columns": columns}
         phase.record(connection, migration, this_run, "snapshot", made_from, **done)
@@ -144,11 +142,6 @@ def _derive_ids(connection: psycopg.Connection, path: str, table: str, namespace
     connection.execute(sql.SQL("alter table {} add primary key (email_key)").format(sql.Identifier("input", table)))
     connection.execute(sql.SQL("analyze {}").format(sql.Identifier("input", table)))
     return derived
-
-
-def _count(connection: psycopg.Connection, table: str) -> int:
-    row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier("input", table))).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _now(connection: psycopg.Connection) -> object:

@@ -242,7 +242,7 @@ def find_address(connection: psycopg.Connection, tables: list[Table], person: Pe
         columns = [column for column, kind in table.leads.items() if kind == "address"]
         if table.leads.get("id") == account and columns:
             found = _values(connection, table, columns[0], is_theirs(table, person), person.parameters)
-            keys = connection.execute("select cutover.email_key(v) from unnest(%s::text[]) as v", (list(found),))
+            keys = connection.execute(files.statement("person/email_keys.sql"), {"values": list(found)})
             person.known["address"] |= {key for (key,) in keys.fetchall() if key}
 
 
@@ -277,5 +277,5 @@ def _of_others(
 def digests_of(connection: psycopg.Connection, person: Person) -> list[str]:
     """Keyed digests of the addresses (or of the account, if none is known), by which a return is noticed."""
     values: Iterable[str] = person.known["address"] or {value for held in person.known.values() for value in held}
-    rows = connection.execute("select cutover.person_digest(v) from unnest(%s::text[]) as v", (sorted(values),))
+    rows = connection.execute(files.statement("person/digests.sql"), {"values": sorted(values)})
     return [digest for (digest,) in rows.fetchall()]

@@ -105,9 +105,7 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         kinds: dict[str, int] = {}
         for dependent in found.dependents:
             kinds[dependent.kind] = kinds.get(dependent.kind, 0) + 1
-        size = connection.execute(
-            "select coalesce(sum(pg_total_relation_size(t)), 0)::bigint from unnest(%s::oid[]) as t", (found.outgoing,)
-        ).fetchone()
+        size = connection.execute(files.statement("preflight/size.sql"), {"tables": found.outgoing}).fetchone()
         assert size is not None
         findings = Findings(
             server_version=str(connection.info.parameter_status("server_version")),
@@ -140,10 +138,7 @@ def _server(connection: psycopg.Connection) -> list[CutoverError]:
 
 def _encoding(connection: psycopg.Connection) -> list[CutoverError]:
     """A database that cannot hold what the sources have: every text of theirs may have any character."""
-    row = connection.execute(
-        "select pg_encoding_to_char(d.encoding), d.datname from pg_catalog.pg_database as d "
-        "where d.datname = current_database()"
-    ).fetchone()
+    row = connection.execute(files.statement("preflight/encoding.sql")).fetchone()
     assert row is not None
     if row[0] == "UTF8":
         return []
@@ -163,9 +158,7 @@ def _event_triggers(connection: psycopg.Connection, migration: Migration) -> lis
 
     In a schema of its own, and where the tables of the set are: a trigger may guard only those.
     """
-    rows = connection.execute(
-        "select t.evtname from pg_catalog.pg_event_trigger as t where t.evtenabled in ('O', 'A') order by 1"
-    ).fetchall()
+    rows = connection.execute(files.statement("preflight/event_triggers.sql")).fetchall()
     if not rows:
         return []
     may = connection.execute("select has_database_privilege(current_database(), 'CREATE')").fetchone()
@@ -174,12 +167,7 @@ def _event_triggers(connection: psycopg.Connection, migration: Migration) -> lis
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(
-                "select set_config('cutover.try_in', (select coalesce(array_agg(n.nspname), '{}')::text from "
-                "pg_catalog.pg_namespace as n where n.nspname = %(schema)s and has_schema_privilege(n.oid, 'USAGE') "
-                "and has_schema_privilege(n.oid, 'CREATE')), true), set_config('cutover.try_published', ("
-                "select coalesce(array_agg(c.oid), '{}')::text from pg_catalog.pg_class as c "
-                "join pg_catalog.pg_namespace as n on n.oid = c.relnamespace "
-                "where n.nspname = %(schema)s and c.relname = any(%(tables)s)), true)",
+                files.statement("preflight/try_in.sql"),
                 {"schema": migration.target_schema, "tables": [*migration.staging_tables(), *migration.retire]},
             )
             connection.execute(files.text("catalog/try_ddl.sql").encode())
@@ -233,9 +221,7 @@ def _publications(connection: psycopg.Connection, migration: Migration) -> list[
 def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: str) -> list[CutoverError]:
     """A swap that committed but was not finished: its foreign keys are not validated, its backup still holds on."""
     found = connection.execute(
-        "select l.run, l.action from cutover.ledger as l where l.migration = %s and l.run <> %s "
-        "and not exists (select from cutover.certificate as c where c.run = l.run)",
-        (migration.migration, this_run),
+        files.statement("preflight/unfinished.sql"), {"migration": migration.migration, "run": this_run}
     ).fetchall()
     return [
         CutoverError(

@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from cutover.database import statements as files
@@ -325,12 +326,12 @@ def of_run(connection: psycopg.Connection, this_run: str) -> dict[str, Any] | No
 @contextmanager
 def _open(connect: Connect, migration: Migration, this_run: str) -> Iterator[dict[str, str]]:
     """The keys of the applications' tokens, by application, for as long as the block runs."""
-    begin, end, count = (
-        files.text(f"{migration.migration}/sign_ins/{name}.sql").encode() for name in ("begin", "end", "accounts")
-    )
+    folder = f"{migration.migration}/sign_ins"
+    begin, end = (files.text(f"{folder}/{name}.sql").encode() for name in ("begin", "end"))
+    count = files.statement("rehearsal/accounts.sql", accounts=sql.SQL(files.text(f"{folder}/accounts.sql")))
     # a transaction would keep the rows from being seen; the session itself is what holds the rehearsal open
     with opened(connect, autocommit=True) as holder:
-        found = holder.execute(b"select count(*) from (" + count + b") as account", {"run": this_run}).fetchone()
+        found = holder.execute(count, {"run": this_run}).fetchone()
         accounts = 0 if found is None else int(found[0])
         lasts = min(max(_LEAST_OPEN, accounts * timedelta(seconds=0.1)), _MOST_OPEN)
         try:

@@ -178,9 +178,7 @@ def _preview(connect: Connect, planned: Order) -> Preview:
             counts, _ = carry(connection, planned.run, found, planned.since, planned.except_xid)
             took = time.monotonic() - began
             in_quarantine = connection.execute(
-                "select table_name, operation, sqlstate, reason, count(*) from cutover.quarantine where run = %s "
-                "group by 1, 2, 3, 4 order by 5 desc limit 50",
-                (planned.run,),
+                files.statement("rollback/quarantine.sql"), {"run": planned.run}
             ).fetchall()
             # accounts that an earlier rollback took back are made again first: keys to them are judged in the swap
             staying = outside.refusing(connection, found, planned.leaving)
@@ -239,9 +237,8 @@ def _count(
     if oid is None:
         return None
     row = connection.execute(
-        sql.SQL(
-            "select count(*) from {} as t where t.xmin::text::numeric is distinct from {}::numeric % 4294967296"
-        ).format(sql.Identifier(schema, table), sql.Literal(without))  # a name may have a percent sign in it
+        # no parameter: a name may have a percent sign in it
+        files.statement("rollback/count.sql", table=sql.Identifier(schema, table), without=sql.Literal(without))
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -250,8 +247,8 @@ def _leaves_with(connection: psycopg.Connection, planned: Order, found: Scope) -
     """Writes since the entry to each table that has no predecessor: by table and operation."""
     names = {t.outgoing: f"{t.schema}.{t.name}" for t in found.tables if t.outgoing is not None and t.incoming is None}
     rows = connection.execute(
-        "select p.relid, p.operation, p.changes from cutover.pending(%s::oid[], %s::pg_snapshot, %s::xid8) as p",
-        (list(names), planned.since, planned.except_xid),
+        files.statement("rollback/pending.sql"),
+        {"tables": list(names), "since": planned.since, "except_xid": planned.except_xid},
     ).fetchall()
     named = sorted((names[relid], operation, writes) for relid, operation, writes in rows)
     return [dict(zip(("table_name", "operation", "writes"), row, strict=True)) for row in named]

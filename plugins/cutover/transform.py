@@ -148,7 +148,7 @@ def _dress(connect: Connect, migration: Migration) -> int:
         )
         statements = preparation.dress(connection, found, complete=False)
         pin_search_path(connection)
-        connection.execute("delete from cutover.released_key where backup_schema = %s", (SCHEMA,))
+        connection.execute(files.statement("stage/forget_keys.sql"), {"schema": SCHEMA})
         new = [table.name for table in found.tables if table.outgoing is None]
         for table in [*new, *migration.merge]:
             statements += _add_declared_keys(connection, found, migration, table)
@@ -166,10 +166,14 @@ def _add_declared_keys(connection: psycopg.Connection, found: scope.Scope, migra
     if table not in migration.merge:
         for key in live:
             connection.execute(
-                "insert into cutover.released_key (backup_schema, table_name, constraint_name, definition, "
-                "referenced_name) values (%s, %s, %s, %s, %s) on conflict (backup_schema, table_name, constraint_name) "
-                "do update set definition = excluded.definition, referenced_name = excluded.referenced_name",
-                (SCHEMA, table, key.name, key.definition, key.target),
+                files.statement("stage/keep_key.sql"),
+                {
+                    "backup_schema": SCHEMA,
+                    "table_name": table,
+                    "constraint_name": key.name,
+                    "definition": key.definition,
+                    "referenced_name": key.target,
+                },
             )
         for row in catalog.rows(connection, "new_table_owner", name=name, outgoing=found.outgoing):
             connection.execute(row["statement"])
@@ -191,6 +195,5 @@ def _predecessors(connection: psycopg.Connection, migration: Migration) -> set[t
 
 
 def _production_oids(connection: psycopg.Connection, migration: Migration) -> list[int]:
-    names = [sql.Identifier(schema, table).as_string() for schema, table in migration.swapped_tables()]
-    found = connection.execute("select to_regclass(n)::oid from unnest(%s::text[]) as n", (names,)).fetchall()
-    return [row[0] for row in found if row[0] is not None]
+    found = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
+    return [oid for oid in found if oid is not None]

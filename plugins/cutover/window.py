@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 import psycopg
 from psycopg import sql
 
+from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.database.blockers import blockers
 from cutover.database.connect import Connect, Log, opened
@@ -311,9 +312,7 @@ def _broken(database: str, why: str) -> CutoverError:
 
 
 def _in_the_way(connection: psycopg.Connection, tables: Sequence[Table]) -> list[str]:
-    names = [table.identifier.as_string() for table in tables]
-    oids = connection.execute("select to_regclass(n)::oid from unnest(%s::text[]) as n", (names,)).fetchall()
-    return blockers(connection, [row[0] for row in oids])
+    return blockers(connection, catalog.oids(connection, (table.identifier for table in tables)))
 
 
 def _mark(run: str) -> str:
@@ -434,11 +433,7 @@ def late_steps(connect: Connect, migration: Migration) -> list[LateStep]:
 
 def _has_alarm(connection: psycopg.Connection) -> bool:
     """Whether this version has been installed: an earlier one has no place for what was told."""
-    found = connection.execute(
-        "select count(*) > 0 from pg_attribute where attrelid = to_regclass('cutover.timeline') "
-        "and attname = 'told_late_at'"
-    ).fetchone()
-    return found == (True,)
+    return connection.execute(files.statement("window/has_alarm.sql")).fetchone() == (True,)
 
 
 def late_writes(

@@ -9,7 +9,7 @@ import psycopg
 from cutover.database import catalog
 
 
-def blockers(connection: psycopg.Connection, relations: Sequence[int]) -> list[str]:
+def blockers(connection: psycopg.Connection, relations: Sequence[int | None]) -> list[str]:
     """A line per session or prepared transaction that holds a lock on one of ``relations``, by their oid.
 
     Each says who, since when, what it holds, and its statement. What PostgreSQL keeps from the role that asks (since

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from cutover.database import statements as files
@@ -51,3 +52,16 @@ def prepared_rows(connection: psycopg.Connection, query: str, /, **parameters: A
     """The same; the server keeps the plan, so that the next call on this connection does not wait for one."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(files.statement(f"catalog/{query}.sql"), parameters, prepare=True).fetchall()
+
+
+def oids(connection: psycopg.Connection, tables: Iterable[sql.Identifier]) -> list[int | None]:
+    """Of each table, in the order given; None for one that is not there."""
+    names = [table.as_string() for table in tables]
+    return [row["oid"] for row in rows(connection, "oids", names=names)]
+
+
+def count(connection: psycopg.Connection, table: sql.Identifier) -> int:
+    """Rows of a table, as the connection's transaction sees them."""
+    row = connection.execute(files.statement("catalog/count.sql", table=table)).fetchone()
+    assert row is not None  # an aggregate has a row
+    return int(row[0])

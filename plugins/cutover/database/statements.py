@@ -7,7 +7,7 @@ that has a folder ``sql`` of its own. A migration cannot have the name of anothe
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from psycopg import sql
@@ -45,9 +45,14 @@ def _located(path: str) -> Path:
     return folder(first).joinpath(*rest)
 
 
-@lru_cache(maxsize=512)
+# All of them are kept, some 1 MB: what a swap runs with its locks held is read before them, and never again.
+@cache
 def text(path: str) -> str:
-    """The text of a file. Raises FileNotFoundError for one that is not there."""
+    """The text of a file, as it was when it was first asked for.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
     return _located(path).read_text(encoding="utf-8")
 
 

@@ -52,11 +52,7 @@ def consume(connection: psycopg.Connection, run: str, action: str, fingerprint: 
 
 def _reason(connection: psycopg.Connection, run: str, action: str, fingerprint: str, changed: str) -> str:
     with connection.cursor(row_factory=dict_row) as cursor:
-        newest = cursor.execute(
-            "select *, expires_at <= clock_timestamp() as expired from cutover.approvals "
-            "where run = %s and action = %s order by approval_id desc limit 1",
-            (run, action),
-        ).fetchone()
+        newest = cursor.execute(files.statement("approve/newest.sql"), {"run": run, "action": action}).fetchone()
     if newest is None:
         return "nobody has approved it."
     if newest["decision"] != "approve":

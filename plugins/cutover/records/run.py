@@ -118,7 +118,4 @@ def note(connection: psycopg.Connection, run: str, **values: Any) -> None:
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values
     )
     parameters = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in values.items()}
-    connection.execute(
-        sql.SQL("update cutover.run set {} where run = {}").format(assignments, sql.Placeholder("this_run")),
-        {**parameters, "this_run": run},
-    )
+    connection.execute(files.statement("run/note.sql", assignments=assignments), {**parameters, "this_run": run})

@@ -23,21 +23,16 @@ def of_tables(connection: psycopg.Connection, found: scope.Scope, migration: Mig
         tables.append({"name": row["object"], **dict(zip(names, counts, strict=True))})
     for table in found.tables:
         if table.outgoing is None:
-            after = _count(connection, SCHEMA, table.name)
+            after = catalog.count(connection, sql.Identifier(SCHEMA, table.name))
             tables.append({"name": table.name, "before": 0, "after": after, "added": after, "removed": 0, "changed": 0})
     for staged, live in migration.merge.items():
         schema, _, name = live.partition(".")
-        before = _count(connection, schema, name)
+        before = catalog.count(connection, sql.Identifier(schema, name))
         added = _new_rows(connection, staged, schema, name)
         tables.append(
             {"name": live, "before": before, "after": before + added, "added": added, "removed": 0, "changed": 0}
         )
     return tables
-
-
-def _count(connection: psycopg.Connection, schema: str, table: str) -> int:
-    row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _new_rows(connection: psycopg.Connection, staged: str, schema: str, table: str) -> int:

@@ -178,7 +178,7 @@ def _shown(connection: psycopg.Connection, alias: str, table: sql.Composable, ke
                 "else to_json({0}) end"
             ).format(value, READ_WHOLE)
         columns.append(sql.SQL("{} as {}").format(shown, sql.Identifier(column["name"])))
-    return sql.SQL("(select to_json(shown.*) from (select {}) as shown)").format(sql.SQL(", ").join(columns))
+    return sql.SQL("({})").format(files.statement("review/shown.sql", columns=sql.SQL(", ").join(columns)))
 
 
 def _change(table: str, picked: _Picked, key: Collection[str], hide: Masks) -> Row:

@@ -25,9 +25,7 @@ def install(connection: psycopg.Connection, tables: Iterable[tuple[str, str]]) -
     for schema, table in wanted:
         # what the images of its rows are taken apart into: made here, so that no swap waits for another to make it
         connection.execute(
-            "select cutover.make_fields(count(*)::integer) from pg_catalog.pg_attribute "
-            "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped having count(*) > 0",
-            (sql.Identifier(schema, table).as_string(),),
+            files.statement("swap/make_fields.sql"), {"table": sql.Identifier(schema, table).as_string()}
         )
     _put(connection, wanted, "enable always")
 
@@ -39,7 +37,7 @@ def prepare(connection: psycopg.Connection, tables: Iterable[tuple[str, str]]) -
 
 def _put(connection: psycopg.Connection, tables: Iterable[tuple[str, str]], enabled: str) -> None:
     names = [sql.Identifier(schema, table).as_string() for schema, table in tables]
-    connection.execute("select cutover.make_capture(to_regclass(t.name)) from unnest(%s::text[]) as t (name)", (names,))
+    connection.execute(files.statement("swap/make_captures.sql"), {"names": names})
     for row in catalog.rows(connection, "capture", names=names, enabled=enabled):
         connection.execute(row["statement"])
 
@@ -47,19 +45,14 @@ def _put(connection: psycopg.Connection, tables: Iterable[tuple[str, str]], enab
 def pending(connection: psycopg.Connection, tables: list[int], since: str, except_xid: str | None = None) -> int:
     """How many captured writes of the tables (oids) the snapshot ``since`` does not see."""
     found = connection.execute(
-        "select coalesce(sum(changes), 0) from cutover.pending(%s::oid[], %s::pg_snapshot, %s::xid8)",
-        (tables, since, except_xid),
+        files.statement("swap/pending.sql"), {"tables": tables, "since": since, "except_xid": except_xid}
     ).fetchone()
     return int(found[0]) if found else 0
 
 
 def filenodes(connection: psycopg.Connection, tables: Iterable[int | None]) -> dict[str, int]:
     """In which file of PostgreSQL's the rows of each table (oid, as text) are: another one once they are rewritten."""
-    found = connection.execute(
-        "select c.oid::text, c.relfilenode::bigint from pg_catalog.pg_class as c "
-        "where c.oid = any(%s::oid[]) order by 1",
-        (list(tables),),
-    )
+    found = connection.execute(files.statement("swap/filenodes.sql"), {"tables": list(tables)})
     return {str(oid): int(file) for oid, file in found.fetchall()}
 
 

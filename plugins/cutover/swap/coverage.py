@@ -153,7 +153,7 @@ def stored(told: dict[str, Any]) -> Coverage:
 
 def reviewed(connection: psycopg.Connection, run: str) -> Coverage | None:
     """What the review of a run covers; None if it has none."""
-    row = connection.execute("select coverage from cutover.run where run = %s", (run,)).fetchone()
+    row = connection.execute(files.statement("fingerprint/coverage.sql"), {"run": run}).fetchone()
     return None if row is None or row[0] is None else stored(row[0])
 
 
@@ -320,9 +320,7 @@ class _Taking:
         with self.connection.cursor() as cursor:
             # read as they were when they were written, however the session reads JSON otherwise: pages keep decimals
             set_json_loads(json.loads, cursor)
-            row = cursor.execute(
-                "select parameters, validation, review from cutover.run where run = %s", (self.order.run,)
-            ).fetchone()
+            row = cursor.execute(files.statement("fingerprint/records.sql"), {"run": self.order.run}).fetchone()
         parameters, validation, text = row or (None, None, None)
         balance = self.connection.execute(
             files.statement("fingerprint/reconciliation.sql"), {"run": self.order.run}
@@ -335,10 +333,7 @@ class _Taking:
 
     def _function(self, schema: str, name: str) -> str | None:
         found = self.connection.execute(
-            "select string_agg(pg_get_functiondef(p.oid), '; ' order by p.oid::regprocedure::text collate \"C\") "
-            "from pg_proc as p where p.pronamespace = to_regnamespace(quote_ident(%s)) and p.proname = %s "
-            "and p.prokind in ('f', 'p')",
-            (schema, name),
+            files.statement("fingerprint/function.sql"), {"schema": schema, "name": name}
         ).fetchone()
         return None if found is None else found[0]
 

@@ -85,9 +85,7 @@ def positions(connection: psycopg.Connection, relations: Mapping[str, sql.Identi
         ).fetchall()
         for schema, sequence in owned:
             row = connection.execute(
-                sql.SQL("select format('%s %s', last_value, is_called) from {}").format(
-                    sql.Identifier(schema, sequence)
-                )
+                files.statement("fingerprint/sequence.sql", sequence=sql.Identifier(schema, sequence))
             ).fetchone()
             assert row is not None
             found[f"{name} {sequence}"] = row[0]

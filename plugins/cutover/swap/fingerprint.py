@@ -53,8 +53,7 @@ def pinned(connection: psycopg.Connection) -> Iterator[None]:
 
 def _set(connection: psycopg.Connection, settings: Mapping[str, str]) -> None:
     connection.execute(
-        "select set_config(s.name, s.value, true) from unnest(%s::text[], %s::text[]) as s (name, value)",
-        (list(settings), list(settings.values())),
+        files.statement("fingerprint/pin.sql"), {"names": list(settings), "values": list(settings.values())}
     )
 
 
@@ -65,9 +64,7 @@ def content(connection: psycopg.Connection, relation: sql.Identifier) -> Content
     compute it again from a dump (``plugins/cutover/sql/fingerprint/content.psql``), on any version of PostgreSQL.
     """
     columns = connection.execute(
-        "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped "
-        'order by attname::text collate "C"',
-        (relation.as_string(connection),),
+        files.statement("fingerprint/columns.sql"), {"table": relation.as_string(connection)}
     ).fetchall()
     # the bytes of a database without an encoding cannot be converted
     encoding = connection.execute(

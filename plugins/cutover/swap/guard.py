@@ -90,8 +90,5 @@ def _versions(connection: psycopg.Connection, relation: sql.Identifier, horizon:
 
 def _have_committed(connection: psycopg.Connection, transactions: list[int]) -> bool:
     """Whether these numbers are the transactions meant, and not younger ones whose bits are the same."""
-    found = connection.execute(
-        "select coalesce(bool_and(pg_xact_status(t::text::xid8) = 'committed'), true) from unnest(%s::bigint[]) as t",
-        (transactions,),
-    ).fetchone()
+    found = connection.execute(files.statement("fingerprint/committed.sql"), {"transactions": transactions}).fetchone()
     return found == (True,)

@@ -148,17 +148,10 @@ def await_no_older_snapshot(
 
 
 def _names(connection: psycopg.Connection, oids: list[int]) -> list[catalog.Row]:
-    return [
-        {"oid": oid, "name": name}
-        for oid, name in connection.execute(
-            "select r, r::regclass::text from unnest(%s::oid[]) with ordinality as u (r, n) order by n", (oids,)
-        ).fetchall()
-    ]
+    return catalog.rows(connection, "names", relations=oids)
 
 
 def _owner(connection: psycopg.Connection, relation: int) -> str:
-    found = connection.execute(
-        "select quote_ident(pg_get_userbyid(relowner)) from pg_catalog.pg_class where oid = %s", (relation,)
-    ).fetchone()
+    found = connection.execute(files.statement("catalog/quoted_owner.sql"), {"relation": relation}).fetchone()
     assert found is not None
     return str(found[0])

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from cutover.database import catalog
+from cutover.database import statements as files
 from cutover.database.connect import Connect, same_moment
 from cutover.errors import CutoverError
 from cutover.swap.carry import carry
@@ -52,11 +55,7 @@ class Followed:
 def refusing(connection: psycopg.Connection, scope: Scope, policy: Policy) -> Scope:
     """The scope with only those outside keys whose rows must not lose what they refer to."""
     keys = scope.bound(KIND)
-    found = connection.execute(
-        "select k.key, p.name, p.rule, to_jsonb(c) ->> 'conperiod' = 'true' from unnest(%s::oid[]) as k (key) "
-        "join pg_catalog.pg_constraint as c on c.oid = k.key cross join lateral cutover.key_parts(k.key) as p",
-        (keys,),
-    ).fetchall()
+    found = connection.execute(files.statement("outside/rules.sql"), {"keys": keys}).fetchall()
     words = policy.as_json().obj
     followed = {
         key
@@ -70,8 +69,7 @@ def _keys(connection: psycopg.Connection, scope: Scope, policy: Policy) -> list[
     """The outside keys whose rows follow. Keys that are not validated have orphans of their own, and none of ours."""
     refused = set(refusing(connection, scope, policy).bound(KIND))
     found = connection.execute(
-        "select c.oid from pg_catalog.pg_constraint as c where c.oid = any(%s::oid[]) and c.convalidated",
-        ([key for key in scope.bound(KIND) if key not in refused],),
+        files.statement("outside/validated.sql"), {"keys": [key for key in scope.bound(KIND) if key not in refused]}
     ).fetchall()
     return [row[0] for row in found]
 
@@ -85,19 +83,19 @@ def collect(
     CutoverError ``swap.orphans`` if a row would go that another one, which stays, refers to.
     """
     incoming = [t.incoming for t in scope.tables if t.incoming is not None]
-    connection.execute("delete from cutover.set_aside where run = %s", (run,))
+    connection.execute(files.statement("outside/forget.sql"), {"run": run})
     with connection.cursor(row_factory=class_row(Followed)) as cursor:
         found = cursor.execute(
-            "select * from cutover.collect_outside(%s, %s::oid[], %s, %s::oid[], %s, %s, %s)",
-            (
-                run,
-                _keys(connection, scope, policy),
-                scope.incoming_schema,
-                [*scope.outgoing, *incoming],
-                policy.as_json(),
-                policy.aside,
-                whole,
-            ),
+            files.statement("outside/collect.sql"),
+            {
+                "run": run,
+                "keys": _keys(connection, scope, policy),
+                "incoming_schema": scope.incoming_schema,
+                "tables": [*scope.outgoing, *incoming],
+                "policy": policy.as_json(),
+                "aside": policy.aside,
+                "whole": whole,
+            },
         ).fetchall()
     _require_allowed(found)
     return found
@@ -108,8 +106,12 @@ def apply(connection: psycopg.Connection, run: str, scope: Scope, policy: Policy
     with connection.cursor(row_factory=class_row(Followed)) as cursor:
         return as_json(
             cursor.execute(
-                "select key_name, operation, rows from cutover.set_outside_aside(%s, %s::oid[], %s)",
-                (run, _keys(connection, scope, policy), scope.incoming_schema),
+                files.statement("outside/apply.sql"),
+                {
+                    "run": run,
+                    "keys": _keys(connection, scope, policy),
+                    "incoming_schema": scope.incoming_schema,
+                },
             ).fetchall()
         )
 
@@ -125,63 +127,51 @@ def follow_late(
     late = f"{run}/late"
     done: list[Followed] = []
     with connection.transaction():
-        found = connection.execute(
-            "select k.oid, n.nspname from pg_catalog.pg_constraint as k "
-            "join pg_catalog.pg_class as c on c.oid = k.confrelid "
-            "join pg_catalog.pg_namespace as n on n.oid = c.relnamespace "
-            "where k.contype = 'f' and k.conrelid::regclass || ':' || quote_ident(k.conname) = %s",
-            (key_name,),
-        ).fetchone()
+        found = connection.execute(files.statement("outside/key.sql"), {"key_name": key_name}).fetchone()
         assert found is not None
         key, schema = found
-        fixed = connection.execute(
-            "select to_regclass(format('%%I.%%I', s, t))::oid from unnest(%s::text[], %s::text[]) as n (s, t)",
-            ([schema for schema, _ in tables], [name for _, name in tables]),
-        ).fetchall()
-        connection.execute(
-            "insert into cutover.moved_row select %s, table_name, old_key, new_key from cutover.moved_row "
-            "where run = %s on conflict do nothing",
-            (late, run),
-        )
+        fixed = catalog.oids(connection, (sql.Identifier(*name) for name in tables))
+        connection.execute(files.statement("outside/copy_moved.sql"), {"late": late, "run": run})
         with connection.cursor(row_factory=class_row(Followed)) as cursor:
             seen = cursor.execute(
-                "select * from cutover.collect_outside(%s, %s::oid[], %s, %s::oid[], %s, %s, true)",
-                (late, [key], schema, [oid for (oid,) in fixed if oid], policy.as_json(), policy.aside),
+                files.statement("outside/collect.sql"),
+                {
+                    "run": late,
+                    "keys": [key],
+                    "incoming_schema": schema,
+                    "tables": [oid for oid in fixed if oid],
+                    "policy": policy.as_json(),
+                    "aside": policy.aside,
+                    "whole": True,
+                },
             ).fetchall()
             if any(one.operation == "refuse" for one in seen):
                 raise psycopg.Rollback
             done = cursor.execute(
-                "select key_name, operation, rows from cutover.set_outside_aside(%s, %s::oid[], %s)",
-                (late, [key], schema),
+                files.statement("outside/apply.sql"), {"run": late, "keys": [key], "incoming_schema": schema}
             ).fetchall()
         # what undoes the entry puts them back with the others
-        connection.execute("update cutover.set_aside set run = %s where run = %s", (run, late))
-        connection.execute("delete from cutover.moved_row where run = %s", (late,))
+        connection.execute(files.statement("outside/join_run.sql"), {"run": run, "late": late})
+        connection.execute(files.statement("outside/forget_moved.sql"), {"run": late})
     return as_json(done)
 
 
 def put_back(connection: psycopg.Connection, run: str, migration: str, undone: str | None) -> list[dict[str, object]]:
     """Put rows back whose parents are there now: those of the entry that is undone, and of earlier rollbacks."""
     found = connection.execute(
-        "select table_name, operation, sum(rows)::bigint from cutover.put_back(%s, %s, %s) group by 1, 2 order by 1, 2",
-        (run, migration, undone),
+        files.statement("outside/put_back.sql"), {"run": run, "migration": migration, "undone": undone}
     ).fetchall()
     return [{"table": table, "operation": operation, "rows": rows} for table, operation, rows in found]
 
 
 def may_come_back(connection: psycopg.Connection, run: str) -> bool:
     """Whether any row that another run has set aside still waits: only a swap adds one, and one swaps at a time."""
-    row = connection.execute(
-        "select exists (select from cutover.set_aside where put_back_by is null and run <> %s)", (run,)
-    ).fetchone()
-    return row == (True,)
+    return connection.execute(files.statement("outside/waits_of_others.sql"), {"run": run}).fetchone() == (True,)
 
 
 def waiting(connection: psycopg.Connection, run: str) -> int:
     """How many rows that a run has set aside have not been put back."""
-    row = connection.execute(
-        "select count(*) from cutover.set_aside where run = %s and put_back_by is null", (run,)
-    ).fetchone()
+    row = connection.execute(files.statement("outside/waiting.sql"), {"run": run}).fetchone()
     return int(row[0]) if row else 0
 
 

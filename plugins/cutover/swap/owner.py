@@ -141,9 +141,7 @@ def explained(connection: psycopg.Connection, found: ForeignCode) -> tuple[str, 
 
 def owner_of(connection: psycopg.Connection, relation: int) -> str:
     """The role that owns a relation."""
-    row = connection.execute(
-        "select pg_catalog.pg_get_userbyid(c.relowner) from pg_catalog.pg_class as c where c.oid = %s", (relation,)
-    ).fetchone()
+    row = connection.execute(files.statement("catalog/owner.sql"), {"relation": relation}).fetchone()
     assert row is not None
     return str(row[0])
 

@@ -130,9 +130,7 @@ def _parameters(connection: psycopg.Connection, found: Scope, views: list[int]) 
     moved_in = [(t.incoming, t.schema) for t in found.tables if t.incoming is not None]
     for view in views:
         row = connection.execute(
-            "select to_regclass(format('%%I.%%I', %s::text, c.relname))::oid, n.nspname from pg_catalog.pg_class as c "
-            "join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where c.oid = %s",
-            (found.incoming_schema, view),
+            files.statement("catalog/arriving_view.sql"), {"incoming_schema": found.incoming_schema, "view": view}
         ).fetchone()
         assert row is not None
         moved_in.append((row[0], row[1]))

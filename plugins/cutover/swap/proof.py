@@ -8,6 +8,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cutover.database import catalog
+from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.records import chain
 from cutover.records.ledger import Entry
@@ -67,11 +68,14 @@ def certify(connection: psycopg.Connection, entry: Entry, inventory: Inventory, 
     waiting += [row["object"] for row in catalog.rows(connection, "to_attach", keys=Jsonb(attach))]
     with connection.transaction():
         connection.execute(
-            "insert into cutover.certificate (run, left_behind, not_validated, inventory_hash, done) "
-            "values (%s, %s, %s, %s, %s) on conflict (run) do update set issued_at = excluded.issued_at, "
-            "left_behind = excluded.left_behind, not_validated = excluded.not_validated, "
-            "inventory_hash = excluded.inventory_hash, done = excluded.done",
-            (entry.run, Jsonb(behind), Jsonb(waiting), inventory.hash, Jsonb(done)),
+            files.statement("swap/certify.sql"),
+            {
+                "run": entry.run,
+                "left_behind": Jsonb(behind),
+                "not_validated": Jsonb(waiting),
+                "inventory_hash": inventory.hash,
+                "done": Jsonb(done),
+            },
         )
         chain.cover(connection, "certificate", entry.run, ("certificate", entry.run))
     return {"left_behind": behind, "not_validated": waiting, "inventory": inventory.hash, "done": done}

@@ -109,11 +109,7 @@ def _settable(connection: psycopg.Connection) -> list[str]:
     """Parameters that only a superuser may set, or who was given that right (since 15), and this role was."""
     if connection.info.server_version < 150_000:
         return []
-    rows = connection.execute(
-        "select s.name from pg_catalog.pg_settings as s "
-        "where s.context = 'superuser' and has_parameter_privilege(s.name, 'SET')"
-    ).fetchall()
-    return [row[0] for row in rows]
+    return [row["name"] for row in catalog.rows(connection, "settable")]
 
 
 def _may_try(connection: psycopg.Connection) -> bool:

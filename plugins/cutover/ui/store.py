@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from cutover import assess, outlook, rehearsal, rollback, window
+from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.extract.why import Origin, why
@@ -117,10 +118,8 @@ def entry(connection: psycopg.Connection, migration: Migration, number: int) -> 
 
 def entry_of_number(connection: psycopg.Connection, migration: Migration, number: int) -> str | None:
     """The run of an entry of this migration's ledger."""
-    found = connection.execute(
-        "select l.run from cutover.ledger as l where l.entry = %s and l.migration = %s", (number, migration.migration)
-    ).fetchone()
-    return found[0] if found else None
+    found = _rows(connection, "ui/run_of_entry.sql", entry=number, migration=migration.migration)
+    return found[0]["run"] if found else None
 
 
 def review(
@@ -204,10 +203,8 @@ def verdict_on(connection: psycopg.Connection, migration: Migration) -> audit.Ve
 
 def entry_of_run(connection: psycopg.Connection, run: str) -> Row | None:
     """The ledger entry of a run, in short."""
-    found = connection.execute(
-        "select l.entry, l.recorded_at, l.carried from cutover.ledger as l where l.run = %s", (run,)
-    ).fetchone()
-    return dict(zip(("entry", "recorded_at", "carried"), found, strict=True)) if found else None
+    found = _rows(connection, "ui/entry_of_run.sql", run=run)
+    return found[0] if found else None
 
 
 def approvals(connection: psycopg.Connection, run: str) -> list[Row]:
@@ -282,9 +279,8 @@ def quarantine(connection: psycopg.Connection, run: str) -> list[Row]:
 
 def captured(connection: psycopg.Connection, migration: Migration, since: str) -> list[Row]:
     """Production writes on the migration's tables that the freeze did not see, by table and operation."""
-    names = [sql.Identifier(schema, table).as_string() for schema, table in migration.swapped_tables()]
-    oids = connection.execute("select to_regclass(n)::oid from unnest(%s::text[]) as n", (names,)).fetchall()
-    tables = [oid for (oid,) in oids if oid is not None]
+    oids = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
+    tables = [oid for oid in oids if oid is not None]
     return _rows(connection, "review/captured.sql", tables=tables, since=since)
 
 

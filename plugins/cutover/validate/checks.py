@@ -52,10 +52,7 @@ def _check(connection: psycopg.Connection, path: str, parameters: dict[str, Any]
     text = files.text(path)
     # The query is the repository's own file, not input; the type of sql.SQL admits literals only.
     query = sql.SQL(cast(Any, text))
-    counting = sql.SQL(
-        "with offending as materialized (\n{query}\n), sample as (select * from offending limit {limit}) "
-        "select (select count(*) from offending), (select coalesce(jsonb_agg(to_jsonb(sample)), '[]') from sample)"
-    ).format(query=query, limit=sql.Literal(SAMPLE))
+    counting = files.statement("validate/offending.sql", query=query, limit=sql.Literal(SAMPLE))
     with connection.cursor() as cursor:
         set_json_loads(_exact, cursor)
         try:

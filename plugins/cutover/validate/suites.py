@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import sql
 
+from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened, options, own_environment, whole
 from cutover.errors import CutoverError
@@ -184,7 +184,7 @@ def run(connect: Connect, suites: Sequence[Suite], place: Place, given: Mapping[
                     continue
                 schema, name = place.tables[suite.table]
                 asset = source.add_table_asset(name=suite.table, table_name=name, schema_name=schema)
-                rows = _count(connection, schema, name)
+                rows = catalog.count(connection, sql.Identifier(schema, name))
                 expected, details = runner.run(suite, asset.add_batch_definition_whole_table("all"), rows)
                 result = _summary(suite, details)
                 outcome.details.append((expected, details))
@@ -394,11 +394,6 @@ def _failure(entry: ExpectationValidationResult) -> Failure:
     else:
         observed = f"found {entry.result.get('observed_value')}"
     return Failure(name, observed, str(getattr(config.severity, "value", config.severity) or "critical"))
-
-
-def _count(connection: psycopg.Connection, schema: str, table: str) -> int:
-    row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))).fetchone()
-    return int(row[0]) if row else 0
 
 
 @contextmanager

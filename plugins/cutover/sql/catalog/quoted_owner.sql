@@ -1,0 +1,3 @@
+select quote_ident(pg_get_userbyid(c.relowner)) as name
+from pg_catalog.pg_class as c
+where c.oid = %(relation)s

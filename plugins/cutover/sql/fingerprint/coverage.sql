@@ -1,0 +1,1 @@
+select coverage from cutover.run where run = %(run)s

@@ -1,0 +1,6 @@
+select
+    parameters,
+    validation,
+    review
+from cutover.run
+where run = %(run)s

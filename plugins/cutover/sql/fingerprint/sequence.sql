@@ -1,0 +1,1 @@
+select format('%s %s', last_value, is_called) from {sequence}

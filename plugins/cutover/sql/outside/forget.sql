@@ -1,0 +1,1 @@
+delete from cutover.set_aside where run = %(run)s

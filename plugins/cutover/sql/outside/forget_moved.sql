@@ -1,0 +1,1 @@
+delete from cutover.moved_row where run = %(run)s

@@ -1,0 +1,1 @@
+update cutover.set_aside set run = %(run)s where run = %(late)s

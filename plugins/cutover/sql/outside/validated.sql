@@ -1,0 +1,3 @@
+select c.oid
+from pg_catalog.pg_constraint as c
+where c.oid = any(%(keys)s::oid[]) and c.convalidated

@@ -1,0 +1,1 @@
+select cutover.person_digest(v) from unnest(%(values)s::text[]) as v

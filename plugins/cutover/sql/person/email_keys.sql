@@ -1,0 +1,1 @@
+select cutover.email_key(v) from unnest(%(values)s::text[]) as v

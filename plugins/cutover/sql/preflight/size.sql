@@ -1,0 +1,1 @@
+select coalesce(sum(pg_total_relation_size(t)), 0)::bigint from unnest(%(tables)s::oid[]) as t

@@ -1,0 +1,1 @@
+select to_json(shown.*) from (select {columns}) as shown

@@ -1,0 +1,1 @@
+update cutover.run set {assignments} where run = %(this_run)s

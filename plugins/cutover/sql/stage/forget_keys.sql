@@ -1,0 +1,1 @@
+delete from cutover.released_key where backup_schema = %(schema)s

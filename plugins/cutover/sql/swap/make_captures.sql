@@ -1,0 +1,1 @@
+select cutover.make_capture(to_regclass(t.name)) from unnest(%(names)s::text[]) as t (name)
