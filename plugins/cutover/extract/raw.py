@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from cutover.database import catalog
+from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.swap import owner
 
@@ -26,11 +27,7 @@ def require_plain(connection: psycopg.Connection, sources: Iterable[str]) -> Non
             f"{row['why']}: it would run with the rights of {connection.info.user}.",
             f"find out who made it so; then let the next full sync make it anew: drop {row['object']}.",
         )
-    found = connection.execute(
-        "select coalesce(array_agg(c.oid), '{}') from unnest(%s::text[]) as n (name) "
-        "join pg_catalog.pg_class as c on c.oid = to_regclass(n.name)",
-        (names,),
-    ).fetchone()
+    found = connection.execute(files.statement("extract/raw_oids.sql"), {"names": names}).fetchone()
     for code in owner.foreign_code(connection, found[0] if found else []):
         if code.runs_on_write:
             raise CutoverError("extract.foreign-code", *owner.explained(connection, code))

@@ -295,7 +295,10 @@ class _Copy:
             files.statement("extract/tables/columns.sql"), {"table": self._raw.as_string()}
         ).fetchall()
         wanted = [*self._table.columns.items(), *_PROVENANCE]
-        if found == wanted and self._writer.execute(sql.SQL("select from {} limit 1").format(self._raw)).rowcount:
+        if (
+            found == wanted
+            and self._writer.execute(files.statement("extract/tables/any_row.sql", raw=self._raw)).rowcount
+        ):
             return False
         # Without its key, which is quicker to add behind the rows.
         self._writer.execute(sql.SQL("drop table if exists {}").format(self._raw))
@@ -364,13 +367,14 @@ class _Copy:
                 sql.SQL(table.columns[stamp] if stamp else "bigint"),
             ),
         )
-        listing = sql.SQL("copy (select {}, {} from {} as t where {}) to stdout (format binary)").format(
-            sql.Identifier(table.key),
-            sql.Identifier(stamp) if stamp else self._content("t"),
-            table.identifier,
-            self._differs("t"),
+        listing = files.statement(
+            "extract/tables/list_keys.sql",
+            key=table.key,
+            stamp=stamp or self._content("t"),
+            source=table.identifier,
+            condition=self._differs("t"),
         )
-        self._copy(listing, sql.SQL("copy pg_temp.listed from stdin (format binary)"))
+        self._copy(_to_stdout(listing), sql.SQL("copy pg_temp.listed from stdin (format binary)"))
         self._writer.execute("analyze pg_temp.listed")
         counted = self._writer.execute(
             files.statement("extract/tables/compare.sql", **self._names(copied, stamp))
@@ -475,9 +479,9 @@ class _Copy:
 
     def _transfer(self, sync_id: int, into: sql.Identifier, keys: list[Any] | None = None) -> int:
         """Copy whole rows with where they come from; those of ``keys`` only, if given. Returns the rows."""
-        chosen: sql.Composable = sql.SQL("")
+        chosen: sql.Composable = sql.SQL("true")
         if keys is not None:
-            chosen = sql.SQL("where {} = any({})").format(sql.Identifier(self._table.key), sql.Literal(keys))
+            chosen = sql.SQL("{} = any({})").format(sql.Identifier(self._table.key), sql.Literal(keys))
         read, written = self._columns, self._columns
         if self._keeps_hash:
             read = sql.SQL("{}, {}").format(read, self._content("t"))
@@ -489,8 +493,10 @@ class _Copy:
                 sql.SQL("alter table {} alter column {} set default {}").format(into, sql.Identifier(name), value)
             )
         copied = self._copy(
-            sql.SQL("copy (select {} from {} as t {}) to stdout (format binary)").format(
-                read, self._table.identifier, chosen
+            _to_stdout(
+                files.statement(
+                    "extract/tables/read_rows.sql", columns=read, source=self._table.identifier, condition=chosen
+                )
             ),
             sql.SQL("copy {} ({}) from stdin (format binary)").format(into, written),
         )
@@ -536,3 +542,7 @@ _PROVENANCE = [
     ("api_synced_at", "timestamp with time zone"),
     ("gone_at", "timestamp with time zone"),
 ]
+
+
+def _to_stdout(query: sql.Composable) -> sql.Composed:
+    return sql.SQL("copy ({}) to stdout (format binary)").format(query)

@@ -67,7 +67,7 @@ def why(connection: psycopg.Connection[Any], table: str, row_id: str) -> list[Or
 def _lineage(connection: psycopg.Connection[Any], table: str) -> str:
     """The statement for ``table``, from its migration's folder."""
     name = table.rpartition(".")[2]
-    row = connection.execute("select l.migration from cutover.lineage as l where l.table_name = %s", (name,)).fetchone()
+    row = connection.execute(files.statement("extract/migration_of.sql"), {"table_name": name}).fetchone()
     path = f"{row[0]}/why/{name}.sql" if row else ""
     if not row or path not in files.files(f"{row[0]}/why"):
         raise CutoverError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from cutover.database import statements as files
 from cutover.swap.scope import Scope
 
 
@@ -26,9 +28,8 @@ def prepared(connection: psycopg.Connection, scope: Scope, since: str, except_xi
     """What carrying needs to know of the tables, for a call that clients wait for. Holds while none is altered."""
     outgoing, incoming = _pairs(scope)
     row = connection.execute(
-        "select coalesce(jsonb_object_agg(p.outgoing, cutover.pair(p.outgoing, p.incoming, s.since, %s::xid8)), '{}') "
-        "from unnest(%s::oid[], %s::oid[]) as p (outgoing, incoming) cross join (select %s::pg_snapshot as since) as s",
-        (except_xid, outgoing, incoming, since),
+        files.statement("swap/carry_pairs.sql"),
+        {"except_xid": except_xid, "outgoing": outgoing, "incoming": incoming, "since": since},
     ).fetchone()
     assert row is not None
     return Jsonb(row[0])
@@ -57,21 +58,27 @@ def carry(
     moment = connection.execute("select pg_current_snapshot()::text").fetchone()
     assert moment is not None
     until: str = moment[0]
-    given = (run, *_pairs(scope), since, until, except_xid)
+    outgoing, incoming = _pairs(scope)
+    parameters: dict[str, object] = {
+        "run": run,
+        "outgoing": outgoing,
+        "incoming": incoming,
+        "since": since,
+        "until": until,
+        "except_xid": except_xid,
+        "known": known,
+    }
     try:
         with connection.transaction():
-            return _carry(connection, *given, False, known), until
+            return _carry(connection, {**parameters, "careful": False}), until
     except (psycopg.errors.IntegrityError, psycopg.errors.GeneratedAlways):
         # a deferrable constraint that is broken in the end, or an identity that was set to its default
-        return _carry(connection, *given, True, known), until
+        return _carry(connection, {**parameters, "careful": True}), until
 
 
-def _carry(connection: psycopg.Connection, *parameters: object) -> list[Carried]:
+def _carry(connection: psycopg.Connection, parameters: Mapping[str, object]) -> list[Carried]:
     with connection.cursor(row_factory=class_row(Carried)) as cursor:
-        return cursor.execute(
-            "select * from cutover.carry(%s, %s::oid[], %s::oid[], %s::pg_snapshot, %s::pg_snapshot, %s::xid8, %s, %s)",
-            parameters,
-        ).fetchall()
+        return cursor.execute(files.text("swap/carry.sql").encode(), parameters).fetchall()
 
 
 def total(*rounds: list[Carried]) -> list[dict[str, object]]:

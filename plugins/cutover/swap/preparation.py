@@ -152,16 +152,14 @@ def _rendering(connection: psycopg.Connection, scope: Scope, schemas: list[str])
 def _names_in_both(connection: psycopg.Connection, scope: Scope, schemas: list[str]) -> list[str]:
     if not schemas:
         return []
-    rows = connection.execute(
-        "select distinct c.relname from pg_catalog.pg_class as c "
-        "join pg_catalog.pg_namespace as n on n.oid = c.relnamespace "
-        "join pg_catalog.pg_class as i on i.relname = c.relname "
-        "join pg_catalog.pg_namespace as m on m.oid = i.relnamespace "
-        "where n.nspname = any(%s) and m.nspname = %s and c.oid <> all(%s::oid[]) "
-        "and c.relkind not in ('i', 'I', 't') and i.relkind not in ('i', 'I', 't') order by 1",
-        (schemas, scope.incoming_schema, [*scope.outgoing, *scope.rebuilt]),
-    ).fetchall()
-    return [row[0] for row in rows]
+    rows = catalog.rows(
+        connection,
+        "names_in_both",
+        schemas=schemas,
+        incoming_schema=scope.incoming_schema,
+        relations=[*scope.outgoing, *scope.rebuilt],
+    )
+    return [row["name"] for row in rows]
 
 
 def _execute_all(connection: psycopg.Connection, aspect: str, statements: list[catalog.Row], log: Log) -> None:
@@ -231,7 +229,7 @@ def build_materialized_views(connection: psycopg.Connection, scope: Scope, log: 
         with _search_path(connection, [scope.incoming_schema, *schemas]):
             for statement in statements:
                 _execute(connection, statement, log)
-        name = connection.execute("select relname from pg_catalog.pg_class where oid = %s", (oid,)).fetchone()
+        name = connection.execute(files.statement("catalog/relation_name.sql"), {"relation": oid}).fetchone()
         assert name is not None
         built = sql.Identifier(scope.incoming_schema, name[0])
         incoming = connection.execute("select to_regclass(%s)::oid", (built.as_string(),)).fetchone()
@@ -248,15 +246,10 @@ def _bind_policies(connection: psycopg.Connection, scope: Scope, schemas: list[s
     for table in scope.tables:
         if table.outgoing is None or table.incoming is None:
             continue
-        reading = connection.execute(
-            "select distinct quote_ident(p.polname) from pg_catalog.pg_policy as p join pg_catalog.pg_depend as d "
-            "on d.classid = 'pg_catalog.pg_policy'::regclass and d.objid = p.oid "
-            "where p.polrelid = %s and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any(%s)",
-            (table.outgoing, scope.rebuilt),
-        ).fetchall()
-        if not reading:
+        policies = catalog.rows(connection, "policies_reading", table=table.outgoing, views=scope.rebuilt)
+        if not policies:
             continue
-        names = {row[0] for row in reading}
+        names = {row["name"] for row in policies}
         rows = _statements(connection, scope, "70_policies", (table.outgoing, table.incoming), schemas)
         on = sql.Identifier(scope.incoming_schema, table.name).as_string()
         with connection.transaction(), _search_path(connection, [scope.incoming_schema, *schemas]):

@@ -140,7 +140,7 @@ def _finish_earlier(connection: psycopg.Connection, order: Order, log: Log) -> N
     entry = ledger.latest(connection, order.migration)
     if entry is None or entry.run == order.run:
         return
-    done = connection.execute("select 1 from cutover.certificate where run = %s", (entry.run,)).fetchone()
+    done = connection.execute(files.statement("swap/is_certified.sql"), {"run": entry.run}).fetchone()
     if done is None:
         log(f"{entry.action} {entry.run} was not finished: finishing it first")
         finish(connection, entry, log, order.leaving)

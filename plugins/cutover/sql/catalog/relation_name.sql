@@ -1,0 +1,1 @@
+select c.relname from pg_catalog.pg_class as c where c.oid = %(relation)s

@@ -1,0 +1,2 @@
+-- One row, of no column, if there is any.
+select from {raw} limit 1

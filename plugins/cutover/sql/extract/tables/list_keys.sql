@@ -1,0 +1,5 @@
+select
+    {key},
+    {stamp}
+from {source} as t
+where {condition}

@@ -1,0 +1,1 @@
+select {columns} from {source} as t where {condition}
