@@ -38,6 +38,8 @@ FLOORS = (
 )
 # The evidence of a run holds its review's page as it was, and pages are made in ui.
 EXCEPTIONS = {("operators/base.py", "ui")}
+# It derives a class from Great Expectations, which takes seconds to import.
+SLOW = "cutover.validate.counting"
 
 
 def _floor(room: str) -> int:
@@ -59,3 +61,19 @@ def test_nothing_imports_upwards(repository: Path) -> None:
     upwards = {(file, room) for file, room in imports if _floor(room) > _floor(Path(file).parts[0].removesuffix(".py"))}
     assert len(imports) > 200
     assert upwards == EXCEPTIONS
+
+
+def _late_imports(path: Path) -> Iterator[str]:
+    """What of the engine is imported within a function: ``if TYPE_CHECKING`` is not."""
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+                if module.split(".")[0] == "cutover" and module != SLOW:
+                    yield f"{path.name} imports {module} in {function.name}"
+
+
+def test_only_operators_import_the_engine_where_it_is_used(repository: Path) -> None:
+    engine = repository / "plugins" / "cutover"
+    paths = [path for path in sorted(engine.rglob("*.py")) if not path.is_relative_to(engine / "operators")]
+    assert [late for path in paths for late in _late_imports(path)] == []

@@ -26,12 +26,11 @@ from cutover.database.asleep import asleep
 from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
 from cutover.person import Person, Table, digests_of, follow, is_theirs, named, require_declared, tables_of
-from cutover.records import ledger, phase, run
+from cutover.records import approval, chain, ledger, phase, run
 from cutover.records.run import Run
 
 if TYPE_CHECKING:
     from cutover.migration import Migration
-    from cutover.records import chain
 
 ACTION = "erase_person"
 _REQUESTS = request.Kind(ACTION, "erasure", "erasure_id")
@@ -169,8 +168,6 @@ def lines(found: Found) -> list[str]:
 
 def _chain(connection: psycopg.Connection, erasure_id: int, found: Found, approved: Sequence[chain.Row]) -> None:
     """Have the hash chain cover the erasure, and the approval that it has used."""
-    from cutover.records import chain
-
     told = {"erasure": erasure_id, **found.as_dict(), "digests": found.digests}
     chain.append(connection, "erasure", None, approved, says=told)
 
@@ -403,8 +400,6 @@ def markdown(review: dict[str, Any]) -> str:
 
 def erase_reviewed(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
     """Erase whom the approved request is about. Raises ``swap.not-approved``, ``erase.no-request``."""
-    from cutover.records import approval
-
     with opened(connect) as connection:
         row = run.get(connection, this_run)
         number = int((row.review or {})["request"])

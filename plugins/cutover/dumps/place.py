@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 import psycopg
 
 from cutover.errors import CutoverError
+from cutover.validate.validation import docs_root
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -33,8 +34,6 @@ def root() -> ObjectStoragePath:
     Raises CutoverError ``dump.not-written`` for an address that nothing here can reach.
     """
     from airflow.sdk import ObjectStoragePath
-
-    from cutover.validate.validation import docs_root
 
     named = os.environ.get(VARIABLE) or str(docs_root().parent / "dumps")
     with _told(named):

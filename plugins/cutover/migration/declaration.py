@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cutover.database import statements
 from cutover.errors import CutoverError
+from cutover.migration import load_order
 from cutover.migration.sign_ins import SignIns
 from cutover.migration.source import Declared, Name, Service, Source
 from cutover.migration.tables import Database, Table
@@ -103,8 +104,6 @@ class Migration(Declared):
 
     def swapped_tables(self) -> list[tuple[str, str]]:
         """(schema, name) in production of every table that is replaced, new or retired; parents first."""
-        from cutover.migration import load_order
-
         order = [step for step in load_order.steps(self) if "." not in step and step not in self.merge]
         return [(self.target_schema, name) for name in [*order, *self.retire]]
 

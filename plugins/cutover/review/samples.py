@@ -20,6 +20,7 @@ from cutover.masking import HIDDEN, masked_all, masked_quotes, masked_row
 from cutover.migration import Migration
 from cutover.swap.scope import Scope
 from cutover.transform import SCHEMA
+from cutover.validate.suites import personal_columns
 
 SAMPLES = 5
 LONGEST = 160
@@ -64,8 +65,6 @@ class Masks:
 
 def masks(migration: str) -> Masks:
     """What the suites of a migration declare as personal."""
-    from cutover.validate.suites import personal_columns
-
     return Masks(personal_columns(migration))
 
 
