@@ -10,18 +10,18 @@ from psycopg import sql
 from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.migration import Migration
-from cutover.swap import scope
+from cutover.swap.scope import Scope
 from cutover.transform import SCHEMA
 
 
-def of_tables(connection: psycopg.Connection, found: scope.Scope, migration: Migration) -> list[dict[str, Any]]:
+def of_tables(connection: psycopg.Connection, scope: Scope, migration: Migration) -> list[dict[str, Any]]:
     tables = []
-    for row in catalog.rows(connection, "changes", replaced=found.replaced, incoming_schema=SCHEMA):
+    for row in catalog.rows(connection, "changes", replaced=scope.replaced, incoming_schema=SCHEMA):
         counts = connection.execute(row["statement"].encode()).fetchone()
         assert counts is not None
         names = ("before", "after", "added", "removed", "changed")
         tables.append({"name": row["object"], **dict(zip(names, counts, strict=True))})
-    for table in found.tables:
+    for table in scope.tables:
         if table.outgoing is None:
             after = catalog.count(connection, sql.Identifier(SCHEMA, table.name))
             tables.append({"name": table.name, "before": 0, "after": after, "added": after, "removed": 0, "changed": 0})

@@ -38,8 +38,10 @@ def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> di
 
     Everything in it is read from one snapshot, which sees nothing that anybody changes while it is made.
 
-    Raises CutoverError ``review.not-balanced`` if a source row is unaccounted for, ``swap.orphans`` if rows of
-    outside tables would lose what they point at.
+    Raises:
+        CutoverError: ``review.not-balanced``, a source row is unaccounted for; ``review.not-validated``, it was changed
+            after its validation; or what else would stop the swap: ``swap.orphans``, rows of outside tables would lose
+            what they point at, and those of ``hindrances``.
     """
     with opened(connect) as held:
         made_from = phase.require(held, migration, this_run, "review")
@@ -68,8 +70,8 @@ def _make(
     with opened(connect) as connection:
         snapshot = coverage.one_moment(connection, planned)
         _require_validated(connection, migration, row)
-        found = subject.scope_of(connection, migration, this_run)
-        reasons, leave = hindrances.at_review(connect, connection, migration, row, found, snapshot=snapshot)
+        scope = subject.scope_of(connection, migration, this_run)
+        reasons, leave = hindrances.at_review(connect, connection, migration, row, scope, snapshot=snapshot)
         for reason in reasons:
             raise reason
         hide = samples.masks(migration.migration)
@@ -78,12 +80,12 @@ def _make(
             "run": this_run,
             "triggered_by": row.triggered_by,
             "frozen_at": row.frozen_at,
-            "tables": (tables := counts.of_tables(connection, found, migration)),
-            "samples": samples.of_tables(connection, found, migration, hide, tables),
+            "tables": (tables := counts.of_tables(connection, scope, migration)),
+            "samples": samples.of_tables(connection, scope, migration, hide, tables),
             "leaving": outside.as_json(leave),
             "reconciliation": reconciliation.of_run(connection, this_run),
-            "dependents": [{"kind": d.kind, "name": d.name, "fate": FATE[d.kind]} for d in found.dependents],
-            "captured": capture.pending(connection, found.outgoing, row.snapshot or "", None),
+            "dependents": [{"kind": d.kind, "name": d.name, "fate": FATE[d.kind]} for d in scope.dependents],
+            "captured": capture.pending(connection, scope.outgoing, row.snapshot or "", None),
             "lock_times": forecast.lock_times(connection, migration),
             "validation": row.validation,
         }
@@ -92,7 +94,7 @@ def _make(
         review["warnings"] = sections.of_folder(connection, migration, row, "review/warnings", hide)
         dumped, undumped = dumps.of_run(connection, migration, row)
         review["figures"] += dumped
-        review["warnings"] += undumped + warnings.named_by_identity(connection, found)
+        review["warnings"] += undumped + warnings.named_by_identity(connection, scope)
         review["warnings"] += warnings.taken_back(connection, migration)
         stored = coverage.as_stored(connection, json.loads(json.dumps(review, default=_plain)))
         seen = coverage.take(connection, planned, review=stored)

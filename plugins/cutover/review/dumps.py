@@ -17,26 +17,26 @@ def of_run(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A figure of the dumps that were made of the sources, and a warning of what they do not go to prove."""
     records, dumped = phase.newest(connection, row.run), migration.dumped(row.parameters)
-    made, limits = [], []
+    rows, limits = [], []
     for name, database in migration.databases.items():
         if name not in dumped:
             asked = bool(row.parameters.get("dump_sources"))
             no_role = "migration.yaml names no connection to dump it by (databases, `dump`)"
             limits.append([name, no_role if asked and database.dump is None else "no dump was asked for"])
             continue
-        told, proved = records[f"dump.{name}"].result, records[f"proof.{name}"].result
-        where = proved["restored_on"]
-        held = f"all rows read back{f', restored on {where}' if where else ''}"
-        size = Decimal(told["bytes"]).scaleb(-6).quantize(Decimal("0.1"))
-        server = f"PostgreSQL {told['server_version']}"
-        taken, digest = told["taken_at"], told["sha256"]
-        made.append([name, taken, proved["rows"], proved["tables"], size, digest, told["location"], server, held])
+        dump, proof = records[f"dump.{name}"].result, records[f"proof.{name}"].result
+        where = proof["restored_on"]
+        verdict = f"all rows read back{f', restored on {where}' if where else ''}"
+        size = Decimal(dump["bytes"]).scaleb(-6).quantize(Decimal("0.1"))
+        server = f"PostgreSQL {dump['server_version']}"
+        moment, digest = dump["taken_at"], dump["sha256"]
+        rows.append([name, moment, proof["rows"], proof["tables"], size, digest, dump["location"], server, verdict])
         if where is None:
             limits.append([name, "its dump was read back, and restored nowhere: there is no connection `rehearsal`"])
     columns = ["source", "as of", "rows", "tables", "MB", "sha256", "location", "server", "proof"]
     numbers = ["rows", "tables", "MB"]
     title = "Dumps of the sources, made before anything could change"
-    figure = Section("dumps", title, len(made), columns, numbers, made)
+    figure = Section("dumps", title, len(rows), columns, numbers, rows)
     title = "Sources without a dump that was restored once"
     warning = Section("undumped", title, len(limits), ["source", "why"], [], limits)
-    return [figure.as_dict()] if made else [], [warning.as_dict()] if limits else []
+    return [figure.as_dict()] if rows else [], [warning.as_dict()] if limits else []

@@ -112,7 +112,7 @@ def _validated(review: dict[str, Any]) -> str:
     """The validation in half a sentence."""
     validation = review["validation"] or {}
     suites, checks = validation.get("suites", []), validation.get("checks", [])
-    held = sum(suite["evaluated"] - len(suite["failed"]) - len(suite["warned"]) for suite in suites)
+    passes = sum(suite["evaluated"] - len(suite["failed"]) - len(suite["warned"]) for suite in suites)
     total = sum(suite["evaluated"] for suite in suites)
     passed = sum(check["success"] for check in checks)
-    return f"{held} of {total} expectations and {passed} of {len(checks)} checks hold"
+    return f"{passes} of {total} expectations and {passed} of {len(checks)} checks hold"

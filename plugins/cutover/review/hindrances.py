@@ -12,8 +12,9 @@ from cutover.errors import CutoverError
 from cutover.migration import Migration
 from cutover.records import run
 from cutover.review import subject
-from cutover.swap import coverage, orphans, outside, refusals, scope
+from cutover.swap import coverage, orphans, outside, refusals
 from cutover.swap.order import require_drift_allowed, require_recorded
+from cutover.swap.scope import Scope
 from cutover.validate.checks import title_of
 
 
@@ -24,14 +25,14 @@ def in_the_way(connection: psycopg.Connection, migration: Migration, row: run.Ru
     carrying can tell is told by the swap.
     """
     planned = subject.order(migration, row)
-    found = subject.scope_of(connection, migration, row.run)
+    scope = subject.scope_of(connection, migration, row.run)
     reasons: list[CutoverError] = []
-    refused = refusals.find(connection, found)
+    refused = refusals.find(connection, scope)
     if refused:
         reasons.append(refusals.SwapRefusedError(refused))
     proofs: tuple[Callable[[], None], ...] = (
-        lambda: require_drift_allowed(connection, planned, found),
-        lambda: require_recorded(connection, planned, found),
+        lambda: require_drift_allowed(connection, planned, scope),
+        lambda: require_recorded(connection, planned, scope),
     )
     for require in proofs:
         try:
@@ -54,7 +55,7 @@ def in_the_way(connection: psycopg.Connection, migration: Migration, row: run.Ru
                     "find out who changed it; then trigger a new run.",
                 )
             )
-    lost = orphans.certain(connection, outside.refusing(connection, found, planned.leaving), planned.since)
+    lost = orphans.certain(connection, outside.refusing(connection, scope, planned.leaving), planned.since)
     if lost:
         reasons.append(orphans.refusal(lost))
     return reasons + _declared(connection, migration, row)
@@ -65,7 +66,7 @@ def at_review(
     connection: psycopg.Connection,
     migration: Migration,
     row: run.Run,
-    found: scope.Scope,
+    scope: Scope,
     *,
     snapshot: str,
 ) -> tuple[list[CutoverError], list[outside.Followed]]:
@@ -75,21 +76,21 @@ def at_review(
     """
     reasons: list[CutoverError] = []
     try:
-        require_recorded(connection, subject.order(migration, row), found)
+        require_recorded(connection, subject.order(migration, row), scope)
     except CutoverError as gap:
         reasons.append(gap)
-    refused = refusals.find(connection, found)
+    refused = refusals.find(connection, scope)
     if refused:
         reasons.append(refusals.SwapRefusedError(refused))
     leaving = outside.Policy(migration.leaving)
-    staying = outside.refusing(connection, found, leaving)
+    staying = outside.refusing(connection, scope, leaving)
     lost = orphans.as_carried(connect, row.run, staying, row.snapshot or "", snapshot=snapshot, merged=False)
     if lost:
         reasons.append(orphans.refusal(lost))
     reasons += _declared(connection, migration, row)
     leave: list[outside.Followed] = []
     try:
-        leave = outside.foresee(connect, row.run, found, leaving, row.snapshot or "", snapshot=snapshot)
+        leave = outside.foresee(connect, row.run, scope, leaving, row.snapshot or "", snapshot=snapshot)
     except CutoverError as reason:
         reasons.append(reason)
     return reasons, leave
@@ -101,13 +102,13 @@ def _declared(connection: psycopg.Connection, migration: Migration, row: run.Run
     reasons = []
     for path in files.files(f"{migration.migration}/review/hindrances"):
         text = files.text(path)
-        found = connection.execute(text.encode(), {"run": row.run, **subject.settings(migration)}).fetchall()
-        if found:
+        rows = connection.execute(text.encode(), {"run": row.run, **subject.settings(migration)}).fetchall()
+        if rows:
             reasons.append(
                 CutoverError(
                     "review.hindered",
-                    f"{len(found):,} rows of {path}",
-                    f"{title_of(text, path)}, such as {found[0][0]}.",
+                    f"{len(rows):,} rows of {path}",
+                    f"{title_of(text, path)}, such as {rows[0][0]}.",
                     "clear them up in the application, or change what migration.yaml says; then start a new run.",
                 )
             )

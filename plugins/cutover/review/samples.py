@@ -22,9 +22,12 @@ from cutover.swap.scope import Scope
 from cutover.transform import SCHEMA
 from cutover.validate.suites import personal_columns
 
+# Most rows of a table that are shown as added, as removed and as changed.
 SAMPLES = 5
+# Characters of a value on a page; what is beyond is cut, and marked so.
 LONGEST = 160
-# So many characters of a text are read and masked, and a document of so many is read whole.
+# Characters of a text that are read and masked, and of a document that is read whole. More costs time to mask, and of
+# none more than LONGEST is shown.
 READ = 4_000
 READ_WHOLE = 20_000
 REASON = "detail"
@@ -92,7 +95,7 @@ def shortened(value: Any) -> Any:
 
 def of_tables(
     connection: psycopg.Connection,
-    found: Scope,
+    scope: Scope,
     migration: Migration,
     hide: Masks,
     counts: Sequence[Mapping[str, Any]] = (),
@@ -105,7 +108,7 @@ def of_tables(
     """
     samples = {}
     known = {table["name"]: table for table in counts}
-    for entry in catalog.rows(connection, "samples", replaced=found.replaced, incoming_schema=SCHEMA, limit=SAMPLES):
+    for entry in catalog.rows(connection, "samples", replaced=scope.replaced, incoming_schema=SCHEMA, limit=SAMPLES):
         table, key = entry["object"], entry["key"]
         places = (sql.SQL(entry["live"]), sql.Identifier(SCHEMA, table), key)
         rows = {
@@ -117,7 +120,7 @@ def of_tables(
             "removed": [hide.row(table, before, key) for before, _, _ in rows["removed"]],
             "changed": [_change(table, row, key, hide) for row in rows["changed"]],
         }
-    for arriving in found.tables:
+    for arriving in scope.tables:
         if arriving.outgoing is None:
             staged = sql.Identifier(SCHEMA, arriving.name)
             picks = files.statement("review/first_rows.sql", staged=staged, limit=sql.Literal(SAMPLES))

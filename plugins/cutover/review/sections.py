@@ -20,7 +20,8 @@ from cutover.validate.checks import title_of
 _NUMBERS = frozenset({20, 21, 23, 700, 701, 1700})
 # A whole number that names something is no number either: nobody counts years.
 _NAMES = ("_id", "_no", "_number", "year", "version")
-# Most rows kept of a figure and of a warning: the page has to stay a page.
+# Most rows of a figure, and of a warning, that are stored and shown; the total says how many there are. More make the
+# run's row and the page longer than anybody reads.
 FIGURE_ROWS = 400
 WARNING_ROWS = 40
 

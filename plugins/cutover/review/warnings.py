@@ -10,13 +10,13 @@ from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.migration import Migration
 from cutover.review.sections import Section
-from cutover.swap import scope
+from cutover.swap.scope import Scope
 
 
-def named_by_identity(connection: psycopg.Connection, found: scope.Scope) -> list[dict[str, Any]]:
+def named_by_identity(connection: psycopg.Connection, scope: Scope) -> list[dict[str, Any]]:
     """Values of type regclass in rows: they would go on naming the old tables, which only their owner can judge."""
     rows: list[list[Any]] = []
-    for row in catalog.rows(connection, "regclass_values", tables=[*found.outgoing, *found.rebuilt]):
+    for row in catalog.rows(connection, "regclass_values", tables=[*scope.outgoing, *scope.rebuilt]):
         counted = connection.execute(row["statement"].encode()).fetchone()
         if counted is not None and counted[0]:
             rows.append([row["object"], counted[0]])
@@ -31,8 +31,8 @@ def named_by_identity(connection: psycopg.Connection, found: scope.Scope) -> lis
 
 def taken_back(connection: psycopg.Connection, migration: Migration) -> list[dict[str, Any]]:
     """Writes that a launch from the sources does not have, because a rollback has taken their tables away."""
-    found = connection.execute(files.statement("review/taken_back.sql"), {"migration": migration.migration})
-    rows = [list(row) for row in found.fetchall()]
+    cursor = connection.execute(files.statement("review/taken_back.sql"), {"migration": migration.migration})
+    rows = [list(row) for row in cursor]
     if not rows:
         return []
     title = (
