@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cutover.errors import PROGRAM
 from stack.settings import ROOT
 
 PAGE = Path("docs/errors.md")
@@ -167,6 +168,8 @@ def _words(node: ast.AST) -> str | None:
     """A sentence as it stands in the code; None where the code says nothing of it."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.FormattedValue):
+        return PROGRAM if isinstance(node.value, ast.Name) and node.value.id == "PROGRAM" else None
     if isinstance(node, ast.JoinedStr):
         return "".join(_words(part) or "…" for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):

@@ -139,6 +139,8 @@ class Settings:
         os.environ["CUTOVER_DATA_DOCS"] = str(self.data_docs)
         if not self.is_given(signing.CONNECTION):
             os.environ[signing.VARIABLE] = str(self.signing_key)
+        # whatever imports Airflow has it write its configuration there
+        os.environ.setdefault("AIRFLOW_HOME", str(self.airflow_home))
 
     def make_signing_key(self) -> None:
         """Make the key that evidence is signed with, unless there is one."""

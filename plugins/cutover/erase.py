@@ -24,7 +24,7 @@ from cutover import request
 from cutover.database import statements as files
 from cutover.database.asleep import asleep
 from cutover.database.connect import Connect, Log, opened
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 from cutover.person import Person, Table, digests_of, follow, is_theirs, named, require_declared, tables_of
 from cutover.records import approval, chain, ledger, phase, run
 from cutover.records.run import Run
@@ -96,7 +96,7 @@ def subject_of(connection: psycopg.Connection, migration: Migration, erasure_id:
             "erase.no-request",
             f"request {erasure_id} of {migration.migration}",
             "there is none of this number, or it has been done.",
-            "make one: ./run erase --ask",
+            f"make one: {PROGRAM} erase --ask",
         )
     return subject
 

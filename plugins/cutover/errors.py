@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+
+def _program() -> str:
+    """The command line as it is called here."""
+    plugins = Path(__file__).resolve().parents[1]
+    if plugins.name != "plugins":
+        return "cutover"
+    # sources without a checkout: the image
+    return "./run" if (plugins.parent / "run").is_file() else "python -m cutover.commands"
+
+
+# What a person types before a command's name, for remedies.
+PROGRAM = _program()
+
 
 class CutoverError(Exception):
     """An error that a user can cause and can clear.

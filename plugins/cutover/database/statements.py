@@ -14,12 +14,23 @@ from psycopg import sql
 
 # The engine's own statements: package data, of the same version as its code.
 ENGINE = Path(__file__).resolve().parents[1] / "sql"
+# The roles that the engine needs in a target, for an administrator to make: nothing here runs it.
+ROLES = Path(__file__).resolve().parents[1] / "roles.sql"
 
 
 def include_root() -> Path:
-    """The deployment's ``include`` folder: ``CUTOVER_INCLUDE`` if set, else the one beside ``plugins``."""
+    """The deployment's ``include`` folder, where the migrations are: ``CUTOVER_INCLUDE`` if set.
+
+    Else, of an engine that runs from its sources, the one beside ``plugins``; of an installed one, that beside the
+    folder ``dags`` in Airflow's home.
+    """
     configured = os.environ.get("CUTOVER_INCLUDE")
-    return Path(configured) if configured else Path(__file__).resolve().parents[3] / "include"
+    if configured:
+        return Path(configured)
+    packages = Path(__file__).resolve().parents[2]
+    if packages.name == "plugins":
+        return packages.parent / "include"
+    return Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser() / "include"
 
 
 def team_root() -> Path:

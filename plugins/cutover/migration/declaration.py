@@ -184,8 +184,8 @@ def load(name: str) -> Migration:
         raise CutoverError(
             "migration.missing",
             f"migration {name}",
-            f"there is no file include/sql/{path}.",
-            "check the migration's name, or add the file.",
+            f"there is no file {statements.team_root() / path}.",
+            "check the migration's name, add the file, or name the folder that sql/<migration> is in: CUTOVER_INCLUDE.",
         ) from error
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Asset
 
 from cutover.database.connect import opened
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import load
 from cutover.operators.approvers import approvers
 from cutover.operators.base import CutoverOperator, asked_for, keep_evidence, triggered_by
@@ -109,9 +109,10 @@ class FreezeOperator(CutoverOperator):
             for table, back in erase.returned(connection, self.declaration).items():
                 self.log.warning(
                     "%s has %s rows of people who were erased: their source has brought them back. Erase them there, "
-                    "and then here again: ./run erase",
+                    "and then here again: %s erase",
                     table,
                     back,
+                    PROGRAM,
                 )
         return rows
 
@@ -324,7 +325,7 @@ class _PreviewRequestOperator(CutoverOperator):
 
 
 class PreviewErasureOperator(_PreviewRequestOperator):
-    """Counts what a request of ``./run erase --ask`` would take out."""
+    """Counts what a request of ``erase --ask`` would take out."""
 
     def review(self, connect: Connect, this_run: str, request: int) -> list[str]:
         """Returns the figures in words."""
@@ -334,7 +335,7 @@ class PreviewErasureOperator(_PreviewRequestOperator):
 
 
 class PreviewRestorationOperator(_PreviewRequestOperator):
-    """Compares the rows of whom a request of ``./run restore --ask`` names with those of the backup."""
+    """Compares the rows of whom a request of ``restore --ask`` names with those of the backup."""
 
     def review(self, connect: Connect, this_run: str, request: int) -> list[str]:
         """Returns the figures in words."""

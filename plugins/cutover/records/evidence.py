@@ -21,10 +21,12 @@ import psycopg
 from psycopg.rows import dict_row
 
 from cutover.database import statements as files
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import Migration
 from cutover.records import anchors, audit, chain, signing
 
+# The program that verifies an archive, which goes into it.
+_VERIFIER = Path(__file__).with_name("verify_archive.py")
 # Nothing in the archive tells when it was made: the chain's head does.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _README = """\
@@ -41,7 +43,7 @@ covered.json         what the fingerprint covers, where the review says it
 data_docs/           the validations, page by page: open index.html of a folder
 chain.jsonl          every link of the chain; what it says only where it is about this run
 keys.txt             the public keys, oldest first      anchors.json       heads that were noted outside the database
-verdict.json         what ./run verify-ledger said when the archive was made
+verdict.json         what {program} verify-ledger said when the archive was made
 MANIFEST.json        the SHA-256 of every file          MANIFEST.sig       its signature
 """
 
@@ -109,8 +111,8 @@ def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_
         found = cursor.execute(files.statement("evidence/parts.sql"), {"run": run}).fetchone()
     assert found is not None
     parts = {
-        "README.txt": _README.format(run=run, migration=migration.migration, link=len(links)).encode(),
-        "verify.py": (files.include_root() / "evidence" / "verify.py").read_bytes(),
+        "README.txt": _README.format(program=PROGRAM, run=run, migration=migration.migration, link=len(links)).encode(),
+        "verify.py": _VERIFIER.read_bytes(),
         # as PostgreSQL writes them, with every digit of every number
         "rows.json": _joined({row["subject"]: row["row_text"] for row in rows}),
         "review.json": f"{found['review']}\n".encode(),

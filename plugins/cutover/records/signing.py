@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 
 VARIABLE = "CUTOVER_SIGNING_KEY"
 CONNECTION = "cutover_signing"
-HOW_TO_MAKE = "./run signing-key --make signing.key"
+HOW_TO_MAKE = f"{PROGRAM} signing-key --make signing.key"
 
 _SEED_BYTES = 32
 
@@ -183,7 +183,7 @@ def make(path: Path) -> Signer:
             "chain.key-exists",
             str(path),
             "there is a file of this name, and what it has signed would not be believed without it.",
-            "name another file; to replace a key: ./run signing-key --rotate",
+            f"name another file; to replace a key: {PROGRAM} signing-key --rotate",
         ) from None
     believe(path, made.public)
     return made

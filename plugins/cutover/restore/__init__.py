@@ -20,7 +20,7 @@ from cutover import request
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.database.patience import GAVE_UP, Patience
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 from cutover.person import digests_of
 from cutover.records import approval, chain, ledger, phase, run
 from cutover.restore import people as _people
@@ -90,7 +90,7 @@ def values_of(connection: psycopg.Connection, migration: Migration, number: int)
             "restore.no-request",
             f"request {number} of {migration.migration}",
             "there is none of this number, or it has been done.",
-            "make one: ./run restore people.csv --ask",
+            f"make one: {PROGRAM} restore people.csv --ask",
         )
     return subject.split("\n")
 

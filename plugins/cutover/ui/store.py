@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from cutover import assess, outlook, rehearsal, rollback, window
 from cutover.database import catalog
 from cutover.database import statements as files
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 from cutover.extract.why import Origin, why
 from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
@@ -184,7 +184,7 @@ def evidence_file(connection: psycopg.Connection, migration: Migration, run: str
         "evidence.not-kept",
         f"run {run}",
         "its tasks have kept no evidence, and the pages have no key to sign it with.",
-        f"make it where the key is: ./run evidence {run}",
+        f"make it where the key is: {PROGRAM} evidence {run}",
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from cutover.errors import PROGRAM
 from cutover.review import rejects_limit
 from cutover.ui import shown
 
@@ -30,7 +31,13 @@ _templates.filters.update(
     cell=shown.cell,
     whole=shown.whole,
 )
-_templates.globals.update(totals=shown.totals, filled=shown.filled, numbers=shown.numbers, rejects_limit=rejects_limit)
+_templates.globals.update(
+    program=PROGRAM,
+    totals=shown.totals,
+    filled=shown.filled,
+    numbers=shown.numbers,
+    rejects_limit=rejects_limit,
+)
 
 
 def render(template: str, **values: Any) -> str:

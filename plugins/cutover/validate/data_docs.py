@@ -27,7 +27,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.validate.result import ValidationResult
 
@@ -50,8 +49,8 @@ _DARK = re.compile(r"<link[^>]*@forevolve/bootstrap-dark[^>]*>")
 
 
 def assets_folder() -> Path:
-    """Where the deployment keeps the pages' scripts, styles and fonts."""
-    return files.include_root() / "data_docs_assets"
+    """Where the pages' scripts, styles and fonts are."""
+    return Path(__file__).with_name("data_docs_assets")
 
 
 def write(root: Path, migration: str, outcome: Outcome, result: ValidationResult) -> tuple[str, str]:
@@ -142,7 +141,7 @@ def offline(page: str, assets: str, name: str) -> str:
             "validate.docs-not-offline",
             f"Data Docs page {name}",
             f"it would load {left[1] or left[0]} from the internet.",
-            "add the file to include/data_docs_assets/assets.json, and run refresh.py beside it.",
+            "add the file to plugins/cutover/validate/data_docs_assets/assets.json, and run refresh.py beside it.",
         )
     return page
 

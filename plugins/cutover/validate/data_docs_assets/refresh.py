@@ -1,6 +1,7 @@
 """Fetch the scripts, styles and fonts of assets.json again, with their licences. Needs npm.
 
-Run it after a change of assets.json: ``python include/data_docs_assets/refresh.py``. What is no longer listed goes.
+Run it after a change of assets.json: ``python plugins/cutover/validate/data_docs_assets/refresh.py``. What is no longer
+listed goes.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def require(holds: bool, what: str) -> None:
 
 def say(what: str, text: str) -> None:
     """A line of the report."""
-    print(f"{what:<10} {text}".strip())  # noqa: T201
+    print(f"{what:<10} {text}".strip())
 
 
 def canonical(value: Any) -> str:

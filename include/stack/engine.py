@@ -1,0 +1,44 @@
+"""The deployment that ``./run`` starts, as the engine's own commands see it (``cutover.commands``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cutover.errors import CutoverError
+from cutover.records import signing
+from stack.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A ``cutover.commands.deployment.Deployment``."""
+
+    settings: Settings
+    restart: str = "Restart what runs: ./run down, ./run up."
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds Airflow."""
+        return self.settings.url
+
+    def dsn(self, connection: str) -> str:
+        """A PostgreSQL connection as a URI. Raises ``stack.no-such-connection``, ``stack.not-running``."""
+        uri = self.settings.dsn(connection)
+        if not self.settings.is_given(connection) and not self.settings.postgres.is_running():
+            raise CutoverError(
+                "stack.not-running", f"connection {connection}", "its server is not running.", "./run up"
+            )
+        return uri
+
+    def share_evidence(self) -> None:
+        """Let this process know keys, anchors and Data Docs as the tasks do."""
+        self.settings.share_evidence()
+
+    def keys(self) -> signing.Keys:
+        """What the deployment signs with, and whose signatures it believes."""
+        return self.settings.keys()
+
+    def key_file(self) -> Path | None:
+        """The file of the key that evidence is signed with; None where it is in a connection."""
+        return None if self.settings.is_given(signing.CONNECTION) else self.settings.signing_key

@@ -1,0 +1,162 @@
+"""The command line: ``cutover COMMAND`` where the engine is installed, ``./run COMMAND`` in a checkout of it.
+
+A command is a function of the module that it is about, which takes the deployment that it is called for and its
+arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or about developing the engine, is
+``./run``'s alone (``include/stack``).
+
+``evidence``    what is written down of launches, and who signed it
+``people``      one person, or some, in what the engine keeps
+``target``      what a person needs to look into, or prepare, a target database
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from cutover.commands.deployment import AirflowDeployment, Deployment
+from cutover.errors import PROGRAM, CutoverError
+
+# The help's column where what a command does begins; ./run prints the same.
+_INDENT = 39
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its name, its arguments as the help shows them, what it does in lines, and the function behind it."""
+
+    name: str
+    arguments: str
+    what: str
+    module: str
+
+    def run(self, deployment: Deployment, arguments: Sequence[str]) -> int:
+        """Do it; returns the exit status. Raises CutoverError."""
+        function = getattr(import_module(f"cutover.commands.{self.module}"), self.name.replace("-", "_"))
+        return int(function(deployment, arguments))
+
+    def help(self) -> str:
+        """Its lines of the help."""
+        first, *rest = self.what.split("\n")
+        head = f"  {self.name} {self.arguments}".rstrip()
+        return "".join(f"{line}\n" for line in (f"{head:<{_INDENT}}{first}", *(" " * _INDENT + line for line in rest)))
+
+
+# Modules are imported when a command of theirs is called: the help must not wait for Airflow.
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command(
+            "roles",
+            "",
+            "print the SQL that an administrator of a target database runs there\nonce: it makes the engine's roles",
+            "target",
+        ),
+        Command(
+            "dsn",
+            "CONNECTION",
+            f"print a PostgreSQL connection string, e.g. {PROGRAM} dsn production",
+            "target",
+        ),
+        Command(
+            "verify-ledger",
+            "[CONNECTION]",
+            "check that no evidence was changed since it was written (default production)",
+            "evidence",
+        ),
+        Command(
+            "evidence",
+            "RUN [CONNECTION]",
+            "write all evidence of a run into one signed file, to be verified offline",
+            "evidence",
+        ),
+        Command(
+            "signing-key",
+            "[--rotate|--make FILE]",
+            "print the public keys; sign with a new key; make one for elsewhere",
+            "evidence",
+        ),
+        Command(
+            "assess",
+            "[MIGRATION] [--to FOLDER]",
+            "look at a migration's source databases side by side: counts, duplicates, orphans,\n"
+            "conflicts, as a page and a file; changes nothing",
+            "target",
+        ),
+        Command(
+            "erase",
+            "[--ask] [MIGRATION]",
+            "take one person out of everything that the engine keeps; asks whom. With --ask it\n"
+            "only makes a request, which DAG erase_person has approved",
+            "people",
+        ),
+        Command(
+            "restore",
+            "FILE [--ask] [MIGRATION]",
+            "the rows of the people in a file as they were before the newest launch, from its\n"
+            "backup. With --ask it only makes a request, which DAG restore_people has approved",
+            "people",
+        ),
+    )
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script ``cutover``, for the Airflow that it is installed beside; returns the exit status."""
+    be_printable()
+    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["help"]
+    if command in ("help", "-h", "--help"):
+        print(_help(), end="")
+        return 0
+    if command == "--version":
+        print(_version())
+        return 0
+    if command not in COMMANDS:
+        print(f"{PROGRAM} {command}: there is no such command.\n\n{_help()}", end="", file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[command].run(AirflowDeployment(), rest)
+    except CutoverError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def be_printable() -> None:
+    """Have a terminal that lacks a letter, such as the ellipsis, get a question mark instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _help() -> str:
+    return (
+        f"usage: {PROGRAM} <command>\n\n"
+        + "".join(command.help() for command in COMMANDS.values())
+        + "  help                                 this text; each command has --help\n\n"
+        "  Connections are Airflow's. CUTOVER_INCLUDE: the folder of your migrations (here: "
+        f"{_include()}).\n"
+    )
+
+
+def _include() -> str:
+    from cutover.database.statements import include_root
+
+    return os.fspath(include_root())
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from cutover.provider import DISTRIBUTION
+
+    try:
+        return f"{DISTRIBUTION} {version(DISTRIBUTION)}"
+    except PackageNotFoundError:
+        return f"{DISTRIBUTION}, from source"

@@ -1,0 +1,64 @@
+"""What a person needs to prepare a target database, to look into it, and to see what is to come there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from cutover.commands import migrations
+from cutover.commands.deployment import Deployment
+from cutover.commands.shown import short
+from cutover.database import statements as files
+from cutover.errors import PROGRAM, CutoverError
+
+
+def roles(_deployment: Deployment, arguments: Sequence[str]) -> int:
+    """Print the SQL of the engine's roles and their rights, which an administrator of the target database runs."""
+    argparse.ArgumentParser(prog=f"{PROGRAM} roles").parse_args(arguments)
+    print(files.ROLES.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def dsn(deployment: Deployment, arguments: Sequence[str]) -> int:
+    """Print a PostgreSQL connection as a URI, with its password."""
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} dsn")
+    parser.add_argument("connection")
+    print(deployment.dsn(parser.parse_args(arguments).connection))
+    return 0
+
+
+def assess(deployment: Deployment, arguments: Sequence[str]) -> int:
+    """Look at a migration's source databases side by side. Raises CutoverError ``assess.no-databases``."""
+    from cutover import assess as assessment
+    from cutover.database.connect import connector
+    from cutover.validate.validation import docs_root
+
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} assess")
+    parser.add_argument("migration", nargs="?", help="default: the first in name order with source databases")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="write page and file there, too")
+    chosen = parser.parse_args(arguments)
+    migration = migrations.chosen(chosen.migration, fits=lambda migration: migration.databases)
+    if not migration.databases:
+        raise CutoverError(
+            "assess.no-databases",
+            f"migration {migration.migration}",
+            "its sources are APIs, and no databases.",
+            "name a migration with `databases` in its migration.yaml.",
+        )
+    deployment.share_evidence()
+    made = assessment.assess(migration, lambda name: connector(deployment.dsn(name), name, "cutover assess"), print)
+    print(f"File: {short(assessment.keep(made, docs_root()))}")
+    print(f"Page: {deployment.url}/cutover/dags/{migration.migration}/assessment")
+    if chosen.to is not None:
+        from cutover.records.evidence import page_alone
+        from cutover.ui import store
+        from cutover.ui.templating import STYLE, render
+
+        page = render("assessment.html", base="", airflow="", embedded=True, **store.assessment(migration))
+        chosen.to.mkdir(parents=True, exist_ok=True)
+        (chosen.to / "assessment.html").write_text(page_alone(page, STYLE.read_text(), migration.migration))
+        kept = assessment.path_of(docs_root(), migration.migration)
+        (chosen.to / assessment.FILE).write_text(kept.read_text())
+        print(f"Both, to be read without Airflow: {short(chosen.to)}")
+    return 0
