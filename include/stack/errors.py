@@ -152,7 +152,7 @@ def _is_code(text: str) -> bool:
     return (
         _CODE.match(text) is not None
         and text.split(".", maxsplit=1)[0] not in _NO_AREAS
-        and not text.endswith((".sql", ".py", ".com"))
+        and not text.endswith((".sql", ".py", ".json", ".com"))
     )
 
 
