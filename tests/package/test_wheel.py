@@ -220,7 +220,7 @@ def test_whatever_the_engine_imports_is_asked_for(installed: Installed, reposito
             if isinstance(node, ast.ImportFrom) and not node.level:
                 modules = [str(node.module)]
             for module in (module.split(".")[0] for module in modules):
-                if _PACKAGES.get(module, module) not in wanted | known:
+                if module not in known and _PACKAGES.get(module, _canonical(module)) not in wanted:
                     missing[module] = str(path.relative_to(repository))
     assert missing == {}
 
