@@ -160,8 +160,8 @@ begin
 end $make$;
 revoke all on function cutover.make_capture(oid) from public;
 
--- Drops the functions of tables that are gone. One that a trigger still runs stays: in a database that was restored from
--- a dump tables have other numbers, and the next capture of such a table gives its trigger another function.
+-- Drops the functions of tables that are gone. One that a trigger still runs stays: in a database that was restored
+-- from a dump, tables have other numbers, and the next capture of such a table gives its trigger another function.
 create or replace function cutover.drop_captures() returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
