@@ -219,9 +219,7 @@ def test_no_link_holds_text_that_may_have_to_be_erased(opened: psycopg.Connectio
 
 
 def test_the_archives_own_verification_of_signatures_agrees_with_the_library(repository: Path) -> None:
-    found = importlib.util.spec_from_file_location(
-        "verify", repository / "plugins/cutover/records/verify_archive.py"
-    )
+    found = importlib.util.spec_from_file_location("verify", repository / "plugins/cutover/records/verify_archive.py")
     assert found is not None and found.loader is not None
     verify = importlib.util.module_from_spec(found)
     found.loader.exec_module(verify)
