@@ -12,14 +12,15 @@ arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
 from cutover.commands.deployment import AirflowDeployment, Deployment
+from cutover.database.statements import include_root
 from cutover.errors import PROGRAM, CutoverError
+from cutover.provider import DISTRIBUTION
 
 # The help's column where what a command does begins; ./run prints the same.
 _INDENT = 39
@@ -141,20 +142,12 @@ def _help() -> str:
         + "".join(command.help() for command in COMMANDS.values())
         + "  help                                 this text; each command has --help\n\n"
         "  Connections are Airflow's. CUTOVER_INCLUDE: the folder of your migrations (here: "
-        f"{_include()}).\n"
+        f"{include_root()}).\n"
     )
-
-
-def _include() -> str:
-    from cutover.database.statements import include_root
-
-    return os.fspath(include_root())
 
 
 def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
-
-    from cutover.provider import DISTRIBUTION
 
     try:
         return f"{DISTRIBUTION} {version(DISTRIBUTION)}"

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from cutover.database.connect import parameters, uri
 from cutover.errors import CutoverError
 from cutover.records import signing
 
@@ -51,8 +52,6 @@ class AirflowDeployment:
 
         Raises CutoverError ``connect.unknown`` for a name that is none, or is not PostgreSQL.
         """
-        from cutover.database.connect import parameters, uri
-
         known = _connection(connection)
         if known is None or known.conn_type not in ("postgres", "postgresql"):
             raise CutoverError(

@@ -16,12 +16,12 @@ from cutover.migration import load
 from cutover.records import anchors, audit, chain, run, signing
 from cutover.records import evidence as archives
 from cutover.records.signing import Signer
+from cutover.ui import store
+from cutover.validate.validation import docs_root
 
 
 def verify_ledger(deployment: Deployment, arguments: Sequence[str]) -> int:
     """Look whether all evidence of a database is as it was written. Raises as ``audit.require_whole`` does."""
-    from cutover.validate.validation import docs_root
-
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} verify-ledger")
     parser.add_argument("connection", nargs="?", default="production")
     name = parser.parse_args(arguments).connection
@@ -55,8 +55,6 @@ def evidence(deployment: Deployment, arguments: Sequence[str]) -> int:
     parser.add_argument("--to", type=Path, metavar="FILE", help="where to write it (default: evidence-<run>.zip here)")
     chosen = parser.parse_args(arguments)
     deployment.share_evidence()
-    from cutover.ui import store
-
     with opened(connector(deployment.dsn(chosen.connection), chosen.connection, "cutover evidence")) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         key = archives.run_named(connection, chosen.run)

@@ -6,11 +6,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from cutover import assess as assessment
 from cutover.commands import migrations
 from cutover.commands.deployment import Deployment
 from cutover.commands.shown import short
 from cutover.database import statements as files
+from cutover.database.connect import connector
 from cutover.errors import PROGRAM, CutoverError
+from cutover.records.evidence import page_alone
+from cutover.ui import store
+from cutover.ui.templating import STYLE, render
+from cutover.validate.validation import docs_root
 
 
 def roles(_deployment: Deployment, arguments: Sequence[str]) -> int:
@@ -30,10 +36,6 @@ def dsn(deployment: Deployment, arguments: Sequence[str]) -> int:
 
 def assess(deployment: Deployment, arguments: Sequence[str]) -> int:
     """Look at a migration's source databases side by side. Raises CutoverError ``assess.no-databases``."""
-    from cutover import assess as assessment
-    from cutover.database.connect import connector
-    from cutover.validate.validation import docs_root
-
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} assess")
     parser.add_argument("migration", nargs="?", help="default: the first in name order with source databases")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write page and file there, too")
@@ -51,10 +53,6 @@ def assess(deployment: Deployment, arguments: Sequence[str]) -> int:
     print(f"File: {short(assessment.keep(made, docs_root()))}")
     print(f"Page: {deployment.url}/cutover/dags/{migration.migration}/assessment")
     if chosen.to is not None:
-        from cutover.records.evidence import page_alone
-        from cutover.ui import store
-        from cutover.ui.templating import STYLE, render
-
         page = render("assessment.html", base="", airflow="", embedded=True, **store.assessment(migration))
         chosen.to.mkdir(parents=True, exist_ok=True)
         (chosen.to / "assessment.html").write_text(page_alone(page, STYLE.read_text(), migration.migration))
