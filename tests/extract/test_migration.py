@@ -78,6 +78,36 @@ def test_a_wrong_key_is_named(change: Callable[[dict[str, Any]], None], key: str
     assert raised.value.obj == f"include/sql/m/migration.yaml, {key}"
 
 
+@pytest.mark.parametrize(
+    ("paging", "why"),
+    [
+        ({"by": "pages"}, r"paging.by: it is 'pages': .*'page', 'offset', 'next' or 'link'"),
+        ({"by": "page", "cursor": ["after"]}, r"paging: `cursor` is for paging by cursor, and this is by page"),
+        ({"by": "link", "next": "links.next"}, r"paging: `next` is for paging by next, and this is by link"),
+        ({"by": "next"}, r"paging: paging by next needs `next`"),
+        ({"by": "offset", "size_parameter": None}, r"paging: paging by offset needs `size_parameter`"),
+        ({}, r"paging: paging by cursor needs `cursor`"),
+    ],
+)
+def test_keys_of_another_way_to_page_are_refused(paging: dict[str, Any], why: str) -> None:
+    declared = copy.deepcopy(GOOD)
+    declared["sources"]["things"]["paging"] = paging
+    with pytest.raises(
+        CutoverError, match=rf"\[migration.invalid\] include/sql/m/migration.yaml, sources.things.{why}"
+    ):
+        parse(yaml.safe_dump(declared), "m")
+
+
+def test_a_link_is_a_member_beside_the_rows() -> None:
+    declared = copy.deepcopy(GOOD)
+    declared["sources"]["things"] |= {"paging": {"by": "next", "next": "items.next"}, "rows": "items"}
+    with pytest.raises(CutoverError, match=r"`paging.next` is a member beside `rows`"):
+        parse(yaml.safe_dump(declared), "m")
+    del declared["sources"]["things"]["rows"]
+    with pytest.raises(CutoverError, match=r"`rows` is null, so the response itself is the list"):
+        parse(yaml.safe_dump(declared), "m")
+
+
 @pytest.mark.parametrize("text", ["- a list", "just text", "", "a: [", "\ta: b"])
 def test_what_is_no_declaration_is_told_so(text: str) -> None:
     with pytest.raises(CutoverError, match=r"\[migration.invalid\] include/sql/m/migration.yaml, the file"):

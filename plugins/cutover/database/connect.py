@@ -208,7 +208,10 @@ def session(dsn: str, application: str, *, autocommit: bool = False, pinned: boo
 
     Raises psycopg's errors, and CutoverError ``connect.replica-role``.
     """
-    given = {**whole(dsn), "application_name": application, "client_encoding": "UTF8"}
+    given = {**whole(dsn), "client_encoding": "UTF8"}
+    # a name that the connection has of its own says whose deployment it is; the task's goes before it
+    own = given.get("application_name")
+    given["application_name"] = f"{application} {own}" if own else application
     with own_environment(given):
         connection = psycopg.connect("", autocommit=True, cursor_factory=Cursor, **given)  # type: ignore[arg-type]
     try:
@@ -309,8 +312,8 @@ def _set(name: str, value: str) -> sql.Composed:
     return sql.SQL("set {} to {}").format(sql.Identifier(name.lower()), told)
 
 
-def connector(dsn: str, name: str, application: str) -> Connect:
-    """A function that opens sessions on ``dsn``, each with our settings.
+def connector(dsn: str | Callable[[], str], name: str, application: str) -> Connect:
+    """A function that opens sessions on ``dsn``, each with our settings; a function is asked for it each time.
 
     ``name`` is the Airflow connection's, for messages; ``application`` shows in pg_stat_activity. The function
     raises CutoverError ``connect.unreachable``, ``connect.refused`` or ``connect.no-database``, without the DSN and
@@ -319,7 +322,7 @@ def connector(dsn: str, name: str, application: str) -> Connect:
 
     def connect() -> psycopg.Connection:
         try:
-            return session(dsn, application)
+            return session(dsn if isinstance(dsn, str) else dsn(), application)
         except psycopg.OperationalError as error:
             reason = " ".join(str(error).split())
             # libpq tells no SQLSTATE of a connection that was not made

@@ -21,7 +21,7 @@ from datetime import datetime
 from email.message import Message
 from http.cookiejar import DefaultCookiePolicy
 from typing import Generic, TypeVar
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import SplitResult, quote, quote_plus, unquote, urlencode, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -44,6 +44,8 @@ LONGEST_PACING = 120.0
 _CHUNK = 1 << 20
 # So often a complete answer of another shape is asked for again: an error page that says 200 may be a passing one.
 _ANOTHER_SHAPE_TRIES = 3
+# Headers that prove who one is.
+_CREDENTIAL = re.compile("auth|key|token|secret|cookie|passw|signature", re.IGNORECASE)
 # What requests says of an address or a header that nothing can be sent to or with.
 _UNUSABLE = (
     requests.exceptions.InvalidURL,
@@ -77,12 +79,16 @@ class _PassingError(Exception):
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """A response that was read: what it says, when it came, and its size in bytes as sent."""
+    """A response that was read: what it says, when it came, and its size in bytes as sent.
+
+    ``next`` is the address that the header Link calls the next one.
+    """
 
     content: T
     request: str
     fetched_at: datetime
     size: int
+    next: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +99,15 @@ class Access:
     account of failures before the sync gives up, those included in which an answer failed to come. ``timeout``:
     seconds for one response, start to end.
     ``limit_window``: overrides the declared window of the rate limit. ``authorities``: a file of the certificate
-    authorities to trust, where it is not the usual ones; None for those.
+    authorities to trust, where it is not the usual ones; None for those. ``user``: the login that goes with the key.
+    ``open``: makes the session with what else the connection says (headers, proxies, a client's certificate).
     """
 
     connection: str
     base_url: str
     secret: str
+    user: str | None = None
+    open: Callable[[], requests.Session] = requests.Session
     ceiling: int | None = None
     patience: float = 300.0
     timeout: float = 120.0
@@ -142,12 +151,13 @@ class Endpoint:
         )
         self._lock = threading.Lock()
         self._session = _session(access, service)
-        self._secrets = _spellings(access.secret)
+        self._secrets = _secrets(access, self._session)
 
     @property
     def account(self) -> str:
         """Tells one API key from another without telling the key."""
-        return hashlib.sha256(f"cutover account {self._access.secret}".encode()).hexdigest()[:12]
+        told = self._access.secret or "".join(_own_headers(self._session))
+        return hashlib.sha256(f"cutover account {told}".encode()).hexdigest()[:12]
 
     @property
     def api(self) -> str:
@@ -169,7 +179,46 @@ class Endpoint:
         ``extract.certificate``, ``extract.no-such-host``, ``extract.another-shape``, ``extract.gave-up``,
         ``extract.wait-too-long``.
         """
-        request = f"{self.path}?{urlencode(params)}" if params else self.path
+        return self._fetch(f"{self.path}?{urlencode(params)}" if params else self.path, read)
+
+    def follow(self, link: str, read: Callable[[bytes | bytearray], T]) -> Answer[T]:
+        """Ask for the page behind ``link``, a path and query as ``own`` gives them. Raises what ``get`` raises."""
+        return self._fetch(link, read)
+
+    def own(self, link: str, request: str) -> str:
+        """Path and query of a link that the answer to ``request`` held, which must lead to this API.
+
+        Raises CutoverError ``extract.foreign-link`` and ``extract.key-in-link``.
+        """
+        base = self._access.base_url.rstrip("/")
+        obj = f"GET {request} (connection {self._access.connection})"
+        try:
+            target = urlsplit(urljoin(base + request, link.strip()))
+            here = urlsplit(base)
+            same = _authority(target) == _authority(here) and f"{target.path}/".startswith(f"{here.path}/")
+            same = same and not {".", ".."} & set(unquote(target.path).split("/"))
+        except ValueError:  # no address at all
+            same = False
+        if not same:
+            raise CutoverError(
+                "extract.foreign-link",
+                obj,
+                f"its link to the next page does not lead to {base}, but to {_shown(link)}; the key is not sent there.",
+                "if that is the API's own address, put it into the connection; else ask who runs the API.",
+            )
+        followed = f"{target.path[len(here.path) :]}{'?' if target.query else ''}{target.query}"
+        if self._redact(followed) != followed:
+            raise CutoverError(
+                "extract.key-in-link",
+                obj,
+                "its link to the next page holds the key, which would be stored and logged with it.",
+                "page this source otherwise (`paging.by: page` or `offset`, if the API has it), with the key in a "
+                "header alone.",
+            )
+        return followed
+
+    def _fetch(self, request: str, read: Callable[[bytes | bytearray], T]) -> Answer[T]:
+        """The answer to ``request``, as ``get`` says."""
         waited: defaultdict[str, float] = defaultdict(float)
         failures = 0
         while True:
@@ -179,8 +228,8 @@ class Endpoint:
                 raise StoppedError
             sent = self.clock.monotonic()
             try:
-                body = self._send(request)
-                return Answer(read(body), request, self.clock.now(), len(body))
+                body, following = self._send(request)
+                return Answer(read(body), request, self.clock.now(), len(body), following)
             except BodyError as error:
                 if error.whole and failures + 1 >= _ANOTHER_SHAPE_TRIES:
                     raise self._another_shape(request, error, body) from None
@@ -251,8 +300,11 @@ class Endpoint:
         self._on_wait(seconds, reason)
         self.clock.sleep(seconds, self.stop)
 
-    def _send(self, request: str) -> bytearray:
-        """One request and its whole body. Raises _PassingError, RefusedError or CutoverError."""
+    def _send(self, request: str) -> tuple[bytearray, str | None]:
+        """One request: its whole body, and the next link of its headers.
+
+        Raises _PassingError, RefusedError or CutoverError.
+        """
         with self._lock:
             self.requests += 1
         deadline = self.clock.monotonic() + self._access.timeout
@@ -283,10 +335,10 @@ class Endpoint:
             self._pacer.settle(headers, server_time(headers) or self.clock.now())
         self._compare_clocks(headers)
         if response.status_code == 204:
-            return bytearray(b"null")  # nothing, or nothing more
+            return bytearray(b"null"), None  # nothing, or nothing more
         if response.status_code != 200:
             self._refuse(request, response, body)
-        return body
+        return body, response.links.get("next", {}).get("url")
 
     def _refuse_what_stays(self, error: BaseException) -> None:
         """Raise CutoverError for a broken connection that no waiting mends: a certificate, a name, a port."""
@@ -298,6 +350,14 @@ class Endpoint:
                     f"the certificate of {self._access.base_url} is not trusted: {below.verify_message}.",
                     "behind a proxy that inspects, or with an authority of your own, name its file: `verify` in the "
                     "connection's extra, or REQUESTS_CA_BUNDLE; then clear the task.",
+                ) from None
+            if isinstance(below, ssl.SSLError) and "CERTIFICATE_REQUIRED" in str(below):
+                raise CutoverError(
+                    "extract.certificate",
+                    f"connection {self._access.connection}",
+                    f"{self._access.base_url} asks for a client's certificate.",
+                    "name its file and that of its key: `cert` in the connection's extra, [certificate, key]; then "
+                    "clear the task.",
                 ) from None
             if isinstance(below, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(below):
                 raise CutoverError(
@@ -440,18 +500,34 @@ def _cause(error: BaseException) -> str:
         error = below
 
 
+def _authority(split: SplitResult) -> tuple[str, int | None]:
+    """Host and port of an address; whether it says http or https is the connection's to decide."""
+    standard = {"http": 80, "https": 443}
+    port = split.port or standard.get(split.scheme)
+    return (split.hostname or "").rstrip("."), None if port in standard.values() else port
+
+
+def _shown(link: str) -> str:
+    """As much of a link as a message may have: without what a query holds."""
+    split = urlsplit(link.strip()[:300])
+    return repr(f"{split.scheme}://{split.hostname}" if split.hostname else split.path)
+
+
 def _session(access: Access, service: Service) -> requests.Session:
-    session = requests.Session()
+    session = access.open()
     # The environment is read once, for the proxy; a .netrc entry must not replace the connection's key.
-    session.proxies.update(get_environ_proxies(access.base_url))
+    session.proxies = {**get_environ_proxies(access.base_url), **(session.proxies or {})}
     session.trust_env = False
     if access.authorities is not None:
         session.verify = access.authorities
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["Accept"] = "application/json"
+    session.auth = None
     if service.auth == "basic":
-        session.headers["Authorization"] = f"Basic {_basic(access.secret)}"
-    else:
+        session.headers["Authorization"] = f"Basic {_basic(access)}"
+    elif service.auth == "bearer":
+        session.headers["Authorization"] = f"Bearer {access.secret}"
+    elif service.auth == "header":
         session.headers[service.header] = access.secret
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=8, max_retries=0)
     session.mount("http://", adapter)
@@ -459,8 +535,22 @@ def _session(access: Access, service: Service) -> requests.Session:
     return session
 
 
-def _basic(secret: str) -> str:
-    return base64.b64encode(f"{secret}:".encode()).decode()
+def _own_headers(session: requests.Session) -> list[str]:
+    """The values of the headers that look as if whoever has them could act as somebody."""
+    values = (value for name, value in session.headers.items() if _CREDENTIAL.search(name))
+    return [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]
+
+
+def _basic(access: Access) -> str:
+    told = f"{access.secret}:" if access.user is None else f"{access.user}:{access.secret}"
+    return base64.b64encode(told.encode()).decode()
+
+
+def _secrets(access: Access, session: requests.Session) -> list[str]:
+    """What no text that leaves this module may hold: the key, headers of the connection's own, a proxy's password."""
+    proxies = [password for url in session.proxies.values() if (password := urlsplit(url).password)]
+    spellings = {text for secret in (access.secret, *_own_headers(session), *proxies) for text in _spellings(secret)}
+    return sorted(spellings, key=len, reverse=True)
 
 
 def _spellings(secret: str) -> list[str]:

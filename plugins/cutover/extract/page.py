@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cutover.migration.source import Source
+from cutover.migration.source import Source, way
 
 
 class BodyError(ValueError):
@@ -52,10 +52,15 @@ class Row:
 
 @dataclass(slots=True)
 class Body:
-    """The rows of one response and what it says about more: True, False, or None when it does not say."""
+    """The rows of one response and what it says about more: True, False, or None when it does not say.
+
+    ``next`` is the link to the next page; ``says_next`` whether the response has the member for it at all.
+    """
 
     rows: list[Row]
     more: bool | None
+    next: str | None = None
+    says_next: bool = False
 
 
 def reader(source: Source) -> Callable[[bytes | bytearray], Body]:
@@ -63,7 +68,7 @@ def reader(source: Source) -> Callable[[bytes | bytearray], Body]:
 
     What can be read is read: one row that cannot be is rejected whole and keeps nobody from the others.
     """
-    read_envelope = msgspec.json.Decoder(_envelope(source))
+    envelope = _Envelope(source)
     read_row = _row_reader(source)
 
     def read(body: bytes | bytearray) -> Body:
@@ -77,34 +82,82 @@ def reader(source: Source) -> Callable[[bytes | bytearray], Body]:
                 body.decode()
             if b"\\u0000" in body:
                 readable = storable(body)
-            decoded = read_envelope.decode(readable)
+            decoded = envelope.decode(readable)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             try:
-                readable, decoded = _decode_repaired(body, read_envelope)
+                readable, decoded = _decode_repaired(body, envelope)
             except BodyError as unreadable:
-                return _salvage(body, source, read_envelope, read_row, unreadable)
-        if isinstance(decoded, list):
-            slices, more = decoded, None
-        else:
-            slices, more = decoded.rows or [], getattr(decoded, "more", None)
-        rows = [read_row(piece) for piece in slices]
+                return _salvage(body, source, envelope, read_row, unreadable)
+        rows = [read_row(piece) for piece in envelope.rows(decoded)]
         if readable is not body:
             _note_changes(rows, body, readable)
-        return Body(rows, more if isinstance(more, bool) else None)
+        return envelope.body(rows, decoded)
 
     return read
 
 
-def _envelope(source: Source) -> Any:
-    """The type of a response: a list of untouched rows, in an object if the source says so."""
-    if source.rows is None:
-        return list[msgspec.Raw]
-    members: list[Any] = [("rows", list[msgspec.Raw] | None)]
-    names = {"rows": source.rows}
-    if source.paging.more is not None:
-        members.append(("more", Any, None))
-        names["more"] = source.paging.more
-    return msgspec.defstruct("Envelope", members, rename=names)
+class _Envelope:
+    """What is around the rows of a response: a list of untouched rows, in an object if the source says so.
+
+    An object on the way to the rows is read member by member; another one, such as that of links, as it comes, since
+    some APIs write an empty one as a list.
+    """
+
+    def __init__(self, source: Source) -> None:
+        rows = () if source.rows is None else way(source.rows)
+        self._depth = len(rows)
+        self._more, self._next = (
+            way(member) if rows and member is not None else None for member in (source.paging.more, source.paging.next)
+        )
+        kind: Any = list[msgspec.Raw]
+        if rows:
+            kind = _type_of(rows, [path for path in (self._more, self._next) if path is not None])
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+
+    def decode(self, body: bytes | bytearray) -> Any:
+        """The response. Raises msgspec.DecodeError and RecursionError."""
+        return self._decoder.decode(body)
+
+    def rows(self, decoded: Any) -> list[msgspec.Raw]:
+        """The rows of a response, each as the bytes that it came in."""
+        for _ in range(self._depth):
+            decoded = decoded.below
+        return decoded or []
+
+    def body(self, rows: list[Row], decoded: Any) -> Body:
+        """``rows`` with what the response says about more."""
+        more, link = _other(decoded, self._more), _other(decoded, self._next)
+        return Body(
+            rows,
+            more if isinstance(more, bool) else None,
+            link if isinstance(link, str) and link.strip() else None,
+            link is not msgspec.UNSET,
+        )
+
+
+def _type_of(rows: tuple[str, ...], others: list[tuple[str, ...]]) -> Any:
+    """The type of an object: ``below`` is the member on the way to the rows, those in ``others`` are as they come."""
+    below: Any = list[msgspec.Raw] | None
+    if len(rows) > 1:
+        below = _type_of(rows[1:], [path[1:] for path in others if path[0] == rows[0]])
+    beside = {_field(path[0]): path[0] for path in others if path[0] != rows[0]}
+    fields: list[Any] = [("below", below), *((name, Any, msgspec.UNSET) for name in beside)]
+    return msgspec.defstruct("Envelope", fields, rename={"below": rows[0], **beside})
+
+
+def _field(member: str) -> str:
+    """A name that Python takes for a member of any name, such as ``@odata.nextLink``."""
+    return f"beside_{member.encode().hex()}"
+
+
+def _other(decoded: Any, path: tuple[str, ...] | None) -> Any:
+    """The member at the end of ``path``; UNSET where the response does not have it."""
+    for member in path or ():
+        if isinstance(decoded, dict):
+            decoded = decoded.get(member, msgspec.UNSET)
+        else:
+            decoded = getattr(decoded, _field(member), getattr(decoded, "below", msgspec.UNSET))
+    return decoded if path else msgspec.UNSET
 
 
 def _row_reader(source: Source) -> Callable[[msgspec.Raw], Row]:
@@ -139,7 +192,7 @@ def _row_reader(source: Source) -> Callable[[msgspec.Raw], Row]:
     return read_row
 
 
-def _decode_repaired(body: bytes | bytearray, envelope: msgspec.json.Decoder[Any]) -> tuple[bytes, Any]:
+def _decode_repaired(body: bytes | bytearray, envelope: _Envelope) -> tuple[bytes, Any]:
     """Decode ``body`` with as little replaced as makes it JSON. Raises BodyError where that is not enough."""
     repaired = storable(body)
     try:
@@ -168,7 +221,7 @@ _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},:]', re.DOTALL)
 def _salvage(
     body: bytes | bytearray,
     source: Source,
-    envelope: msgspec.json.Decoder[Any],
+    envelope: _Envelope,
     read_row: Callable[[msgspec.Raw], Row],
     unreadable: BodyError,
 ) -> Body:
@@ -178,7 +231,7 @@ def _salvage(
     not come to its end or the body around it cannot be read either.
     """
     repaired = storable(body).translate(_CONTROL_TO_BLANK)
-    pieces, start, end = _slices(repaired, source.rows, unreadable)
+    pieces, start, end = _slices(repaired, () if source.rows is None else way(source.rows), unreadable)
     try:
         around = envelope.decode(repaired[:start] + repaired[end:])
     except (msgspec.DecodeError, RecursionError) as error:
@@ -196,8 +249,7 @@ def _salvage(
             key = _key_in(piece, source.key)
             row = Row(key, None, None, piece, hashlib.sha256(received).digest(), None, received, why)
         rows.append(row)
-    more = getattr(around, "more", None)
-    return Body(rows, more if isinstance(more, bool) else None)
+    return envelope.body(rows, around)
 
 
 def _key_in(piece: bytes, member: str) -> str | None:
@@ -213,17 +265,19 @@ def _key_in(piece: bytes, member: str) -> str | None:
     return None
 
 
-def _slices(body: bytes, member: str | None, unreadable: BodyError) -> tuple[list[tuple[int, int]], int, int]:
+def _slices(body: bytes, path: tuple[str, ...], unreadable: BodyError) -> tuple[list[tuple[int, int]], int, int]:
     """Where each element of the list lies, and where the inside of the list begins and ends."""
-    depth = 1 if member is None else 2  # of what is between the elements
+    way = [member.encode() for member in path]
+    depth = len(way) + 1  # of what is between the elements
     at, inside, start = 0, -1, 0
-    named: bytes | None = None
+    # the members that are open, one for each object around the token
+    names = [b""] * len(way)
     pieces: list[tuple[int, int]] = []
     for token in _TOKENS.finditer(body):
         text = token.group()
         if text in b"[{":
             at += 1
-            if inside < 0 and at == depth and text == b"[" and (member is None or named == member.encode()):
+            if inside < 0 and at == depth and text == b"[" and names == way:
                 inside = start = token.end()
         elif text in b"]}":
             if inside >= 0 and at == depth:
@@ -234,8 +288,8 @@ def _slices(body: bytes, member: str | None, unreadable: BodyError) -> tuple[lis
         elif text == b"," and inside >= 0 and at == depth:
             pieces.append((start, token.start()))
             start = token.end()
-        elif text not in b",:" and inside < 0 and at == 1:
-            named = text[1:-1]
+        elif text not in b",:" and inside < 0 and 1 <= at < depth:
+            names[at - 1] = text[1:-1]
     raise unreadable
 
 

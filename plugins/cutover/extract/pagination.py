@@ -55,6 +55,10 @@ class Position:
     bound: str | None = None
     # Of a lane, as long as it has not begun again at the top of the list: the id behind which it began.
     cut: str | None = None
+    # By page: how many rows each page of this attempt is asked for, since numbers mean nothing without it.
+    size: int | None = None
+    # How often the window was read to its end before: see shifts.
+    readings: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
@@ -180,13 +184,10 @@ class Crawl:
     def _step(self, answer: Answer[Body], last: bool) -> Page:
         """Move the position behind ``answer``."""
         rows = answer.content.rows
-        keys = _keys(answer.content)
+        keys = keys_of(answer.content)
         if keys:
-            position, trail = self._position, self._trail
-            bound = position.bound if position.bound is None else self._oldest(answer.content, position.bound)
-            self._position = replace(
-                position, pages=position.pages + 1, cursor=keys[-1], parameter=self._learned.proven, bound=bound
-            )
+            trail = self._trail
+            self._position = self._behind_page(answer, keys)
             last = last or self._meets(keys)
             trail.first = trail.first or keys
             trail.last = keys
@@ -195,19 +196,17 @@ class Crawl:
             raise self._cannot_page("no row of a page has an id, so there is nothing to go on from")
         return Page(rows, answer.request, answer.fetched_at, answer.size, self._position, last)
 
+    def _behind_page(self, answer: Answer[Body], keys: list[str]) -> Position:
+        """Where to go on behind ``answer``, whose rows have ``keys``."""
+        position = self._position
+        bound = position.bound if position.bound is None else self._oldest(answer.content, position.bound)
+        return replace(position, pages=position.pages + 1, cursor=keys[-1], parameter=self._learned.proven, bound=bound)
+
     # By cursor ------------------------------------------------------------------------------------------------
 
     def _first(self) -> tuple[Answer[Body], bool] | None:
         """The window's first page."""
-        while True:
-            size = self._learned.size
-            try:
-                answer = self._ask({})
-                break
-            except RefusedError as refused:
-                if not self._learned.shrink(size, self._source.paging.smallest):
-                    raise self._refused(refused) from refused
-                self._learned.note(f"pages of {size} rows are refused ({refused})")
+        answer = self._top_page({})
         if not answer.content.rows and answer.content.more:
             return self._again("the first page of a window is empty although it says that there is more")
         if not answer.content.rows and answer.content.more is None:
@@ -217,6 +216,17 @@ class Crawl:
                 self._learned.note("the first page of a window was empty, and was not when it was asked for again")
         return answer, not answer.content.rows or answer.content.more is False
 
+    def _top_page(self, params: dict[str, str]) -> Answer[Body]:
+        """The answer to ``params`` with the largest pages that the API gives."""
+        while True:
+            size = self._learned.size
+            try:
+                return self._ask(params)
+            except RefusedError as refused:
+                if not self._learned.shrink(size, self._source.paging.smallest):
+                    raise self._refused(refused) from refused
+                self._learned.note(f"pages of {size} rows are refused ({refused})")
+
     def _behind(self, cut: str) -> tuple[Answer[Body], bool] | None:
         """A lane's first page. Where that is in doubt, the lane does not begin, and the one above reads its rows."""
         name = self._learned.names[0]
@@ -225,7 +235,7 @@ class Crawl:
         except RefusedError as refused:
             why = f"{name} is refused ({refused})"
         else:
-            keys = _keys(answer.content)
+            keys = keys_of(answer.content)
             # The cursor is ignored or lost, or the list runs upwards. Decimal numbers, compared without being read.
             from_before = any((len(key), key) > (len(cut), cut) for key in keys)
             if keys and not from_before:
@@ -264,7 +274,7 @@ class Crawl:
             if answer.content.more:
                 return self._again("a page has no row that the one before had not, and says that there is more")
             return answer, True
-        if _keys(answer.content)[-1] in self._trail.cursors:
+        if keys_of(answer.content)[-1] in self._trail.cursors:
             return self._again("the crawl has come back to a row where it was before")
         return answer, answer.content.more is False
 
@@ -273,7 +283,7 @@ class Crawl:
 
         A server that reads the cursor as "from here" and not "after here" repeats that one row: no harm.
         """
-        keys = _keys(body)
+        keys = keys_of(body)
         if keys and keys[0] == self._position.cursor and len(self._trail.first) > 1:
             keys = keys[1:]
         return any(key in self._shown for key in keys)
@@ -283,15 +293,15 @@ class Crawl:
 
         Asked once for a name of the cursor, before it is trusted: seen again, the top must begin with other rows.
         """
-        keys = set(_keys(body))
-        top = _keys(self._ask({}).content)
+        keys = set(keys_of(body))
+        top = keys_of(self._ask({}).content)
         above = list(takewhile(lambda key: key not in keys, top))
         return len(above) < len(top) and not any(key in self._shown for key in above)
 
     def _fresh(self, body: Body) -> list[str]:
         """The ids that are on neither the first page nor the one before."""
         shown = self._shown
-        return [key for key in _keys(body) if key not in shown]
+        return [key for key in keys_of(body) if key not in shown]
 
     @property
     def _shown(self) -> set[str]:
@@ -301,7 +311,7 @@ class Crawl:
         """Whether an empty page after the cursor is the end, or the server has lost the cursor's row."""
         anchors = self._anchors()
         if not anchors:  # one row in all, and no earlier one to ask from: the top must still be that row alone
-            if _keys(self._ask({}).content) == self._trail.first:
+            if keys_of(self._ask({}).content) == self._trail.first:
                 return empty, True
             return self._again("an empty page after the only row is not confirmed as the end: the row has vanished")
         found = self._ask_from(anchors, name)
@@ -338,7 +348,7 @@ class Crawl:
             not_after = {anchor, *(last[: last.index(anchor)] if anchor in last else ())}
             if self._position.pages > 1:
                 not_after |= set(self._trail.first)
-            keys = _keys(answer.content)
+            keys = keys_of(answer.content)
             if keys and not any(key in not_after for key in keys):
                 return answer
         return None
@@ -368,15 +378,16 @@ class Crawl:
         if self._source.paging.fallback is None:
             raise self._cannot_page(f"{why}, and no other way to page it is declared")
         self._learned.note(f"{why}; no cursor works: paged by {self._source.paging.fallback.field}")
-        self._position = Position(self._position.attempt, bound="")
+        self._position = Position(self._position.attempt, bound="", readings=self._position.readings)
         return None
 
     def _again(self, why: str) -> tuple[Answer[Body], bool] | None:
         """Crawl the window again from its top: what is stored stays, and what comes twice is stored once."""
         self._learned.note(why)
-        if self._position.attempt >= ATTEMPTS:
+        before = self._position
+        if before.attempt - before.readings >= ATTEMPTS:
             raise self._cannot_page(f"in {ATTEMPTS} attempts, the last time because {why}")
-        self._position = Position(self._position.attempt + 1)
+        self._position = Position(before.attempt + 1, readings=before.readings)
         self._trail = Trail()
         return None
 
@@ -422,8 +433,11 @@ class Crawl:
     # What both share -------------------------------------------------------------------------------------------
 
     def _ask(self, params: dict[str, str]) -> Answer[Body]:
-        size = {self._source.paging.size_parameter: str(self._learned.size)}
-        return self._ask_api({**self._source.params, **self._window.params, **params, **size})
+        parameter = self._source.paging.size_parameter
+        asked = {**self._source.params, **self._window.params, **params}
+        if parameter is not None and parameter not in params:
+            asked[parameter] = str(self._position.size or self._learned.size)
+        return self._ask_api(asked)
 
     def _refused(self, refused: RefusedError) -> CutoverError:
         return CutoverError(
@@ -443,5 +457,6 @@ class Crawl:
         )
 
 
-def _keys(body: Body) -> list[str]:
+def keys_of(body: Body) -> list[str]:
+    """The keys of a page's rows, of those that have one."""
     return [row.key for row in body.rows if row.key is not None]

@@ -25,6 +25,7 @@ from cutover.extract.client import Access, Answer, Endpoint
 from cutover.extract.lanes import Lanes, Meeting
 from cutover.extract.page import Body, reader
 from cutover.extract.pagination import Crawl, Learned, Page, Position, Trail
+from cutover.extract.places import Links, crawl_of
 from cutover.extract.rates import Clock
 from cutover.extract.report import Progress, SyncReport
 from cutover.extract.store import Placed, Store
@@ -42,6 +43,8 @@ FEW_REJECTED = 20
 # But so many different rows, and since the first of them none that could be stored, are not odd rows: in a quiet hour
 # one or two are, and they are shown again by each sync.
 ALL_REJECTED = 3
+# So often a list is read whose pages are a number or a link, while each reading brings rows that raw had not.
+READINGS = 4
 # A lane that is shorter than this is not worth the page on which it meets the next.
 LEAST_PAGES = 4
 
@@ -88,7 +91,8 @@ def sync(
 
     Raises CutoverError: ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``,
     ``extract.bad-connection``, ``extract.refused``, ``extract.gave-up``, ``extract.wait-too-long``,
-    ``extract.cannot-page``, ``extract.too-many-gone``, ``extract.too-many-rejected``, ``extract.busy``,
+    ``extract.cannot-page``, ``extract.foreign-link``, ``extract.key-in-link``, ``extract.too-many-gone``,
+    ``extract.too-many-rejected``, ``extract.busy``,
     ``extract.overtaken``, ``extract.database``, ``extract.not-allowed``, ``extract.raw-table``. After each of them raw
     holds what was stored so far, and the next call goes on from there.
     """
@@ -210,6 +214,9 @@ class _Sync:
         self._learned = Learned(self._source, begun.decision.cursor_name)
         try:
             self._crawl(begun)
+            while self._read_again(begun):
+                self._endpoint.stop.clear()  # set where the lanes of the reading before have ended
+                self._crawl(begun)
             report = self._finish(begun)
         except BaseException as error:
             self._record_failure(begun, error)
@@ -335,6 +342,32 @@ class _Sync:
                 self._save(begun.sync_id, [counts.place(*item) for item in batch])
                 self._begin_lanes(batch)
 
+    def _read_again(self, begun: _Begun) -> bool:
+        """Open windows anew where rows may have moved over a place; see places.py. True if there are any.
+
+        One that brought rows which raw had not is read again, and once where rows are missing.
+        """
+        if not self._source.paging.shifts:
+            return False
+        with self._store.connection.transaction():
+            unsettled = self._store.execute(
+                "extract/unsettled.sql", sync_id=begun.sync_id, full=begun.decision.mode == "full"
+            )
+            for window in unsettled:
+                before = Position.from_json(window["position"])
+                if before.readings + 1 >= READINGS:
+                    self._learned.note(f"rows came in during each of {READINGS} readings of the list")
+                    continue
+                anew = Position(before.attempt + 1, readings=before.readings + 1)
+                self._store.execute(
+                    "extract/reopen_window.sql",
+                    sync_id=begun.sync_id,
+                    window_no=window["window_no"],
+                    position=Jsonb(anew.to_json()),
+                )
+                self._log(f"{self._source.name}: window {window['name']} is read again: {window['why']}")
+        return any(Position.from_json(window["position"]).readings + 1 < READINGS for window in unsettled)
+
     def _begin_lanes(self, batch: Sequence[tuple[int, Page]]) -> None:
         """Lanes whose first page has been stored may be met. Nothing here outlives the call: pages may be of 30 MB."""
         for lane, page in batch:
@@ -348,11 +381,15 @@ class _Sync:
         def ask(params: dict[str, str]) -> Answer[Body]:
             return self._endpoint.get(params, read)
 
-        return Crawl(
+        def follow(request: str) -> Answer[Body]:
+            return self._endpoint.follow(request, read)
+
+        return crawl_of(
             self._source,
             Window(window["name"], window["params"]),
             ask,
             self._learned,
+            Links(self._endpoint.own, follow),
             position=Position.from_json(window["position"]),
             trail=Trail(window["first_ids"], window["last_ids"], dict.fromkeys(window["cursors"])),
             # windows of a history overlap by design, and each is read to its own end

@@ -206,7 +206,11 @@ def parse(text: str, name: str) -> Migration:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         others = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise _invalid(name, key, f"{first['msg']}{others}.") from error
+        value = first["input"]
+        # a whole section says nothing that its key does not
+        told = "" if isinstance(value, (dict, list, tuple)) or first["type"] == "missing" else f"it is {value!r}: "
+        why = first["msg"].removeprefix("Value error, ")
+        raise _invalid(name, key, f"{told}{why}{others}.") from error
     for table in migration.tables.values():
         if table.database not in migration.databases:
             raise _invalid(name, f"tables.{table.name}.database", f"{table.database} is not among `databases`.")

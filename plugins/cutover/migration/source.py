@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -23,7 +23,14 @@ def _span(value: object) -> object:
 
 
 Span = Annotated[timedelta, BeforeValidator(_span)]
+# The way to a member of a response: names joined by dots, or a list of names where one has a dot in it.
+Member = Annotated[str, Field(min_length=1)] | Annotated[tuple[str, ...], Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+
+
+def way(member: Member) -> tuple[str, ...]:
+    """The names on the way to a member of a response, the outermost first."""
+    return tuple(member.split(".")) if isinstance(member, str) else member
 
 
 class Declared(BaseModel):
@@ -35,8 +42,9 @@ class Declared(BaseModel):
 class Service(Declared):
     """What all endpoints behind one Airflow connection share: proof of identity and rate limit."""
 
-    # basic: the key is the user name, the password is empty. header: the key is the value of `header`.
-    auth: Literal["basic", "header"]
+    # basic: login and password, of which either may be empty. header: the key is the value of `header`. bearer: the key
+    # behind the word Bearer. none: whatever headers the connection's extra holds.
+    auth: Literal["basic", "header", "bearer", "none"]
     header: str = "Authorization"
     # Seconds over which the limit that the response headers report is counted; None when nobody says.
     limit_window: float | None = Field(default=None, gt=0)
@@ -53,20 +61,76 @@ class Bounds(Declared):
 
 
 class Paging(Declared):
-    """How the endpoint is paged: newest first, each page after the last id of the page before."""
+    """How the endpoint is paged: what brings the page after the one at hand.
 
-    size_parameter: str = "limit"
+    ``cursor``: the last id of the page, the newest rows first. ``page``: the next number. ``offset``: how many rows to
+    pass over. ``next``: a link in the body. ``link``: the link called ``next`` of the header Link.
+    """
+
+    by: Literal["cursor", "page", "offset", "next", "link"] = "cursor"
+    # None: the API takes no size, and its own is unknown.
+    size_parameter: str | None = "limit"
     size: int = Field(default=100, ge=1)
     # Tried when the API refuses `size`.
     smallest: int = Field(default=10, ge=1)
-    # Names of the cursor parameter, the likeliest first: documents and SDKs may disagree, the response decides.
-    cursor: tuple[str, ...] = Field(min_length=1)
+    # By cursor: names of its parameter, the likeliest first: documents and SDKs may disagree, the response decides.
+    cursor: Annotated[tuple[str, ...], Field(min_length=1)] = ()
     # The member that says whether there is more; None where only an empty page ends the list.
-    more: str | None = None
-    # How to go on by time when every cursor is ignored.
+    more: Member | None = None
+    # By cursor: how to go on by time when every cursor is ignored.
     fallback: Bounds | None = None
-    # Parts that a list is cut into and that are crawled at once, where raw has its ids from an earlier scan.
+    # By cursor: parts that a list is cut into and that are crawled at once, where raw has its ids from an earlier scan.
     lanes: int = Field(default=1, ge=1, le=8)
+    # By page: its parameter, and the first page's number. By offset: its parameter.
+    parameter: str | None = None
+    first: int = Field(default=1, ge=0)
+    # By next: the member that holds the link, an address or a path.
+    next: Member | None = None
+    # By next and by link: that the link is a cursor, so that rows which come and go before it move nothing.
+    steady: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_belong_together(cls, declared: Any) -> Any:
+        if not isinstance(declared, dict):
+            return declared
+        by = declared.get("by", "cursor")
+        own = _OWN_KEYS.get(by) if isinstance(by, str) else None
+        if own is None:  # refused with the choices there are
+            return declared
+        for key in sorted(declared.keys() & (set().union(*_OWN_KEYS.values()) - own)):
+            kinds = " and ".join(kind for kind, keys in _OWN_KEYS.items() if key in keys)
+            raise ValueError(f"`{key}` is for paging by {kinds}, and this is by {by}")
+        return declared
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Paging:
+        if self.by == "next" and self.next is None:
+            raise ValueError("paging by next needs `next`, the member that holds the link")
+        if self.by == "offset" and self.size_parameter is None:
+            raise ValueError("paging by offset needs `size_parameter`")
+        if self.by == "cursor" and not self.cursor:
+            raise ValueError("paging by cursor needs `cursor`, the names of its parameter")
+        return self
+
+    @property
+    def position(self) -> str:
+        """The parameter of a page's number or of an offset."""
+        return self.parameter or self.by
+
+    @property
+    def shifts(self) -> bool:
+        """Whether rows that come or go in front of the position move others over the boundary between two pages."""
+        return self.by == "page" or (self.by in ("next", "link") and not self.steady)
+
+
+_OWN_KEYS: dict[str, set[str]] = {
+    "cursor": {"cursor", "fallback", "lanes"},
+    "page": {"parameter", "first"},
+    "offset": {"parameter"},
+    "next": {"next", "steady"},
+    "link": {"steady"},
+}
 
 
 class Trailing(Declared):
@@ -110,7 +174,7 @@ class Source(Declared):
     # What the API key must be allowed, for the error that says so.
     permission: str | None = None
     # Where the rows are in the response; None when the response itself is the list.
-    rows: str | None = None
+    rows: Member | None = None
     key: str = "id"
     key_type: Literal["text", "bigint"] = "text"
     # When the row was last modified, if the API says so: an older version never replaces a newer one.
@@ -135,6 +199,18 @@ class Source(Declared):
         return self
 
     @model_validator(mode="after")
+    def _members_have_a_place(self) -> Source:
+        if self.rows is None and self.paging.next is not None:
+            raise ValueError("`rows` is null, so the response itself is the list, and has no member for `paging.next`")
+        for name, member in (("more", self.paging.more), ("next", self.paging.next)):
+            if self.rows is None or member is None:
+                continue
+            rows, other = way(self.rows), way(member)
+            if other[: len(rows)] == rows[: len(other)]:
+                raise ValueError(f"`paging.{name}` is a member beside `rows`, not on the way to them or within")
+        return self
+
+    @model_validator(mode="after")
     def _cuts_are_numbers(self) -> Source:
         if self.paging.lanes > 1 and (self.history is not None or self.key_type != "bigint"):
             raise ValueError("`paging.lanes` needs a `key_type` of bigint and no `history`, which has lanes of its own")
@@ -147,5 +223,7 @@ class Source(Declared):
         How many lanes a list is cut into changes how fast it is read, and nothing else.
         """
         irrelevant = dict.fromkeys(("personal", "gone_share", "rejected_share", "permission", "migration"), True)
-        relevant = self.model_dump_json(exclude={**irrelevant, "paging": {"lanes"}})
+        # what there was before there were other ways to page stays as it was, and is not read again
+        others = {"by", "parameter", "first", "next", "steady"} if self.paging.by == "cursor" else set()
+        relevant = self.model_dump_json(exclude={**irrelevant, "paging": {"lanes", *others}})
         return hashlib.sha256(relevant.encode()).hexdigest()[:16]

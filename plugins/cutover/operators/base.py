@@ -26,7 +26,7 @@ from cutover.records import signing
 from cutover.records.workspace import TAKEN
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Connection, Context
 
     from cutover.records import chain
 
@@ -36,19 +36,43 @@ STATEMENT_TIMEOUT_MS = 5_000
 
 
 def connect_to(connection_id: str, application: str) -> Connect:
-    """A function that opens the Airflow connection ``connection_id``. Raises ``connect.*`` errors when called."""
+    """A function that opens the Airflow connection ``connection_id`` as Airflow's PostgresHook would.
+
+    That is with all of libpq's options in its extra, and with a token of AWS or Entra in the password's place where
+    the extra has ``iam``: a new one for each session, since they last for minutes. Raises AirflowNotFoundException;
+    the function raises ``connect.*`` CutoverErrors.
+    """
     from psycopg.conninfo import make_conninfo
 
     found = BaseHook.get_connection(connection_id)
-    told = parameters(
-        host=found.host,
-        port=found.port,
-        user=found.login,
-        password=found.password,
-        dbname=found.schema,
-        extra=found.extra_dejson,
-    )
-    return connector(make_conninfo("", **told), connection_id, application)
+
+    def dsn() -> str:
+        login, password, port = found.login, found.password, found.port
+        if found.extra_dejson.get("iam"):
+            login, password, port = _token(found, connection_id)
+        told = parameters(
+            host=found.host, port=port, user=login, password=password, dbname=found.schema, extra=found.extra_dejson
+        )
+        return make_conninfo("", **told)
+
+    return connector(dsn if found.extra_dejson.get("iam") else dsn(), connection_id, application)
+
+
+def _token(found: Connection, connection_id: str) -> tuple[str, str, int]:
+    """Login, password and port that AWS or Entra give for a connection. Raises ``connect.no-token``."""
+    # the hook brings SQLAlchemy and more, which only such a connection needs
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    try:
+        return PostgresHook(postgres_conn_id=connection_id).get_iam_token(found)
+    except Exception as error:  # each identity provider has its own
+        raise CutoverError(
+            "connect.no-token",
+            f"connection {connection_id}",
+            f"no token came in the password's place: {type(error).__name__}: {' '.join(str(error).split())[:300]}.",
+            "see whether the connection named by `aws_conn_id` or `azure_conn_id` in its extra may get tokens for this "
+            "database user; or take `iam` out of the extra, and set a password.",
+        ) from None
 
 
 def _signing_key() -> tuple[str, list[str]] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,24 +18,45 @@ from cutover.migration import load
 from cutover.operators.base import CutoverOperator
 
 if TYPE_CHECKING:
+    import requests
     from airflow.sdk import Connection, Context
 
     from cutover.extract.client import Access
 
 
-def access(connection_id: str) -> Access:
+# What an API connection's extra may hold for this engine; HttpHook would send it as headers.
+_OURS = ("ceiling", "patience", "limit_window", "approvers")
+# What HttpHook takes for itself, and what of it has no meaning here: redirects are errors, each answer is checked,
+# `verify` and `timeout` are the engine's to apply, and neither .netrc nor cookies may stand in for the key.
+_HOOKS = ("cert", "proxies", "proxy")
+_WITHOUT_MEANING = (
+    "stream",
+    "timeout",
+    "verify",
+    "verify_ssl",
+    "allow_redirects",
+    "max_redirects",
+    "trust_env",
+    "check_response",
+    "srv_lookup",
+)
+
+
+def access(connection_id: str, *, keyless: bool = False) -> Access:
     """What the Airflow connection ``connection_id`` says about an API.
 
-    The key is its login or its password, whichever is set. The extra may hold ``ceiling`` (requests a minute),
-    ``patience`` and ``timeout`` (seconds), ``limit_window`` (seconds) and ``verify`` (a file of certificate
-    authorities). Raises ``extract.no-connection``, ``extract.no-key``, ``extract.no-address`` and
-    ``extract.bad-connection``.
+    The key is its login or its password, whichever is set, and the password if both are. The extra may hold
+    ``ceiling`` (requests a minute), ``patience`` and ``timeout`` (seconds), ``limit_window`` (seconds), and what
+    Airflow's HttpHook takes from it: ``verify`` (a file of certificate authorities), ``cert`` (a client's certificate
+    and its key), ``proxies``; all else in it are headers. Without a key (``keyless``) those alone say who asks.
+    Raises ``extract.no-connection``, ``extract.no-key``, ``extract.no-address`` and ``extract.bad-connection``.
     """
     from cutover.extract.client import Access
 
     found = _connection(connection_id)
     # Pasted keys tend to end in a line break.
-    secret = (found.login or found.password or "").strip()
+    login, password = (found.login or "").strip(), (found.password or "").strip()
+    secret = "" if keyless else password or login
     if not found.host:
         raise CutoverError(
             "extract.no-address",
@@ -41,7 +64,7 @@ def access(connection_id: str) -> Access:
             "it names no host.",
             "set its host to the API's address, such as https://api.example.com.",
         )
-    if not secret:
+    if not secret and not keyless:
         raise CutoverError(
             "extract.no-key",
             f"connection {connection_id}",
@@ -58,6 +81,8 @@ def access(connection_id: str) -> Access:
         connection=connection_id,
         base_url=_address(found, connection_id),
         secret=secret,
+        user=login if login and password and not keyless else None,
+        open=_session_of(found, connection_id),
         authorities=_authorities(found, connection_id),
         # less than one request a minute would be none at all
         ceiling=None if ceiling is None else max(1, int(_positive(connection_id, "ceiling", ceiling))),
@@ -133,7 +158,7 @@ def _authorities(found: Connection, connection_id: str) -> str | None:
 
     Raises ``extract.bad-connection`` for a file that is not there, and for ``verify: false``.
     """
-    given = found.extra_dejson.get("verify")
+    given = found.extra_dejson.get("verify", found.extra_dejson.get("verify_ssl"))
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     path = given if given not in (None, True) else next((os.environ[n] for n in names if os.environ.get(n)), None)
     if path is not None and (not isinstance(path, str) or not Path(path).exists()):
@@ -144,6 +169,70 @@ def _authorities(found: Connection, connection_id: str) -> str | None:
             "name a file that the worker can read; without a check of the certificate, no key is sent.",
         )
     return path
+
+
+def _session_of(found: Connection, connection_id: str) -> Callable[[], requests.Session]:
+    """Makes the session that Airflow's HttpHook makes of the connection, with its headers, proxies and certificate.
+
+    Raises ``extract.bad-connection`` for an extra that no session can be made of.
+    """
+    extra: dict[str, Any] = {}
+    for name, value in found.extra_dejson.items():
+        if name in _OURS or name in _WITHOUT_MEANING or value is None:
+            continue
+        if name not in _HOOKS and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
+            raise _bad_extra(connection_id, name, "is no text, and would be sent as a header", f'{{"{name}": "text"}}')
+        extra[name] = value if name in _HOOKS else str(value)
+    _require_files(connection_id, extra.get("cert"))
+    proxies = extra.pop("proxy", None)
+    proxies = extra.pop("proxies", proxies)
+    if isinstance(proxies, str):
+        proxies = {"http": proxies, "https": proxies}
+    if proxies is not None and not (
+        isinstance(proxies, dict) and all(isinstance(text, str) for text in [*proxies, *proxies.values()])
+    ):
+        example = '{"proxies": {"https": "http://proxy.example.com:3128"}}'
+        raise _bad_extra(connection_id, "proxies", "names no proxies", example)
+    if proxies:
+        extra["proxies"] = proxies
+
+    def make() -> requests.Session:
+        from airflow.providers.http.hooks.http import HttpHook
+        from airflow.sdk import Connection
+
+        class Found(HttpHook):
+            """Looked up already, and without what is not the hook's."""
+
+            @classmethod
+            def get_connection(cls, conn_id: str) -> Connection:
+                # the key goes into the header that the migration declares
+                address = _address(found, connection_id)
+                return Connection(conn_id=conn_id, conn_type="http", host=address, extra=json.dumps(extra))
+
+        return Found("GET", connection_id).get_conn()
+
+    return make
+
+
+def _require_files(connection_id: str, cert: Any) -> None:
+    """Raise ``extract.bad-connection`` unless ``cert`` is absent, or a file or two that can be read."""
+    if cert is None:
+        return
+    paths = [cert] if isinstance(cert, str) else cert
+    usable = isinstance(paths, list) and 1 <= len(paths) <= 2 and all(isinstance(path, str) for path in paths)
+    missing = [path for path in paths if not os.access(path, os.R_OK)] if usable else []
+    if not usable or missing:
+        why = f"names {missing[0]}, which cannot be read" if missing else "is no file, nor a certificate and its key"
+        raise _bad_extra(connection_id, "cert", why, '{"cert": ["/etc/tls/client.pem", "/etc/tls/client.key"]}')
+
+
+def _bad_extra(connection_id: str, name: str, why: str, example: str) -> CutoverError:
+    return CutoverError(
+        "extract.bad-connection",
+        f"connection {connection_id}, extra {name}",
+        f"it {why}.",
+        f"correct it, such as {example}, or take {name} out of the connection's extra.",
+    )
 
 
 def _positive(connection_id: str, name: str, value: Any) -> float:
@@ -197,7 +286,7 @@ class ExtractOperator(CutoverOperator):
         report = sync(
             source,
             migration.service(source),
-            access(source.connection),
+            access(source.connection, keyless=migration.service(source).auth == "none"),
             self.connect(context),
             full=_is_true(self.full),
             accept_gone=_is_true(self.accept_gone),
