@@ -22,6 +22,7 @@ FLOORS = (
         "verify",
         "rollback",
         "retention",
+        "status",
         "window",
         "watch",
         "outlook",

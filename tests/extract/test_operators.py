@@ -12,10 +12,16 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from cutover import status
 from cutover.errors import CutoverError
+from cutover.migration import load
+from cutover.operators import metrics
+from cutover.operators.base import reading
 from cutover.operators.extract import ExtractOperator, SyncSummaryOperator, access, extract_group
 from demo.credentials import SYSTEMEIO_API_KEY, XENDIT_API_KEY
 from tests.extract.conftest import SOURCES, World
+from tests.monitoring.conftest import Start, listener, start  # noqa: F401
+from tests.monitoring.statsd import Listener, by_label
 
 
 def connection(**parts: Any) -> str:
@@ -220,3 +226,26 @@ def test_a_line_break_after_the_key_is_not_sent(monkeypatch: pytest.MonkeyPatch)
 
 def test_nothing_secret_can_be_rendered() -> None:
     assert set(ExtractOperator.template_fields) == {"migration", "source", "full", "accept_gone"}
+
+
+def test_a_sync_reports_its_pages_and_waits(airflow: World, start: Start, listener: Listener) -> None:  # noqa: F811
+    start(statsd_on=True, statsd_host="127.0.0.1", statsd_port=listener.port, statsd_influxdb_enabled=True)
+    report = task("systemeio_tags").execute(context())
+    gauges = listener.gauges()
+    values = {
+        metric: by_label(gauges[f"airflow.{metric.name}"], "endpoint")["systemeio_tags"] for metric in metrics.BY_SYNC
+    }
+    assert values[metrics.EXTRACT_PAGES] == report["pages"] > 0
+    assert values[metrics.EXTRACT_REQUESTS] == report["requests"] > 0
+    assert values[metrics.EXTRACT_RETRIES] == report["retries"]
+    assert values[metrics.EXTRACT_REJECTED] == report["rejected"]
+    assert values[metrics.EXTRACT_WAIT_SECONDS] == pytest.approx(
+        airflow.value("select sum(value::float) from cutover.sync, jsonb_each_text(waited)") or 0
+    )
+    assert by_label(gauges["airflow.cutover.task.rows"], "task") == {"systemeio_tags": report["rows"]}
+    with reading(load("clean_launch")) as looking:
+        standing = status.look(looking, load("clean_launch"))
+    assert standing.extracted is not None and standing.extracted.keys() == {"systemeio_tags"}
+    assert 0 <= standing.extracted["systemeio_tags"] < 60
+    metrics.status("clean_launch", standing, {})
+    assert by_label(listener.gauges()["airflow.cutover.extract.age_seconds"], "endpoint").keys() == {"systemeio_tags"}

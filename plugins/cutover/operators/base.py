@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import time
 import traceback
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from airflow.sdk import BaseHook, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowRuntimeError,
+)
 from psycopg.types.json import set_json_loads
 
 from cutover.database import statements as files
@@ -22,6 +28,7 @@ from cutover.database.connect import Connect, Log, connector, opened, parameters
 from cutover.database.words import PASSING, explain
 from cutover.errors import CutoverError
 from cutover.migration import Migration, has_window, load
+from cutover.operators import metrics
 from cutover.records import signing
 from cutover.records.workspace import TAKEN
 
@@ -187,6 +194,15 @@ def in_words(log: Any, obj: str) -> Iterator[None]:
     raise fail(told) from None
 
 
+def has_ended(ti: Any, dag_id: str, dag_run_id: str) -> bool:
+    """Whether Airflow says that the run has ended. One that it does not know may be another deployment's."""
+    try:
+        state = ti.get_dagrun_state(dag_id, dag_run_id)
+    except AirflowRuntimeError:
+        return False
+    return state in ("failed", "success")
+
+
 def triggered_by(context: Context) -> str | None:
     """The account that triggered the run; None if a schedule did."""
     return getattr(context["dag_run"], "triggering_user_name", None)
@@ -333,7 +349,11 @@ class CutoverOperator(BaseOperator):
         working = phase.working(self.task_id, getattr(ti, "try_number", 0))
         with in_words(self.log, self.about), working, self.witnessed(context):
             require_known(context)
-            return self.run_phase(context)
+            began = time.monotonic()
+            with metrics.span(self.task_id, migration=self.migration, run=self.this_run(context)):
+                result = self.run_phase(context)
+            metrics.task(self.migration, self.task_id, time.monotonic() - began, self.rows(result))
+            return result
 
     def witnessed(self, context: Context) -> AbstractContextManager[None]:
         """What has to be known of this task elsewhere, whether it succeeds or not."""
@@ -348,3 +368,7 @@ class CutoverOperator(BaseOperator):
     def run_phase(self, context: Context) -> Any:
         """Do the work of this task."""
         raise NotImplementedError
+
+    def rows(self, result: Any) -> int | None:  # noqa: ARG002
+        """The rows that ``run_phase`` has read, frozen or staged, by its result; None if it is not about rows."""
+        return None

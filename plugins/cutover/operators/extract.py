@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from cutover.errors import CutoverError
 from cutover.migration import load
+from cutover.operators import metrics
 from cutover.operators.base import CutoverOperator
 
 if TYPE_CHECKING:
@@ -292,11 +293,16 @@ class ExtractOperator(CutoverOperator):
             accept_gone=_is_true(self.accept_gone),
             log=self.report,
         )
+        metrics.sync(self.migration, report)
         if of_launch:
             self.record(context, f"extract.{self.source}", made_from, **report.to_xcom())
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
         return report.to_xcom()
+
+    def rows(self, result: dict[str, Any]) -> int:
+        """The rows of all pages."""
+        return int(result["rows"])
 
 
 class CopyOperator(CutoverOperator):
@@ -338,6 +344,10 @@ class CopyOperator(CutoverOperator):
         for asset, report in zip(self.outlets, reports, strict=True):
             context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
         return [report.to_xcom() for report in reports]
+
+    def rows(self, result: list[dict[str, Any]]) -> int:
+        """The rows read from all tables."""
+        return sum(table["read"] for table in result)
 
 
 class SyncSummaryOperator(CutoverOperator):

@@ -1,20 +1,22 @@
 """Looks, while a person is asked about a launch, whether anything has come into its way, and tells when it has.
 
-And whether a step of an open maintenance window is late.
+And whether a step of an open maintenance window is late. Whatever it finds, it reports how the migration stands.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, AirflowSkipException
 
 from cutover.database.connect import opened
 from cutover.errors import CutoverError
 from cutover.migration import load
-from cutover.operators import notify
-from cutover.operators.base import connect_to, in_words, reading
+from cutover.operators import metrics, notify
+from cutover.operators.base import connect_to, has_ended, in_words, reading
 from cutover.operators.links import answer_address, review_address
 
 if TYPE_CHECKING:
@@ -35,8 +37,14 @@ class OutlookOperator(BaseOperator):
         super().__init__(**kwargs)
         self.migration = migration
 
-    def execute(self, context: Context) -> str:  # noqa: ARG002
+    def execute(self, context: Context) -> str:
         """Returns the outlook in one sentence. Raises ``database.*`` errors in words."""
+        try:
+            return self._tell()
+        finally:
+            self._measure(context)
+
+    def _tell(self) -> str:
         from cutover import outlook
 
         with in_words(self.log, f"the outlook of {self.migration}"):
@@ -52,6 +60,30 @@ class OutlookOperator(BaseOperator):
                 with opened(self._connect()) as connection:
                     notify.keep(connection, row.run, "outlook", notices)
         return ahead.told
+
+    def _measure(self, context: Context) -> None:
+        """Report how the migration stands. Never raises: the outlook is told whether or not this can be measured."""
+        from cutover import outlook, status
+
+        migration = load(self.migration)
+        try:
+            with reading(migration) as connection:
+                if not outlook.has_records(connection):
+                    return
+                standing = status.look(connection, migration)
+        except (CutoverError, psycopg.Error) as error:
+            self.log.info("not measured: %s", str(error).splitlines()[0])
+            return
+        ti = context["ti"]
+        try:
+            # a run that was marked as failed while it waited takes no answer any more
+            waiting = [one for one in standing.questions or () if not has_ended(ti, one.dag_id, one.dag_run_id)]
+            failed = {dag_id: ti.get_dr_count(dag_id, states=["failed"]) for dag_id in standing.dags or ()}
+        except AirflowRuntimeError as error:
+            self.log.info("not measured: %s", error)
+            return
+        questions = None if standing.questions is None else waiting
+        metrics.status(self.migration, replace(standing, questions=questions), failed)
 
     def _tell_late_steps(self) -> None:
         """Tell people of each planned step of an open maintenance window that is overdue, once."""

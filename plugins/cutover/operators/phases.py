@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import psycopg
 from airflow.sdk import Asset
 
 from cutover.database.connect import opened
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import load
+from cutover.operators import metrics
 from cutover.operators.approvers import approvers
-from cutover.operators.base import CutoverOperator, asked_for, keep_evidence, triggered_by
+from cutover.operators.base import CutoverOperator, asked_for, has_ended, keep_evidence, triggered_by
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from cutover.database.connect import Connect
     from cutover.migration import Migration
-    from cutover.records.workspace import Holder
 
 
 def production_assets(migration: Migration) -> list[Asset]:
@@ -39,20 +40,14 @@ def _held_by_another(connect: Connect, context: Context, this_run: str) -> Cutov
 
     with opened(connect) as connection:
         holding = workspace.holder(connection)
-        if holding is not None and holding.run != this_run and holding.is_asking and _has_ended(context, holding):
+        if (
+            holding is not None
+            and holding.run != this_run
+            and holding.is_asking
+            and has_ended(context["ti"], holding.dag_id, holding.dag_run_id)
+        ):
             approve.withdraw(connection, load(holding.migration), holding.run, "swap", "its run has ended")
         return workspace.waits_for(connection, this_run)
-
-
-def _has_ended(context: Context, holding: Holder) -> bool:
-    """Whether Airflow says that the run has ended. One that it does not know may be another deployment's."""
-    from airflow.sdk.exceptions import AirflowRuntimeError
-
-    try:
-        state = context["ti"].get_dagrun_state(holding.dag_id, holding.dag_run_id)
-    except AirflowRuntimeError:
-        return False
-    return state in ("failed", "success")
 
 
 class PreflightOperator(CutoverOperator):
@@ -116,6 +111,10 @@ class FreezeOperator(CutoverOperator):
                 )
         return rows
 
+    def rows(self, result: dict[str, int]) -> int:
+        """The rows of all input tables."""
+        return sum(result.values())
+
 
 class PrepareOperator(CutoverOperator):
     """Empties ``staging`` and makes the intermediate tables that several transforms use."""
@@ -157,6 +156,10 @@ class LoadOperator(CutoverOperator):
             log=self.report,
         )
 
+    def rows(self, result: int) -> int:
+        """The rows staged."""
+        return result
+
 
 class KeysOperator(CutoverOperator):
     """Gives the loaded tables their keys, indexes, foreign keys, policies, triggers and grants."""
@@ -177,6 +180,20 @@ class ReviewOperator(CutoverOperator):
 
         made = review.build(self.connect(context), self.declaration, self.this_run(context), self.report)
         return {"fingerprint": made["fingerprint"], "tables": made["tables"]}
+
+
+def _measure_entry(connect: Connect, migration: Migration) -> None:
+    """Report the swap or rollback that has just happened. Never raises: it has happened, whatever is known of it."""
+    from cutover import status
+
+    try:
+        with opened(connect) as connection:
+            newest = status.newest_entry(connection, migration)
+    except (CutoverError, psycopg.Error):
+        return  # the DAG outlook reports the same
+    if newest is not None:
+        metrics.entry(migration.migration, newest)
+        metrics.lock_span(newest)
 
 
 class SwapOperator(CutoverOperator):
@@ -205,6 +222,7 @@ class SwapOperator(CutoverOperator):
                 entry = swap(connect, order, self.report, require=require_fenced)
         with opened(connect) as connection:
             run.note(connection, self.this_run(context), finished_at=entry.recorded_at)
+        _measure_entry(connect, self.declaration)
         return {
             "entry": entry.entry,
             "backup_schema": entry.backup_schema,
@@ -261,6 +279,7 @@ class RollbackOperator(CutoverOperator):
             if ledger.find(connection, this_run) is None:
                 phase.require(connection, self.declaration, this_run, "rollback", phase.ROLLBACK)
         entry = rollback.run_reviewed(self.connect(context), self.declaration, self.this_run(context), self.report)
+        _measure_entry(self.connect(context), self.declaration)
         return {
             "entry": entry.entry,
             "undoes": entry.undoes,
