@@ -15,7 +15,7 @@ import yaml
 from cutover.operators import metrics
 
 _NAME = re.compile(r"airflow_cutover_\w+")
-_ROW = re.compile(r"^\| `(cutover\.[\w.]+)` \| ([^|]+) \| ([^|]*) \| ([^|]+) \|", re.MULTILINE)
+_ROW = re.compile(r"^\| `(cutover\.[\w.]+)` \| ([^|]+) \|([^|]*)\| ([^|]+) \|", re.MULTILINE)
 KNOWN = {metric.prometheus: metric for metric in metrics.METRICS}
 
 
