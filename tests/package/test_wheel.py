@@ -80,7 +80,13 @@ for command in COMMANDS:
         main([command, "--help"])
 """
 # Packages whose names are not those of their modules.
-_PACKAGES = {"dateutil": "python-dateutil", "jwt": "pyjwt", "markdown_it": "markdown-it-py", "yaml": "pyyaml"}
+_PACKAGES = {
+    "dateutil": "python-dateutil",
+    "jwt": "pyjwt",
+    "markdown_it": "markdown-it-py",
+    "opentelemetry": "opentelemetry-api",
+    "yaml": "pyyaml",
+}
 
 
 @dataclass(frozen=True)
