@@ -142,7 +142,8 @@ def test_a_clients_certificate_is_shown(connection: Callable[..., None], tmp_pat
         connection(host=url, extra={"verify": str(authority), "cert": [str(authority), str(secret)]})
         assert ask() == {}
         connection(host=url, extra={"verify": str(authority), "patience": 1})
-        with pytest.raises(CutoverError, match=r"(?s)\[extract.certificate\].*a client's certificate.*`cert`"):
+        # the server's word for it may be lost with the connection that it ends
+        with pytest.raises(CutoverError, match=r"(?s)a client's certificate.*`cert`"):
             ask()
 
 

@@ -330,7 +330,7 @@ class Endpoint:
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             self._refuse_what_stays(error)
-            raise _PassingError(f"broken connection ({_cause(error)})") from error
+            raise _PassingError(f"broken connection ({self._broken(error)})") from error
         finally:
             self._pacer.settle(headers, server_time(headers) or self.clock.now())
         self._compare_clocks(headers)
@@ -373,6 +373,13 @@ class Endpoint:
                     f"no such host is known: {self._access.base_url}.",
                     "correct the host of the connection, or the machine's name service; then clear the task.",
                 ) from None
+
+    def _broken(self, error: BaseException) -> str:
+        """Why a connection broke. A server that is shown no certificate may just end it, and not say so."""
+        ended = any(isinstance(below, ssl.SSLError) for below in _chain(error))
+        if ended and self._session.cert is None:
+            return "TLS was ended, as by a server that asks for a client's certificate: `cert` in the extra"
+        return _cause(error)
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytearray:
         """The body, decompressed. What has come is taken at once, so that one that trickles in is noticed in time."""

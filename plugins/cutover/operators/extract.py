@@ -210,7 +210,10 @@ def _session_of(found: Connection, connection_id: str) -> Callable[[], requests.
                 address = _address(found, connection_id)
                 return Connection(conn_id=conn_id, conn_type="http", host=address, extra=json.dumps(extra))
 
-        return Found("GET", connection_id).get_conn()
+        session = Found("GET", connection_id).get_conn()
+        if isinstance(session.cert, list):  # JSON has no tuples, and requests takes nothing else
+            session.cert = (session.cert[0], session.cert[1]) if len(session.cert) == 2 else session.cert[0]
+        return session
 
     return make
 
