@@ -5,6 +5,7 @@ processes that read, write and sign up. For every size the same staged tables ar
 on its own copy of the database:
 
 engine            this project's swap, and then its rollback
+rehearsal         the same transaction, taken back; and what ten of them leave in the catalogue
 bare renames      the moves alone, in one transaction: the floor. It loses every dependent, so writes fail after it
 table by table    the moves, each table in its own transaction: shows that torn answers are seen
 truncate+insert   production's own tables emptied and filled, outside foreign keys dropped and added
@@ -44,6 +45,7 @@ from cutover.migration import Migration
 from cutover.records import ledger
 from cutover.swap import preparation, scope
 from cutover.swap.execution import Observer
+from cutover.swap.rehearsal import rehearse
 from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
 
@@ -55,6 +57,8 @@ LOCK_ALL = (
     "in {} mode"
 )
 SETTLE_S = 0.5
+# Of one alone, what pages happen to have room would be measured.
+REHEARSALS = 10
 LONG_WAIT_S = 0.2
 # At 5 million rows a DELETE and INSERT takes minutes in which nothing is learned.
 MOST_ROWS_TO_DELETE = 2_000_000
@@ -298,6 +302,38 @@ class Bench:
 
         self.measure("engine: rollback", backwards, site)
 
+    def rehearsal(self) -> None:
+        """The swap rehearsed under load; then ten times without, for what that leaves to be vacuumed."""
+        site = self.site("rehearsal")
+        production = site.production
+
+        def work(clock: Clock) -> dict[str, int]:
+            found = rehearse(clock.connector(production.connect), site.order, _quiet, clock)
+            if found.waited_ms is None:
+                raise SystemExit(f"not rehearsed: {found.reason}")
+            clock.released, clock.busy = clock.locked + found.waited_ms / 1000, None
+            return {"attempts": found.attempts, "carried": sum(count["carried"] for count in found.carried)}
+
+        self.measure("engine: rehearsal", work, site)
+        before = self._catalogue(production)
+        for _ in range(REHEARSALS):
+            rehearse(production.connect, site.order, _quiet)
+        after = self._catalogue(production)
+        grown = [
+            f"{what} {(now - then) / REHEARSALS:,.0f}"
+            for what, then, now in zip(("bytes", "dead rows"), before, after, strict=True)
+        ]
+        print(f"{'':>9} left in pg_catalog by each, until it is vacuumed: {', '.join(grown)}", flush=True)
+
+    @staticmethod
+    def _catalogue(production: Production) -> tuple[int, int]:
+        """Bytes and dead rows of pg_catalog."""
+        with production.admin() as admin:
+            admin.execute("select pg_stat_force_next_flush()")
+            row = admin.execute(files.text("bench/catalogue.sql").encode()).fetchone()
+            assert row is not None
+            return int(row[0]), int(row[1])
+
     def reader_in_front(self) -> None:
         """The swap, while a reader holds its lock for 12 seconds."""
         site = self.site("reader")
@@ -373,7 +409,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="rows in the swapped tables; several, separated by commas",
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="load before each variant")
-    parser.add_argument("--variants", default="renames,table_by_table,engine,reader_in_front,truncate,delete")
+    parser.add_argument("--variants", default="renames,table_by_table,engine,rehearsal,reader_in_front,truncate,delete")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args(arguments)
     with temporary_server(durable=True, settings=_settings()) as server:

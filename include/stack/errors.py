@@ -22,6 +22,8 @@ _CODE = re.compile(r"^[a-z]+\.[a-z]+(-[a-z]+)*$")
 _REFUSALS = Path("plugins/cutover/sql/catalog/refusals")
 # A word as it stands in a query that names the reasons of preflight, beside the object, why and the remedy.
 _REASON = re.compile(r"^    '([a-z]+(?:-[a-z]+)+)'(?: as code)?,$", re.MULTILINE)
+# of a launch that has every step
+_EVERYTHING = {"maintenance_window": True, "dump_sources": True, "rehearse": True}
 # areas whose names are files, modules or other things with a dot
 _NO_AREAS = frozenset(("cutover", "staging", "input", "public", "raw", "auth", "pg"))
 _INTRODUCTION = """\
@@ -127,7 +129,7 @@ def _phases() -> Iterator[tuple[str, str, str]]:
     from cutover.records import phase
 
     for name in migration.declared():
-        known = phase.steps(migration.load(name), phase.SWAP, {"maintenance_window": True, "dump_sources": True})
+        known = phase.steps(migration.load(name), phase.SWAP, _EVERYTHING)
         for step in known.values():
             for needed in step.after:
                 missing = known[needed]

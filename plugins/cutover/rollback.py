@@ -24,6 +24,7 @@ from cutover.records import chain, ledger, phase, run
 from cutover.swap import coverage, orphans, outside, preparation, refusals
 from cutover.swap.carry import carry, total
 from cutover.swap.order import Order, read_scope, require_recorded
+from cutover.swap.rehearsal import Rehearsal, in_words, rehearse
 from cutover.swap.scope import Scope
 from cutover.swap.transaction import swap
 
@@ -62,6 +63,8 @@ class Preview:
     waiting: int
     # of the accounts that the launch made: how many, and how many nobody has used
     accounts: dict[str, int]
+    # what its rehearsal has found; None where none was asked for
+    rehearsal: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON; what it covers is stored beside it."""
@@ -148,16 +151,16 @@ def order_for(
     return order(entry, migration, this_run, placed=newest.run if newest else None)
 
 
-def preview(connect: Connect, planned: Order) -> Preview:
+def preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None = None) -> Preview:
     """Do what the rollback would do to the rows, look at the result, and take it back. Locks no production table.
 
-    Raises CutoverError ``rollback.cannot-preview`` for what PostgreSQL refuses of it.
+    ``rehearsal`` is told with it. Raises CutoverError ``rollback.cannot-preview`` for what PostgreSQL refuses of it.
     """
     with answer.told("rollback.cannot-preview", f"{planned.run} (takes back {planned.undoes})"):
-        return _preview(connect, planned)
+        return _preview(connect, planned, rehearsal)
 
 
-def _preview(connect: Connect, planned: Order) -> Preview:
+def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> Preview:
     with connect() as connection:
         found = read_scope(connection, planned)
         require_recorded(connection, planned, found)
@@ -223,6 +226,7 @@ def _preview(connect: Connect, planned: Order) -> Preview:
             "leaving": outside.as_json(leaving),
             "waiting": waiting,
             "accounts": accounts,
+            "rehearsal": rehearsal and rehearsal.as_dict(),
         }
         coverage.whole_tables(connection)
         told = coverage.as_stored(connection, told)
@@ -272,12 +276,15 @@ def roll_back(connect: Connect, planned: Order, log: Log) -> ledger.Entry:
 def review(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
     """Preview the rollback of the entry that is to be taken back and store it, with its fingerprint, in the run's row.
 
-    Raises CutoverError ``rollback.nothing-to-undo``, or the reasons for which the swap back would be refused.
+    With the run's parameter ``rehearse`` it is rehearsed before, on production itself. Raises CutoverError
+    ``rollback.nothing-to-undo``, or the reasons for which the swap back would be refused.
     """
     with opened(connect) as connection:
         made_from = phase.require(connection, migration, this_run, "review", phase.ROLLBACK)
-        planned = order_for(connection, migration, this_run, run.get(connection, this_run).parameters)
-    seen = preview(connect, planned)
+        parameters = run.get(connection, this_run).parameters
+        planned = order_for(connection, migration, this_run, parameters)
+    rehearsal = rehearse(connect, planned, log) if parameters.get("rehearse") else None
+    seen = preview(connect, planned, rehearsal)
     for one in seen.leaves_with:
         log(f"{one['table_name']} {one['operation']}: {one['writes']:,} writes go to the backup with the table")
     for count in seen.carried:
@@ -367,6 +374,8 @@ def markdown(review: dict[str, Any]) -> str:
     ]
     if how_long := carrying(review):
         lines += [how_long, ""]
+    if told := in_words(review.get("rehearsal")):
+        lines += [f"{told}.", ""]
     if review.get("leaves_with"):
         lines += ["**Written since to tables that go to the backup** (what takes this back brings them again):", ""]
         lines += [f"* {one['writes']:,} × {one['operation']} of {one['table_name']}" for one in review["leaves_with"]]

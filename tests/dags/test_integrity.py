@@ -52,11 +52,15 @@ def test_every_dag_file_is_one_dag_of_its_name(repository: Path) -> None:
 def test_the_phases_are_named_and_ordered(repository: Path) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
-    dag = DagBag(str(repository / "dags")).dags["clean_launch"]
+    dags = DagBag(str(repository / "dags")).dags
+    dag = dags["clean_launch"]
     # beside the question: what the launch is compared with once it is live
     groups = {task.task_id.split(".")[0] for task in dag.tasks} - {"baseline"}
     assert dag.get_task("baseline").upstream_task_ids == {"review.build"}
     assert not dag.get_task("baseline").downstream_task_ids
+    # what is reviewed has been rehearsed; a rollback's preview does both
+    assert dag.get_task("review.build").upstream_task_ids == {"review.rehearse"}
+    assert dags["clean_launch_rollback"].params["rehearse"] is True
     assert groups == {
         "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "swap", "verify",
     }  # fmt: skip

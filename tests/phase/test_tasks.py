@@ -25,13 +25,14 @@ MISSED_AS = {
     "transform.orders": "[transform.not-loaded]",
     "transform.keys": "[validate.no-keys]",
     "validate.suites": "[review.not-validated]",
+    "review.rehearse": "[review.not-rehearsed]",
     "review.build": "[approve.not-reviewed]",
     "approve": "[swap.not-approved]",
 }
 
 
 def test_a_launch_goes_through_and_each_of_its_tasks_may_be_run_again_or_says_why_not(world: World) -> None:
-    run = world.run("manual__1")
+    run = world.run("manual__1", rehearse=True)
     assert run.until("approve") is None
     assert run.answer() is None
     assert run.do("swap") is None and run.do("verify.certificate") is None
@@ -49,7 +50,7 @@ def test_a_launch_goes_through_and_each_of_its_tasks_may_be_run_again_or_says_wh
 @pytest.mark.parametrize("task_id", BEFORE_THE_SWAP)
 def test_a_task_that_was_marked_successful_is_missed(world: World, task_id: str) -> None:
     before = world.rows("public")
-    run = world.run("manual__1")
+    run = world.run("manual__1", rehearse=task_id == "review.rehearse")
     assert MISSED_AS[task_id] in str(run.until("swap", task_id))
     if task_id != "approve":
         assert run.gate is None, "nobody was asked"
@@ -343,3 +344,61 @@ def test_a_review_is_of_one_moment_whatever_is_changed_while_it_is_made(
     assert "[approve.changed]" in str(run.do("approve"))
     world.execute("update staging.people set amount = amount - 1")
     assert run.do("approve") == "waiting", "what was reviewed is what is staged again"
+
+
+def test_a_rehearsal_is_on_the_review_and_done_again_makes_it_stale(world: World) -> None:
+    run = world.run("manual__1", rehearse=True)
+    assert run.until("validate.suites") is None
+    assert "[review.not-rehearsed]" in str(run.do("review.build"))
+    before = world.rows("public")
+    assert run.do("review.rehearse") is None and run.do("review.build") is None
+    assert world.rows("public") == before
+    assert world.value("select count(*) from cutover.ledger") == 0
+    assert run.do("review.rehearse") is None
+    assert "[approve.not-reviewed]" in str(run.do("approve")) and run.gate is None
+    assert run.do("review.build") is None and run.do("approve") == "waiting"
+    found = world.value("select review -> 'rehearsal' from cutover.run")
+    assert found["reason"] is None and found["statements"] > 0
+    assert f"clients will wait {found['hold_ms']:,.0f} ms, as rehearsed" in run.gate.body
+    assert "**Rehearsed** at " in run.gate.body and "catalogue equal" in run.gate.body
+    assert "[run.asked]" in str(run.do("review.rehearse"))
+    assert run.answer() is None and run.do("swap") is None
+
+    undo = world.rollback("manual__2")
+    undo.conf["rehearse"] = True
+    assert undo.do("preview") is None and undo.do("approve") == "waiting"
+    assert "**Rehearsed** at " in undo.gate.body
+    assert undo.answer() is None and undo.do("rollback") is None
+    assert world.rows("public") == before
+
+
+def test_what_would_fail_the_swap_fails_before_anybody_is_asked(world: World) -> None:
+    """Something that only the move itself meets: a rule of the database about what is done in it."""
+    run = world.run("manual__1", rehearse=True)
+    assert run.until("validate.suites") is None
+    world.execute(
+        "create function public.guard() returns event_trigger language plpgsql as $$begin if exists (select from "
+        "pg_event_trigger_ddl_commands() where object_identity like 'backup_%') and tg_tag = 'ALTER TABLE' "
+        "then raise 'no table is moved'; end if; end$$",
+        "create event trigger guard on ddl_command_end execute function public.guard()",
+    )
+    said = str(run.do("review.rehearse"))
+    assert "[swap.cannot-move]" in said and "no table is moved" in said
+    assert "[review.not-rehearsed]" in str(run.do("review.build")) and run.gate is None
+    world.execute("drop event trigger guard")
+    assert run.do("review.rehearse") is None and run.do("review.build") is None
+
+
+@pytest.mark.parametrize("given", [{"rehearse": False}, {"rehearse": True}])
+def test_a_swap_that_was_not_rehearsed_is_a_warning_with_the_reason(world: World, given: dict[str, bool]) -> None:
+    run = world.run("manual__1", **given)
+    assert run.until("validate.suites") is None
+    with world.holding("select from public.people"):
+        assert run.do("review.rehearse") is None
+    assert run.do("review.build") is None
+    (warning,) = [
+        one for one in world.value("select review from cutover.run")["warnings"] if one["name"] == "unrehearsed"
+    ]
+    why = "a long transaction is in the way" if given["rehearse"] else "the parameter `rehearse` is off"
+    assert why in warning["rows"][0][0]
+    assert run.do("approve") == "waiting" and f"* {warning['title']}: **1**" in run.gate.body

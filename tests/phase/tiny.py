@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +26,7 @@ from cutover.operators.phases import (
     PreflightOperator,
     PrepareOperator,
     PreviewOperator,
+    RehearseOperator,
     ReviewOperator,
     RollbackOperator,
     SwapOperator,
@@ -53,6 +55,7 @@ TASKS: dict[str, Callable[[], Any]] = {
     "transform.orders": lambda: _load("orders"),
     "transform.keys": lambda: KeysOperator(task_id="transform.keys", migration=NAME),
     "validate.suites": lambda: ValidateOperator(task_id="validate.suites", migration=NAME),
+    "review.rehearse": lambda: RehearseOperator(task_id="review.rehearse", migration=NAME),
     "review.build": lambda: ReviewOperator(task_id="review.build", migration=NAME),
     "approve": lambda: _Gate(task_id="approve", migration=NAME, action="swap"),
     "swap": lambda: SwapOperator(task_id="swap", migration=NAME),
@@ -139,7 +142,9 @@ class Run:
         dag_run = SimpleNamespace(
             dag_id=self.dag_id, run_id=self.run_id, conf=self.conf, triggering_user_name="operator"
         )
-        params = {"dry_run": False, "approval_hours": 1, "on_drift": "carry", "carry_limit": 100}
+        params = {
+            "dry_run": False, "rehearse": False, "approval_hours": 1, "on_drift": "carry", "carry_limit": 100,
+        }  # fmt: skip
         ti = Ti(next(self.tries), ended=frozenset(self.world.ended))
         return {"dag_run": dag_run, "params": params | self.conf, "ti": ti, "dag": SimpleNamespace(params=params)}
 
@@ -212,6 +217,13 @@ class World:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             row = connection.execute(query.encode()).fetchone()
             return row and row[0]
+
+    @contextmanager
+    def holding(self, statement: str) -> Iterator[None]:
+        """A client whose transaction has done a statement, and goes on."""
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute(statement.encode())
+            yield
 
     def rows(self, schema: str) -> dict[str, list[Any]]:
         """All rows of the two tables in a schema."""

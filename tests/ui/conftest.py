@@ -186,6 +186,13 @@ def review(**values: Any) -> dict[str, Any]:
     } | values  # fmt: skip
 
 
+REHEARSED = {
+    "rehearsed_at": "2025-11-02T08:29:00+00:00", "reason": None, "attempts": 1, "seconds": 1.4, "hold_ms": 27.3,
+    "waited_ms": 29.1, "clients": 3, "longest_ms": 28.4, "statements": 97, "facts": 1204,
+    "carried": [{"table_name": "orders", "operation": "update", "carried": 12, "already_gone": 0, "quarantined": 1}],
+}  # fmt: skip
+
+
 def site(target: Deployment, number: int = 1, phase: str = "staging", run: str = RUN) -> Path:
     """Data Docs as the validation writes them, with one page."""
     import hashlib

@@ -24,7 +24,7 @@ from cutover.validate.validation import docs_root
 from stack.postgres import EmbeddedPostgres
 from tests.clean_launch_world import World
 
-from .conftest import DAG, HERE, RUN, RUN_ID, Deployment, Pages, review, site
+from .conftest import DAG, HERE, REHEARSED, RUN, RUN_ID, Deployment, Pages, review, site
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -519,6 +519,25 @@ def test_the_pages_cannot_write_and_cannot_take_long(target: Deployment, monkeyp
         connection.execute("select pg_sleep(5)")
 
 
+def test_a_rehearsal_is_on_the_review_and_beside_what_the_swap_took_on_the_ledger(
+    get: Pages, target: Deployment
+) -> None:
+    run = target.run(review(rehearsal=REHEARSED))
+    text = " ".join(get(f"{HERE}/review").text.split())
+    assert "about 27 ms, as rehearsed" in text and "on production itself, and taken back: 97 statements" in text
+    assert "the catalogue equal (1,204 facts by name)" in text and "3 clients waited, the longest 28 ms" in text
+    assert "12 × update of orders (1 more could not be) carried" in text
+    target.entry(run)
+    assert "rehearsed 27 ms" in get("/cutover/ledger").text
+    assert "27 ms when it was rehearsed" in get(f"/cutover/dags/{DAG}/ledger/1").text
+
+
+def test_why_a_swap_was_not_rehearsed_is_on_the_review(get: Pages, target: Deployment) -> None:
+    target.run(review(rehearsal=REHEARSED | {"reason": SCRIPT, "hold_ms": None, "waited_ms": None}))
+    text = get(f"{HERE}/review").text
+    assert "Nothing was changed." in text and "not measured yet" in text and "<script" not in text
+
+
 def test_an_entry_that_was_changed_later_is_shown_as_broken(get: Pages, target: Deployment) -> None:
     target.entry(target.run(review()))
     assert "The chain is whole" in get("/cutover/ledger").text
@@ -692,11 +711,12 @@ def test_a_rollbacks_review_says_what_cannot_be_carried_back(get: Pages, target:
         "carrying": {"writes": 120_000, "seconds": 6.0},
         "quarantined": [{"table_name": "transactions", "operation": "insert", "sqlstate": "23503", "reason": SCRIPT,
                          "writes": 1}],
-        "orphans": [], "refusals": [],
+        "orphans": [], "refusals": [], "rehearsal": REHEARSED,
     }  # fmt: skip
     run = target.run(preview, dag_id=f"{DAG}_rollback")
     text = get(HERE.replace(DAG, f"{DAG}_rollback") + "/review").text
     assert "It takes back run r1" in text and "23503" in text and "had no predecessor" in text
+    assert "on production itself, and taken back" in text
     assert "Carrying 120,000 writes took 6 s, 20,000 a second" in text
     for count in ("1,204", "3,358", "1,207", "2,826", "2,801", "57", "31"):
         assert count in text, count

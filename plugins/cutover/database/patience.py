@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import psycopg
@@ -65,13 +66,15 @@ def drop_schema(connection: psycopg.Connection, schema: str, log: Log) -> None:
 def patiently(connection: psycopg.Connection, statement: str, log: Log, patience: Patience | None = None) -> None:
     """Run a statement that needs a lock on a live table, in autocommit, giving up its place in the queue early.
 
-    Raises one of ``GAVE_UP`` after the last attempt.
+    Within a transaction each try is a savepoint of it. Raises one of ``GAVE_UP`` after the last attempt.
     """
     patience = patience or Patience()
     connection.execute("select set_config('lock_timeout', %s, false)", (f"{LOCK_TIMEOUT_MS}ms",))
     for attempt in range(1, patience.attempts + 1):
+        is_within = connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
         try:
-            connection.execute(statement.encode())
+            with connection.transaction() if is_within else nullcontext():
+                connection.execute(statement.encode())
             return
         except GAVE_UP as error:
             if attempt == patience.attempts:

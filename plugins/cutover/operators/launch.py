@@ -23,6 +23,7 @@ from cutover.operators.phases import (
     CertificateOperator,
     PreflightOperator,
     PreviewOperator,
+    RehearseOperator,
     ReviewOperator,
     RollbackOperator,
     SwapOperator,
@@ -87,7 +88,8 @@ def launch(migration: str, doc_md: str | None = None, **special: Param) -> DAG:
                 # Does not fail: what was written since the copy is for the approver to judge.
                 LateWritesOperator(task_id="sources", migration=migration, moment="review")
         with TaskGroup("review", tooltip="What the approver reads") as review:
-            ReviewOperator(task_id="build", migration=migration)
+            rehearse = RehearseOperator(task_id="rehearse", migration=migration)
+            rehearse >> ReviewOperator(task_id="build", migration=migration)
         # What the launch is compared with once it is live: beside the question, so that it keeps nobody from launching.
         review >> BaselineOperator(task_id="baseline", migration=migration)
         # In a dry run this one, and so everything after it, is skipped.
@@ -115,7 +117,7 @@ def rollback(migration: str, doc_md: str | None = None) -> DAG:
     """The DAG that takes the newest swap of a migration back: ``<migration>_rollback``. Raises as ``launch`` does."""
     declared = load(migration)
     hours = parameters.approval_hours(4, "After this the run fails and nothing has changed.")
-    given = {"take_back": parameters.take_back(), "approval_hours": hours}
+    given = {"take_back": parameters.take_back(), "rehearse": parameters.rehearse(), "approval_hours": hours}
     with _dag(f"{migration}_rollback", doc_md, "rollback", given) as dag:
         preview = PreviewOperator(task_id="preview", migration=migration)
         approve = ApprovalSensor(task_id="approve", migration=migration, action="rollback")
@@ -173,6 +175,7 @@ def _parameters(declared: Migration) -> dict[str, Param]:
     written = "production" if declared.target == "production" else f"the {declared.target} database"
     return {
         "dry_run": parameters.dry_run(),
+        "rehearse": parameters.rehearse(),
         "full": parameters.full(has_databases=bool(declared.databases)),
         **({"accept_gone": parameters.accept_gone()} if declared.databases else {}),
         **({"dump_sources": parameters.dump_sources()} if _is_dumped(declared) else {}),

@@ -14,6 +14,15 @@ def dry_run() -> Param:
     return _switch("Dry run", "Stop after the review: nobody is asked, nothing is swapped.")
 
 
+def rehearse() -> Param:
+    """``rehearse``: whether the transaction is done once before anybody is asked, and taken back."""
+    return _switch(
+        "Rehearse before the question",
+        "The whole transaction on the live tables, with its locks, taken back: clients wait some milliseconds.",
+        default=True,
+    )
+
+
 def full(*, has_databases: bool) -> Param:
     """``full``: read more of the sources than what may have changed; of databases, or of APIs alone."""
     if has_databases:

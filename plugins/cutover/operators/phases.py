@@ -171,6 +171,26 @@ class KeysOperator(CutoverOperator):
         transform.add_keys(self.connect(context), self.declaration, self.this_run(context), self.report)
 
 
+class RehearseOperator(CutoverOperator):
+    """Does the swap on production to its last statement, and takes it back, before anybody is asked."""
+
+    def run_phase(self, context: Context) -> dict[str, Any] | None:
+        """Returns what was found; None without the parameter ``rehearse``. What would fail the swap fails this."""
+        from cutover import review
+        from cutover.operators.window import hold_fences
+
+        if not context["params"].get("rehearse"):
+            self.log.info("not rehearsed: the parameter rehearse is off")
+            return None
+        with hold_fences(self, context, swaps=False) as require_fenced:
+            found = review.rehearse(
+                self.connect(context), self.declaration, self.this_run(context), self.report, require=require_fenced
+            )
+        if found.reason is not None:
+            self.log.warning("the swap was not rehearsed: %s", found.reason)
+        return found.as_dict()
+
+
 class ReviewOperator(CutoverOperator):
     """Makes what the approver reads, and the fingerprint of what it is about."""
 

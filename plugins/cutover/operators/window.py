@@ -405,8 +405,10 @@ class OutcomeOperator(WindowOperator):
 
 
 @contextmanager
-def hold_fences(operator: CutoverOperator, context: Context) -> Iterator[Callable[[], None]]:
+def hold_fences(operator: CutoverOperator, context: Context, *, swaps: bool = True) -> Iterator[Callable[[], None]]:
     """Keeps the fences of this run's window as they are while it swaps; yields a function that looks at them again.
+
+    Unless it ``swaps`` but only rehearses that, nobody is told that the swap has begun.
 
     Does nothing for a run without a window. Both raise ``window.over`` and ``window.fence-broken``.
     """
@@ -429,7 +431,7 @@ def hold_fences(operator: CutoverOperator, context: Context) -> Iterator[Callabl
         )
         for name, mark in fenced["marks"].items()
     }
-    for owner, _, _ in sources.values():
+    for owner, _, _ in sources.values() if swaps else ():
         window.note_swap(owner, this_run)
     with window.standing(sources, this_run) as require_standing:
 

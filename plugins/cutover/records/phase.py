@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SWAP, ROLLBACK = "swap", "rollback"
 CHECKED, QUESTION = "preflight", "question"
+# of the swap itself; sign-ins are rehearsed after it
+REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Record:
 
 
 # the steps that work in the schemas `input` and `staging` after the freeze has made them
-_IN_WORKSPACE = ("prepare", "load", "keys", "validation", "late_writes", "review", QUESTION, SWAP)
+_IN_WORKSPACE = ("prepare", "load", "keys", "validation", "late_writes", REHEARSAL, "review", QUESTION, SWAP)
 
 # action → the task that makes what a person is shown, the area of refusals, the task that does it
 _SHORT = {
@@ -141,6 +143,11 @@ def _launch(migration: Migration, parameters: Mapping[str, Any]) -> dict[str, St
         if migration.databases
         else []
     )
+    rehearsed = (
+        [Step(REHEARSAL, "review.rehearse", "review", "not-rehearsed", "the rehearsal of the swap", ("validation",))]
+        if parameters.get("rehearse")
+        else []
+    )
     return _by_name(
         Step(CHECKED, "preflight.check", "preflight", "not-checked", "preflight"),
         *sources,
@@ -154,13 +161,14 @@ def _launch(migration: Migration, parameters: Mapping[str, Any]) -> dict[str, St
         Step("keys", "transform.keys", "transform", "no-keys", "the keys", tuple(load.name for load in loads)),
         Step("validation", "validate.suites", "validate", "not-validated", "the validation", ("keys",)),
         *compared,
+        *rehearsed,
         Step(
             "review",
             "review.build",
             "review",
             "not-reviewed",
             "the review",
-            ("validation", *(step.name for step in compared)),
+            ("validation", *(step.name for step in (*compared, *rehearsed))),
         ),
         Step(QUESTION, "approve", "approve", "not-approved", "the question to a person", ("review",)),
         Step(SWAP, "swap", "swap", "not-swapped", "the swap", (QUESTION,)),

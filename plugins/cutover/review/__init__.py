@@ -8,6 +8,7 @@
 ``reconciliation``  where every row of every source went
 ``sections``        figures and warnings that the migration's own queries give
 ``warnings``        the engine's own warnings
+``rehearsal``       the swap rehearsed before the review is made
 ``dumps``           the dumps of the sources, and what they do not go to prove
 ``forecast``        how long clients will wait
 ``form``            the review as the approval form shows it
@@ -16,6 +17,7 @@
 from cutover.review.document import build
 from cutover.review.form import markdown, rejects_limit
 from cutover.review.hindrances import in_the_way
+from cutover.review.rehearsal import rehearse
 from cutover.review.subject import fingerprint_of, order, settings
 
-__all__ = ["build", "fingerprint_of", "in_the_way", "markdown", "order", "rejects_limit", "settings"]
+__all__ = ["build", "fingerprint_of", "in_the_way", "markdown", "order", "rehearse", "rejects_limit", "settings"]

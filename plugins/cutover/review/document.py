@@ -8,14 +8,21 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import psycopg
-
-from cutover import transform
 from cutover.database.connect import Connect, Log, opened, pin_search_path
-from cutover.errors import CutoverError
 from cutover.migration import Migration
 from cutover.records import chain, phase, run
-from cutover.review import counts, dumps, forecast, hindrances, reconciliation, samples, sections, subject, warnings
+from cutover.review import (
+    counts,
+    dumps,
+    forecast,
+    hindrances,
+    reconciliation,
+    rehearsal,
+    samples,
+    sections,
+    subject,
+    warnings,
+)
 from cutover.swap import capture, coverage, outside
 from cutover.swap.order import Order
 
@@ -69,7 +76,7 @@ def _make(
     this_run = row.run
     with opened(connect) as connection:
         snapshot = coverage.one_moment(connection, planned)
-        _require_validated(connection, migration, row)
+        subject.require_validated(connection, migration, row)
         scope = subject.scope_of(connection, migration, this_run)
         reasons, leave = hindrances.at_review(connect, connection, migration, row, scope, snapshot=snapshot)
         for reason in reasons:
@@ -87,6 +94,7 @@ def _make(
             "dependents": [{"kind": d.kind, "name": d.name, "fate": FATE[d.kind]} for d in scope.dependents],
             "captured": capture.pending(connection, scope.outgoing, row.snapshot or "", None),
             "lock_times": forecast.lock_times(connection, migration),
+            "rehearsal": (rehearsed := rehearsal.of_run(connection, row)),
             "validation": row.validation,
         }
         pin_search_path(connection)
@@ -94,25 +102,14 @@ def _make(
         review["warnings"] = sections.of_folder(connection, migration, row, "review/warnings", hide)
         dumped, undumped = dumps.of_run(connection, migration, row)
         review["figures"] += dumped
-        review["warnings"] += undumped + warnings.named_by_identity(connection, scope)
+        review["warnings"] += (
+            warnings.unrehearsed(row, rehearsed) + undumped + warnings.named_by_identity(connection, scope)
+        )
         review["warnings"] += warnings.taken_back(connection, migration)
         stored = coverage.as_stored(connection, json.loads(json.dumps(review, default=_plain)))
         seen = coverage.take(connection, planned, review=stored)
         stored["fingerprint"] = seen.fingerprint
     return stored, seen
-
-
-def _require_validated(connection: psycopg.Connection, migration: Migration, row: run.Run) -> None:
-    """Raise ``review.not-validated`` unless the validation on record is the run's, and of the rows that are staged."""
-    validated = phase.newest(connection, row.run)["validation"].result
-    is_the_result = validated["result"] == phase.digest(row.validation)
-    if not is_the_result or validated["staged"] != transform.digest(connection, migration):
-        raise CutoverError(
-            "review.not-validated",
-            f"run {row.run}",
-            "what is staged, or the result of its validation, was changed after the validation.",
-            "find out who changed it; then clear the task validate.suites, with the tasks behind it.",
-        )
 
 
 def _plain(value: object) -> object:

@@ -19,7 +19,10 @@ def lock_times(connection: psycopg.Connection, migration: Migration) -> list[dic
 
 
 def expected(review: dict[str, Any]) -> str:
-    """How long clients will wait, by what was measured before."""
+    """How long clients will wait, as rehearsed, or by what was measured before."""
+    rehearsed_ms = (review.get("rehearsal") or {}).get("hold_ms")
+    if rehearsed_ms is not None:
+        return f"clients will wait {rehearsed_ms:,.0f} ms, as rehearsed"
     times = sorted(entry["waited_ms"] for entry in review["lock_times"])
     if not times:
         return "how long clients will wait has not been measured yet"

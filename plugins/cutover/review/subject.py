@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg
 
+from cutover import transform
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.records import run
+from cutover.records import phase, run
 from cutover.swap import code, coverage, outside, scope
 from cutover.swap.order import Order
 from cutover.transform import SCHEMA
@@ -81,3 +82,16 @@ def scope_of(connection: psycopg.Connection, migration: Migration, this_run: str
         merged=migration.merged_tables(),
         written=migration.written_tables(),
     )
+
+
+def require_validated(connection: psycopg.Connection, migration: Migration, row: run.Run) -> None:
+    """Raise ``review.not-validated`` unless the validation on record is the run's, and of the rows that are staged."""
+    validated = phase.newest(connection, row.run)["validation"].result
+    is_the_result = validated["result"] == phase.digest(row.validation)
+    if not is_the_result or validated["staged"] != transform.digest(connection, migration):
+        raise CutoverError(
+            "review.not-validated",
+            f"run {row.run}",
+            "what is staged, or the result of its validation, was changed after the validation.",
+            "find out who changed it; then clear the task validate.suites, with the tasks behind it.",
+        )

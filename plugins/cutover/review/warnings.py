@@ -9,6 +9,7 @@ import psycopg
 from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.migration import Migration
+from cutover.records import run
 from cutover.review.sections import Section
 from cutover.swap.scope import Scope
 
@@ -42,3 +43,13 @@ def taken_back(connection: psycopg.Connection, migration: Migration) -> list[dic
     columns = ["table", "operation", "writes", "taken back by", "backup"]
     total = sum(writes for _, _, writes, _, _ in rows)
     return [Section("taken_back", title, total, columns, ["writes"], rows).as_dict()]
+
+
+def unrehearsed(row: run.Run, rehearsal: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """That the swap has not been rehearsed, with the reason. ``rehearsal`` is what is on record of it."""
+    if rehearsal is not None:
+        why = rehearsal["reason"]
+    else:
+        why = "the parameter `rehearse` is off" if "rehearse" in row.parameters else None
+    title = "Swap that was not rehearsed: its first time on these tables will be the real one"
+    return [Section("unrehearsed", title, 1, ["why"], [], [[why]]).as_dict()] if why else []

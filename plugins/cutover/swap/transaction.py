@@ -72,6 +72,19 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Leave:
+    """By whose leave the transaction is done, and as what it is written down.
+
+    ``require_alone`` takes the turn, ``obtain`` locks the staged tables and returns what is covered, with the approval
+    that it has used up; ``kind`` is that of the link in the chain, where that is not the order's action.
+    """
+
+    require_alone: Callable[[psycopg.Connection], None]
+    obtain: Callable[[psycopg.Connection, Order], tuple[coverage.Coverage, approval.Approval | None]]
+    kind: str | None = None
+
+
+@dataclass(frozen=True)
 class Ready:
     """What stands before the lock: since when, what was approved and by whom, what is undone, carried and known.
 
@@ -82,7 +95,7 @@ class Ready:
     began: datetime
     work_began: float
     coverage: coverage.Coverage
-    approval: approval.Approval
+    approval: approval.Approval | None
     undoing: Undoing
     carried: list[Carried]
     since: str
@@ -109,12 +122,7 @@ def swap(
     """
     watch = observer or Observer()
     with answer.told("swap.cannot-complete", _tables(order), otherwise=_CORRECT), connect() as connection:
-        connection.autocommit = True
-        # Each carried round must see what was committed before it, whatever the role's default isolation is.
-        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        connection.read_only = False
-        connection.deferrable = False
-        _tune(connection)
+        tune(connection)
         _finish_earlier(connection, order, log)
         entry = ledger.find(connection, order.run)
         if entry is None:
@@ -129,8 +137,16 @@ def swap(
         return entry
 
 
-def _tune(connection: psycopg.Connection) -> None:
-    """Catalogue queries are short and run again inside the lock: their plans are made before it, and not compiled."""
+def tune(connection: psycopg.Connection) -> None:
+    """Make a session fit for a swap.
+
+    Catalogue queries are short and run again inside the lock: their plans are made before it, and not compiled.
+    """
+    connection.autocommit = True
+    # Each carried round must see what was committed before it, whatever the role's default isolation is.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.read_only = False
+    connection.deferrable = False
     connection.execute("set plan_cache_mode = force_generic_plan")
     connection.execute("set jit = off")
 
@@ -150,7 +166,7 @@ def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None, require: Callable[[], None]
 ) -> ledger.Entry:
     with answer.told("swap.cannot-prepare", _tables(order)):
-        _prepare(connection, order, log)
+        prepare(connection, order, log)
     reason = ""
     for attempt in range(1, order.patience.attempts + 1):
         with answer.told("swap.cannot-plan", _tables(order)):
@@ -161,9 +177,7 @@ def _attempt_until_done(
             observer.at("planned")
         try:
             approach.require_gap(connection, planned, order, attempt, order.patience.pause(attempt))
-            return _transaction(
-                connection, order, planned, attempt=attempt, log=log, observer=observer, require=require
-            )
+            return transact(connection, order, planned, attempt=attempt, log=log, observer=observer, require=require)
         except patience.GAVE_UP as error:
             pause = order.patience.pause(attempt)
             reason = str(error).splitlines()[0]
@@ -175,7 +189,7 @@ def _attempt_until_done(
             reason = "somebody changed a swapped table between plan and lock"
             log(f"attempt {attempt}: {reason}; preparing again")
             with answer.told("swap.cannot-prepare", _tables(order)):
-                _prepare(connection, order, log)
+                prepare(connection, order, log)
     raise CutoverError(
         "swap.locked-out",
         ", ".join(table.qualified for table in planned.scope.tables),
@@ -184,7 +198,7 @@ def _attempt_until_done(
     )
 
 
-def _prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
+def prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
     """Bring the incoming tables to production's state of this moment; nothing here touches production's tables."""
     found = read_scope(connection, order)
     require_recorded(connection, order, found)
@@ -207,7 +221,7 @@ def _open_to_owners(connection: psycopg.Connection, found: Scope, backup_schema:
         connection.execute(row["statement"])
 
 
-def _transaction(
+def transact(
     connection: psycopg.Connection,
     order: Order,
     planned: Plan,
@@ -216,11 +230,14 @@ def _transaction(
     log: Log,
     observer: Observer | None,
     require: Callable[[], None],
+    leave: Leave | None = None,
 ) -> ledger.Entry:
+    """One attempt at the transaction, by default by leave of the recorded approval. Returns its entry."""
+    leave = leave or Leave(_require_alone, _use_approval)
     with _without_pauses(), connection.transaction():
         connection.execute(files.statement("swap/settings.sql"), {"idle": f"{IDLE_IN_TRANSACTION_MS}ms"})
-        _require_alone(connection)
-        ready = _make_ready(connection, order, planned)
+        leave.require_alone(connection)
+        ready = _make_ready(connection, order, planned, leave)
         until = time.monotonic() + approach.worth_waiting(ready.work_began)
         approach.require_gap(connection, planned, order, attempt, until - time.monotonic())
         # Clients are not to wait for whoever appends to the chain, nor for what can be computed before.
@@ -254,8 +271,8 @@ def _transaction(
             undoes=order.undoes,
             backup_schema=order.backup_schema,
             fingerprint=ready.coverage.fingerprint,
-            approval_id=ready.approval.approval_id,
-            approved_by=ready.approval.approved_by,
+            approval_id=ready.approval and ready.approval.approval_id,
+            approved_by=ready.approval and ready.approval.approved_by,
             started_at=ready.began,
             locked_at=locked_at,
             attempts=attempt,
@@ -263,7 +280,8 @@ def _transaction(
             carried=total(ready.carried, late, rest),
             report=report,
         )
-        chain.append(connection, order.action, order.run, [row, ready.approval.row], tail=end)
+        covers = [row, ready.approval.row] if ready.approval else [row]
+        chain.append(connection, leave.kind or order.action, order.run, covers, tail=end)
         if observer:
             observer.at("recorded")
     if observer:
@@ -289,13 +307,12 @@ def _without_pauses() -> Iterator[None]:
             gc.enable()
 
 
-def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan) -> Ready:
+def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan, leave: Leave) -> Ready:
     """Everything that needs no lock of production's tables, up to the last look at what would be orphaned."""
     undoing = read_undoing(connection, order)
     require_recorded(connection, order, planned.scope, undoing)
     began, work_began = _now(connection), time.monotonic()
-    approved_list, changed = _freeze_staged(connection, order)
-    consumed = approval.consume(connection, order.run, order.action, approved_list.fingerprint, changed)
+    approved_list, consumed = leave.obtain(connection, order)
     require_drift_allowed(connection, order, planned.scope)
     # First the accounts, so that a carried write finds its person under the id that the person has by now.
     called = _merge(connection, order, planned.scope)
@@ -440,17 +457,20 @@ def _require_alone(connection: psycopg.Connection) -> None:
         )
 
 
-def _freeze_staged(connection: psycopg.Connection, order: Order) -> tuple[coverage.Coverage, str]:
-    """Lock the incoming tables against change and make the list that was approved again; no production lock is held.
+def _use_approval(connection: psycopg.Connection, order: Order) -> tuple[coverage.Coverage, approval.Approval | None]:
+    """Make the list that was approved again, and use the approval of exactly that up; no production lock is held."""
+    freeze_staged(connection, order)
+    seen, changed = coverage.again(connection, order)
+    coverage.require_same_code(changed, f"{order.action} of run {order.run}")
+    told = coverage.told(changed, seen)
+    return seen, approval.consume(connection, order.run, order.action, seen.fingerprint, told)
 
-    Returns it with what of it has changed since the review, in words.
-    """
+
+def freeze_staged(connection: psycopg.Connection, order: Order) -> None:
+    """Lock the incoming tables against change until the transaction ends."""
     names = sql.SQL(", ").join(sql.Identifier(order.incoming_schema, name) for name in order.fingerprinted)
     if order.fingerprinted:
         connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(names))
-    seen, changed = coverage.again(connection, order)
-    coverage.require_same_code(changed, f"{order.action} of run {order.run}")
-    return seen, coverage.told(changed, seen)
 
 
 def _require_checks(connection: psycopg.Connection, order: Order) -> None:

@@ -3,4 +3,4 @@
 create table if not exists cutover.turn (
     name text primary key
 );
-insert into cutover.turn (name) values ('install'), ('swap') on conflict do nothing;
+insert into cutover.turn (name) values ('install'), ('swap'), ('rehearse') on conflict do nothing;

@@ -18,6 +18,7 @@ select
     l.locked_at,
     l.recorded_at,
     extract(epoch from l.recorded_at - l.locked_at) * 1000 as waited_ms,
+    (r.review -> 'rehearsal' ->> 'hold_ms')::double precision as rehearsed_ms,
     l.attempts,
     l.tables,
     l.carried,
