@@ -265,6 +265,8 @@ class Settings:
         if connection == "airflow":
             return self.postgres.dsn(AIRFLOW_DATABASE, AIRFLOW_DATABASE, self.secrets["airflow_database_password"])
         known = {name: plain_dsn(uri) for name, uri in self.connections().items()}
+        if self.is_given(connection):
+            known[connection] = plain_dsn(self.variables[f"AIRFLOW_CONN_{connection.upper()}"])
         found = known.get(connection)
         if found is None:
             names = ", ".join(sorted(["airflow", *(name for name, dsn in known.items() if dsn)]))
@@ -272,7 +274,7 @@ class Settings:
                 "stack.no-such-connection",
                 connection,
                 "it is not a PostgreSQL connection that this deployment knows.",
-                f"name one of: {names}.",
+                f"name one of: {names}; or set AIRFLOW_CONN_{connection.upper()}.",
             )
         return found
 

@@ -9,12 +9,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from cutover import inspection
 from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened, pin_search_path
 from cutover.database.words import said
 from cutover.errors import CutoverError
-from cutover.migration import Migration, added, load_order
+from cutover.migration import Migration, added, declared, load, load_order
 from cutover.records import signing
 from cutover.swap import refusals, scope
 
@@ -85,6 +86,10 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
     Raises PreflightError with every reason found.
     """
     with opened(connect) as connection:
+        reasons = [*inspection.of_files(migration), *_overlaps(connection, migration)]
+        # what could not be read is not looked at further
+        if reasons:
+            raise PreflightError(reasons)
         reasons = _unfinished(connection, migration, this_run)
         found = scope.read(
             connection,
@@ -100,6 +105,7 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         ]
         reasons += _shapes(connection, migration)
         reasons += _own(connection, migration)
+        reasons += _statements(connection, migration)
         if reasons:
             raise PreflightError(reasons)
         kinds: dict[str, int] = {}
@@ -216,6 +222,62 @@ def _publications(connection: psycopg.Connection, migration: Migration) -> list[
         )
         for row in found
     ]
+
+
+def _overlaps(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
+    """Other migrations on this database that swap a table of this one: the rollback of either would undo the other.
+
+    Those that are declared here, and those that another deployment has launched and could still take back.
+    """
+    own = migration.swapped_tables()
+    names: dict[str, list[str]] = {}
+    for other in declared():
+        if other == migration.migration:
+            continue
+        try:
+            tables = load(other).swapped_tables() if load(other).target == migration.target else []
+        except CutoverError:
+            # its own preflight says what is wrong with it, and it cannot be launched before
+            continue
+        if shared := [f"{schema}.{table}" for schema, table in own if (schema, table) in tables]:
+            names[other] = shared
+    asked = {
+        "migration": migration.migration,
+        "schemas": [schema for schema, _ in own],
+        "names": [table for _, table in own],
+    }
+    launched: dict[str, list[str]] = {}
+    for run, other, schema, table in connection.execute(files.statement("swap/overlapping.sql"), asked).fetchall():
+        if other not in names:
+            launched.setdefault(f"{other} (run {run})", []).append(f"{schema}.{table}")
+    why = "swaps them, too: the rollback of one would take the other's launch back with it."
+    return [
+        CutoverError(
+            "preflight.sets-overlap",
+            f"{migration.migration} and {other}, {', '.join(tables)}",
+            f"{other} {why}",
+            f"leave each table to one migration: take it out of the folder staging of {migration.migration} or of "
+            f"{other}, with its transform, suite and checks.",
+        )
+        for other, tables in names.items()
+    ] + [
+        CutoverError(
+            "preflight.sets-overlap",
+            f"{migration.migration} and {other}, {', '.join(tables)}",
+            f"{other} has launched them, and can still take that back: that would take this launch back with it.",
+            "roll that launch back first; or, if it is to stay for good, drop its backups (DAG drop_backups).",
+        )
+        for other, tables in launched.items()
+    ]
+
+
+def _statements(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
+    """What PostgreSQL finds wrong with the migration's own statements."""
+    try:
+        return inspection.of_statements(connection, migration)
+    except psycopg.errors.LockNotAvailable:
+        # another run works in the schemas at this moment; what is wrong then shows in its own task
+        return []
 
 
 def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: str) -> list[CutoverError]:

@@ -129,6 +129,22 @@ def count_differences(
     return found
 
 
+def has_shape(writer: psycopg.Connection, table: Table) -> bool:
+    """Whether ``raw.<name>`` is there, with the columns that a copy of ``table`` needs."""
+    name = sql.Identifier("raw", table.name).as_string()
+    there = writer.execute(files.statement("extract/tables/columns.sql"), {"table": name}).fetchall()
+    return there == [*table.columns.items(), *_PROVENANCE]
+
+
+def create_raw(writer: psycopg.Connection, table: Table) -> None:
+    """Make ``raw.<name>``, empty and without a key."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+        for name, kind in [*table.columns.items(), *_PROVENANCE]
+    )
+    writer.execute(sql.SQL("create table {} ({})").format(sql.Identifier("raw", table.name), columns))
+
+
 def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
     """Raise unless every table has exactly the declared columns: a column nobody knows would be lost in silence.
 
@@ -291,25 +307,12 @@ class _Copy:
 
     def _create(self) -> bool:
         """Make the raw table if it is not there, or not of these columns; returns whether it has no row."""
-        found = self._writer.execute(
-            files.statement("extract/tables/columns.sql"), {"table": self._raw.as_string()}
-        ).fetchall()
-        wanted = [*self._table.columns.items(), *_PROVENANCE]
-        if (
-            found == wanted
-            and self._writer.execute(files.statement("extract/tables/any_row.sql", raw=self._raw)).rowcount
-        ):
+        any_row = files.statement("extract/tables/any_row.sql", raw=self._raw)
+        if has_shape(self._writer, self._table) and self._writer.execute(any_row).rowcount:
             return False
         # Without its key, which is quicker to add behind the rows.
         self._writer.execute(sql.SQL("drop table if exists {}").format(self._raw))
-        self._writer.execute(
-            sql.SQL("create table {} ({})").format(
-                self._raw,
-                sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in wanted
-                ),
-            )
-        )
+        create_raw(self._writer, self._table)
         return True
 
     def _refresh(self, sync_id: int, stamp: str | None) -> tuple[int, int, int, int, int]:
