@@ -144,6 +144,8 @@ def _test(arguments: list[str]) -> int:
     settings = Settings.read()
     environment = {
         **os.environ,
+        # tests of a migration elsewhere find the engine, too
+        "PYTHONPATH": settings.python_environment()["PYTHONPATH"],
         # importing Airflow writes its configuration there: not into the home folder, nor into a running stack's
         "AIRFLOW_HOME": str(settings.home / "test" / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -71,6 +71,12 @@ def _port(name: str, variables: Mapping[str, str]) -> int:
     return int(text)
 
 
+def _dags(variables: Mapping[str, str]) -> Path:
+    """The DAGs beside the folder ``CUTOVER_INCLUDE`` of a team's own migrations; without it, this checkout's."""
+    include = variables.get("CUTOVER_INCLUDE")
+    return Path(include).resolve().parent / "dags" if include else ROOT / "dags"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where a stack lives and what it listens on; ``variables`` is the caller's environment.
@@ -94,7 +100,7 @@ class Settings:
         given = dict(os.environ if variables is None else variables)
         return cls(
             home=Path(given.get("CUTOVER_HOME") or ROOT / ".local").resolve(),
-            dags=dags or ROOT / "dags",
+            dags=dags or _dags(given),
             variables=given,
             airflow_port=_port("CUTOVER_AIRFLOW_PORT", given),
             postgres_port=_port("CUTOVER_PG_PORT", given),

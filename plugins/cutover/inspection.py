@@ -35,6 +35,10 @@ _MADE = re.compile(r"(input|staging)\.\S+", re.IGNORECASE)
 _DRESSES = re.compile(r"(create\s+(unique\s+)?index\b|alter\s+table\s+(input|staging)\.)", re.IGNORECASE)
 _AS = re.compile(r"[^(]*?\bas\b\s*(select|with|values|\()", re.IGNORECASE | re.DOTALL)
 _READS = re.compile(r"(with|select|insert|update|delete|values|table|\()", re.IGNORECASE)
+# What a semicolon may stand in without ending a statement, or a semicolon.
+_PARTS = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|;""", re.DOTALL
+)
 _COLUMN_ARGUMENTS = ("column", "column_list", "column_set", "column_A", "column_B")
 _DO = "correct the statement; run again, preflight looks at all of them anew."
 
@@ -334,14 +338,8 @@ def _without_value(value: re.Match[str]) -> str:
 
 def _statements(path: str) -> list[_Statement]:
     """The statements of a file, as PostgreSQL would take them one by one."""
-    from sqlglot import TokenType, tokenize
-    from sqlglot.errors import TokenError
-
     text = files.text(path)
-    try:
-        ends = [token.start for token in tokenize(text, read="postgres") if token.token_type is TokenType.SEMICOLON]
-    except TokenError:
-        ends = []
+    ends = [part.start() for part in _PARTS.finditer(text) if part[0] == ";"]
     found = []
     for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(text)], strict=True):
         part = text[start:end]

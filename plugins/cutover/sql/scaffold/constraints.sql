@@ -11,7 +11,7 @@ select
     ) as columns,
     n.nspname::text as referenced_schema,
     r.relname::text as referenced_table,
-    format('%%I.%%I', n.nspname, r.relname) as referenced
+    quote_ident(n.nspname) || '.' || quote_ident(r.relname) as referenced
 from pg_catalog.pg_constraint as k
 left join pg_catalog.pg_class as r on k.confrelid = r.oid
 left join pg_catalog.pg_namespace as n on r.relnamespace = n.oid
