@@ -74,6 +74,7 @@ def shop(followed: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
                 sql.Identifier(name), sql.Identifier(followed.names["shop"])
             )
         )
+    page.exported["AIRFLOW_CONN_SHOP"] = connection_of(followed.server.dsn(name))
     found(monkeypatch, page.folder)
     yield Shop(page, followed.server, {**followed.names, "shop": name})
     load.cache_clear()

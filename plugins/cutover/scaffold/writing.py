@@ -31,7 +31,6 @@ def texts(answers: Answers) -> dict[str, str]:
         "schema": answers.schema,
         "plans": made,
         "of": of,
-        "words": _listed([f"`{answers.schema}.{plan.name}`" for plan in made]),
         "may_be_empty": [plan.name for plan in made if plan.shape.is_empty],
         "has_pagings": "by" in Paging.model_fields,
     }
@@ -47,7 +46,7 @@ def texts(answers: Answers) -> dict[str, str]:
         written[f"{folder}/freeze/refused.sql"] = _render("freeze.refused.sql", common)
     for plan in made:
         written |= {f"{folder}/{path}": text for path, text in _of_table(plan, common).items()}
-        written[f"{suites}/{plan.name}.json"] = json.dumps(plan.suite(), indent=2, ensure_ascii=False) + "\n"
+        written[f"{suites}/{plan.name}.json"] = _suite(plan.suite())
     return dict(sorted(written.items()))
 
 
@@ -149,6 +148,13 @@ def _render(template: str, values: Mapping[str, Any]) -> str:
     )
     text = environment.get_template(f"{template}.jinja").render(values)
     return _BLANK.sub("\n\n", text.strip("\n")) + "\n"
+
+
+def _suite(suite: Mapping[str, Any]) -> str:
+    """As JSON, an expectation a line."""
+    lines = ",\n".join(f"    {json.dumps(one, ensure_ascii=False)}" for one in suite["expectations"])
+    head = f'  "name": {json.dumps(suite["name"])},\n  "meta": {json.dumps(suite["meta"])},'
+    return f'{{\n{head}\n  "expectations": [\n{lines}\n  ]\n}}\n'
 
 
 def _listed(names: list[str]) -> str:

@@ -184,7 +184,10 @@ def run(connect: Connect, suites: Sequence[Suite], place: Place, given: Mapping[
                     continue
                 schema, name = place.tables[suite.table]
                 asset = source.add_table_asset(name=suite.table, table_name=name, schema_name=schema)
-                rows = catalog.count(connection, sql.Identifier(schema, name))
+                table = sql.Identifier(schema, name)
+                rows = catalog.count(connection, table)
+                key = [row["name"] for row in catalog.rows(connection, "key_columns", table=table.as_string())]
+                runner.shown_by = tuple(column for column in key if column not in suite.personal)
                 expected, details = runner.run(suite, asset.add_batch_definition_whole_table("all"), rows)
                 result = _summary(suite, details)
                 outcome.details.append((expected, details))
@@ -205,6 +208,8 @@ class _Runner:
     context: EphemeralDataContext
     place: Place
     given: dict[str, Any]
+    # columns that tell which row is at fault: those of the table's primary key that are not personal
+    shown_by: tuple[str, ...] = ()
 
     def run(
         self, suite: Suite, batch: BatchDefinition[Any], rows: int
@@ -303,13 +308,13 @@ class _Runner:
             "result_format": "COMPLETE" if config.type == _ROWS else "SUMMARY",
             "partial_unexpected_count": SAMPLE,
         }
-        if config.type.startswith("expect_column_values_"):
-            detail["unexpected_index_column_names"] = ["id"]
+        if config.type.startswith("expect_column_values_") and self.shown_by:
+            detail["unexpected_index_column_names"] = list(self.shown_by)
         again = Validator(batch, result_format=detail).validate_expectation(config.to_domain_obj(), self.given)
         own = {config.kwargs.get("column"), *config.kwargs.get("column_list", ())}
         about_people = bool(own & personal) and not config.type.startswith("expect_table_")
         hide = masked_all if about_people else (lambda value: masked_row(value, personal))
-        again.result = {name: _shown(name, value, hide) for name, value in again.result.items()}
+        again.result = {name: _shown(name, value, hide, self.shown_by) for name, value in again.result.items()}
         again.exception_info = _without_traceback(again.exception_info)
         return again
 
@@ -346,7 +351,7 @@ def _passed(entry: ExpectationValidationResult, rows: int) -> ExpectationValidat
     return entry
 
 
-def _shown(name: str, value: Any, hide: Any) -> Any:
+def _shown(name: str, value: Any, hide: Any, key: tuple[str, ...]) -> Any:
     """One entry of a result: figures as they are, samples cut and masked, queries left out (they hold values)."""
     if name == "details":
         return {"unexpected_rows": hide(value.get("unexpected_rows", [])[:SAMPLE])}
@@ -355,7 +360,7 @@ def _shown(name: str, value: Any, hide: Any) -> Any:
     if name == "partial_unexpected_counts":
         return [{**item, "value": hide(item["value"])} for item in value[:SAMPLE]]
     if name == "partial_unexpected_index_list":
-        return [{key: part if key == "id" else hide(part) for key, part in item.items()} for item in value[:SAMPLE]]
+        return [{at: part if at in key else hide(part) for at, part in item.items()} for item in value[:SAMPLE]]
     if name in ("partial_unexpected_list", "unexpected_list", "unexpected_index_list"):
         return hide(value[:SAMPLE])
     return value
