@@ -13,6 +13,8 @@ FLOORS = (
     {"records", "migration", "person"},
     {"extract", "swap"},
     {
+        "scaffold",
+        "inspection",
         "preflight",
         "freeze",
         "transform",

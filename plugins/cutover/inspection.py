@@ -36,9 +36,7 @@ _DRESSES = re.compile(r"(create\s+(unique\s+)?index\b|alter\s+table\s+(input|sta
 _AS = re.compile(r"[^(]*?\bas\b\s*(select|with|values|\()", re.IGNORECASE | re.DOTALL)
 _READS = re.compile(r"(with|select|insert|update|delete|values|table|\()", re.IGNORECASE)
 # What a semicolon may stand in without ending a statement, or a semicolon.
-_PARTS = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|;""", re.DOTALL
-)
+_PARTS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|;""", re.DOTALL)
 _COLUMN_ARGUMENTS = ("column", "column_list", "column_set", "column_A", "column_B")
 _DO = "correct the statement; run again, preflight looks at all of them anew."
 
@@ -216,9 +214,7 @@ class _Judge:
             query = _AS.match(text) if _MAKES.match(text) else None
             if query:
                 self._make_of_query(statement, text, query.start(1))
-            elif _MAKES.match(text):
-                self._execute(statement, text)
-            elif _DRESSES.match(text):
+            elif _MAKES.match(text) or _DRESSES.match(text):
                 self._execute(statement, text)
             elif _READS.match(text):
                 self._parse(statement, takes_values=takes_values)
@@ -375,5 +371,3 @@ def _raw_tables(connection: psycopg.Connection, migration: Migration) -> None:
                 aside = sql.Identifier(f"{table.name[:40]}_during_preflight")
                 connection.execute(sql.SQL("alter table {} rename to {}").format(name, aside))
             tables.create_raw(connection, table)
-
-

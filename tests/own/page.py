@@ -75,7 +75,13 @@ class Page:
         """What the shell of the page's reader has."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "CUTOVER_"))}
         paths = os.pathsep.join([str(self.repository / "plugins"), str(self.repository / "include")])
-        return {**own, "HOME": str(self.home), "PYTHONPATH": paths, "CUTOVER_HOME": str(self.home / "state"), **self.exported}
+        return {
+            **own,
+            "HOME": str(self.home),
+            "PYTHONPATH": paths,
+            "CUTOVER_HOME": str(self.home / "state"),
+            **self.exported,
+        }
 
     def change(self, diff: str) -> None:
         """Replace each line with a minus by the one with a plus behind it; it must be there once."""
@@ -102,7 +108,11 @@ class Page:
     def crm(self) -> tuple[subprocess.Popen[str], str]:
         """The page's CRM on a free port, and the connection that it prints."""
         process = subprocess.Popen(
-            [sys.executable, "-", "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [sys.executable, "-", "0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(self.files["crm.py"])

@@ -75,9 +75,11 @@ class Launches:
         self._record(this_run, "validation", **digests)
         if self.migration.databases:
             self._record(this_run, "late_writes")
-        assert [(r.check, r.sample) for r in results if not r.success] == []
+        broken = [(result.check, result.sample) for result in results if not result.success]
+        assert broken == [], broken
         if with_suites:
-            assert self.suites(validation.STAGING) == []
+            failed = self.suites(validation.STAGING)
+            assert failed == [], failed
 
     def suites(self, phase_: str) -> list[str]:
         """The expectations that do not hold over the tables of a phase."""

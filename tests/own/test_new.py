@@ -147,7 +147,7 @@ def test_who_leaves_something_out_is_asked(new: New, tmp_path: Path) -> None:
         (["shop", "--like", "seen"], "new.not-a-table", "name a plain table"),
         (["shop", "--like", "keyless"], "new.no-primary-key", "alter table public.keyless add primary key"),
         (["shop", "--like", "one", "--like", "two"], "new.circle", "drop not null"),
-        (["shop", "--like", "wide", "--like", "other.t"], "new.two-schemas", "a migration for each schema"),
+        (["shop", "--like", "public.wide", "--like", "other.t"], "new.two-schemas", "a migration for each schema"),
         (["shop", "--like", "wide", "--source", "postgres:old:public.parts"], "new.key-of-several", "of one column"),
         (["shop", "--like", "parts", "--source", "postgres:old:public.wide"], "new.no-common-key", "SCHEMA.TABLE"),
     ],

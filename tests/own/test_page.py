@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from cutover.extract.why import why
 from cutover.database.connect import opened
+from cutover.extract.why import why
 from tests.own.conftest import Shop
 from tests.own.page import UP
 from tests.own.run import Launches
@@ -44,14 +44,20 @@ def test_it_is_launched_twice_and_rolled_back(shop: Shop) -> None:
     assert shop.rows("select count(*) from public.customers") == [(251,)]
     assert shop.rows("select count(*) from public.orders") == [(501,)]
     # what the sources do not know, a write between freeze and swap, and the circle
-    assert shop.rows("select name, newsletter, last_order_id from public.customers where id in (1, 900) order by id") == [
+    assert shop.rows(
+        "select name, newsletter, last_order_id from public.customers where id in (1, 900) order by id"
+    ) == [
         ("Customer 1", True, 100),
         ("Walk-in", True, None),
     ]
     assert runs.suites("production") == []
     with opened(shop.connect()) as connection:
         (origin,) = why(connection, "customers", "17")
-    assert (origin.raw_table, origin.raw_id, origin.api_response["full_name"]) == ("shop_customers", "17", "Customer 17")
+    assert (origin.raw_table, origin.raw_id, origin.api_response["full_name"]) == (
+        "shop_customers",
+        "17",
+        "Customer 17",
+    )
 
     shop.rows("insert into public.orders values (8, 1, 3, now())")
     runs.launch("r3")

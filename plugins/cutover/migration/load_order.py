@@ -168,7 +168,13 @@ def load_dependencies(migration: Declaration) -> dict[str, set[str]]:
     ``transform.no-load`` for a staging table that nothing fills, ``transform.no-ddl`` for a load without a table,
     ``transform.no-key`` for a closing file without a foreign key.
     """
-    ddl = {_stem(path): files.text(path) for path in files.files(f"{migration.migration}/staging")}
+    ddl = {}
+    for path in files.files(f"{migration.migration}/staging"):
+        ddl[_stem(path)] = files.text(path)
+        try:
+            foreign_keys(ddl[_stem(path)])
+        except CutoverError as error:
+            raise CutoverError(error.code, f"include/sql/{path}, {error.obj}", error.why, error.remedy) from error
     loads = [_stem(path) for path in files.files(f"{migration.migration}/transform")]
     return dependencies(ddl, loads, migration.merge)
 

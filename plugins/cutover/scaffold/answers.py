@@ -88,7 +88,9 @@ def complete(options: Options, opener: Opener, ask: Ask | None) -> Answers:
             ``migration.name-taken``; those of ``shape.read``; ``connect.*``.
     """
     require_name(options.name)
-    target = options.target or _answer(ask, "--target", "Airflow connection of the database to launch into", "production")
+    target = options.target or _answer(
+        ask, "--target", "Airflow connection of the database to launch into", "production"
+    )
     named = _names(options, ask)
     schemas = {schema for schema, _ in named}
     if len(schemas) > 1:
@@ -155,9 +157,7 @@ def _names(options: Options, ask: Ask | None) -> list[tuple[str, str]]:
     return list(dict.fromkeys(split(name) for name in given))
 
 
-def _origins(
-    name: str, target: str, tables: Sequence[tuple[str, str]], sources: Iterable[str]
-) -> dict[str, Origin]:
+def _origins(name: str, target: str, tables: Sequence[tuple[str, str]], sources: Iterable[str]) -> dict[str, Origin]:
     """Table → its origin, from ``[TABLE=]KIND[:CONNECTION[:PLACE]]``; the last that names a table decides."""
     names = [table for _, table in tables]
     origins = {table: Origin(TARGET, target, f"{schema}.{table}") for schema, table in tables}
@@ -191,9 +191,7 @@ def _origin(name: str, target: str, kind: str, connection: str, place: str, tabl
     return Origin(kind, connection or own, place or there)
 
 
-def _table(
-    name: str, table: tuple[str, str], origin: Origin, is_live: bool, target: str, opener: Opener
-) -> Table:
+def _table(name: str, table: tuple[str, str], origin: Origin, is_live: bool, target: str, opener: Opener) -> Table:
     raw = f"{name}_{table[1]}"
     if len(raw) > _LONGEST:
         raise CutoverError(
@@ -238,8 +236,7 @@ def _require_common_key(found: Shape, source: Shape, origin: Origin) -> None:
             "new.no-common-key",
             f"{origin.place} (connection {origin.connection})",
             f"it lacks {', '.join(missing)}, by which {found.schema}.{found.table} tells its rows apart.",
-            "name the table that has it: --source "
-            f"{found.table}={origin.kind}:{origin.connection}:SCHEMA.TABLE.",
+            f"name the table that has it: --source {found.table}={origin.kind}:{origin.connection}:SCHEMA.TABLE.",
         )
 
 

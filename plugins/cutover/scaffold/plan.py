@@ -195,7 +195,7 @@ class Plan:
         return [*(column.written for column in self.raw_columns if column.written in names), "api_response"]
 
     def suite(self) -> dict[str, object]:
-        """Its expectations: what the catalogue says of not-null, unique and enumerated columns."""
+        """Its expectations: what the catalogue says of not-null and unique columns, and of checks that list values."""
         expectations: list[dict[str, object]] = [
             _expectation("expect_column_values_to_not_be_null", column=column.name)
             for column in self.shape.columns
@@ -203,16 +203,15 @@ class Plan:
         ]
         for constraint in self.shape.constraints:
             if constraint.kind in "pu" and len(constraint.columns) == 1:
-                expectations.append(
-                    _expectation("expect_column_values_to_be_unique", column=constraint.columns[0])
-                )
+                expectations.append(_expectation("expect_column_values_to_be_unique", column=constraint.columns[0]))
             elif constraint.kind in "pu":
                 expectations.append(
                     _expectation("expect_compound_columns_to_be_unique", column_list=list(constraint.columns))
                 )
             elif constraint.allowed and len(constraint.columns) == 1:
-                expectations.append(_in_set(constraint.columns[0], constraint.allowed))
-        expectations += [_in_set(column.name, column.labels) for column in self.shape.columns if column.labels]
+                values = list(constraint.allowed)
+                column = constraint.columns[0]
+                expectations.append(_expectation("expect_column_values_to_be_in_set", column=column, value_set=values))
         meta = {"personal": self.personal(), "parameters": {}}
         return {"name": self.name, "meta": meta, "expectations": expectations}
 
@@ -226,9 +225,7 @@ class Plan:
         if inside is None and not self.table.is_live:
             return None
         target = constraint.target_written if inside is None else f"staging.{inside}"
-        definition = constraint.definition.replace(
-            f"references {constraint.target_written}(", f"references {target} ("
-        )
+        definition = constraint.definition.replace(f"references {constraint.target_written}(", f"references {target} (")
         return f"constraint {constraint.written} {definition}"
 
     def _inside(self, constraint: Constraint) -> str | None:
@@ -272,9 +269,11 @@ class Plan:
 def plans(answers: Answers) -> list[Plan]:
     """A plan for each table, with the circles of foreign keys between them closed.
 
-    Raises CutoverError ``new.circle`` for one in which no column may be empty.
+    Raises CutoverError ``new.circle`` for one in which no column may be empty, and ``new.unreadable-column``.
     """
     made = {table.shape.table: Plan(table, answers.tables) for table in answers.tables}
+    for plan in made.values():
+        _require_readable(plan)
     ddl = {name: ddl_of(plan) for name, plan in made.items()}
     while True:
         loads = [*made, *(closing.step for plan in made.values() for closing in plan.closings)]
@@ -308,6 +307,17 @@ def _close(made: dict[str, Plan], circle: set[str], steps: set[str]) -> None:
         "their foreign keys form a circle in which no column may be empty: none of the tables could be loaded first.",
         "let one of these columns be null (alter table ... alter column ... drop not null), and try again.",
     )
+
+
+def _require_readable(plan: Plan) -> None:
+    for column in plan.shape.columns:
+        if not _readable(plan.name, [], column.definition):
+            raise CutoverError(
+                "new.unreadable-column",
+                f"{plan.shape.schema}.{plan.name}, column {column.name}",
+                f"the engine cannot read its definition in a file of staging DDL: {column.definition}.",
+                "take a table without it, or write the files by hand after those of another migration.",
+            )
 
 
 def _readable(table: str, columns: Sequence[str], definition: str) -> bool:
@@ -347,7 +357,3 @@ def _from_response(column: Column) -> str:
 
 def _expectation(kind: str, **arguments: object) -> dict[str, object]:
     return {"type": kind, "kwargs": arguments}
-
-
-def _in_set(column: str, values: Sequence[str]) -> dict[str, object]:
-    return _expectation("expect_column_values_to_be_in_set", column=column, value_set=list(values))

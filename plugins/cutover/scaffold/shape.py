@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -23,7 +24,7 @@ _TEXT = re.compile(r"'((?:[^']|'')*)'(?:::[a-z ]+)?")
 
 @dataclass(frozen=True)
 class Column:
-    """One column. ``written`` is its name as SQL; ``labels`` are the only values it can have, of an enumeration."""
+    """One column. ``written`` is its name as SQL."""
 
     name: str
     written: str
@@ -34,12 +35,12 @@ class Column:
     is_generated: bool = False
     identity: str | None = None
     is_built_in: bool = True
-    labels: tuple[str, ...] = ()
 
     @property
     def definition(self) -> str:
         """As a ``create table`` statement has it."""
-        parts = [self.written, self.type]
+        # the short name of the one type whose long name the engine's reader of DDL does not know
+        parts = [self.written, self.type.replace("bit varying", "varbit")]
         if self.is_generated:
             parts.append(f"generated always as ({self.expression}) stored")
         elif self.identity:
@@ -146,7 +147,7 @@ def read(connect: Connect, schema: str, table: str, connection_id: str) -> Shape
         shape = Shape(
             schema,
             table,
-            tuple(_column(row) for row in _rows(connection, "columns", oid=there["oid"])),
+            tuple(Column(**row) for row in _rows(connection, "columns", oid=there["oid"])),
             tuple(_constraint(row) for row in _rows(connection, "constraints", oid=there["oid"])),
             is_empty=_is_empty(connection, schema, table),
         )
@@ -181,23 +182,19 @@ def named(shape: Shape, schema: str, table: str) -> Shape:
     return replace(shape, schema=schema, table=table, is_empty=False)
 
 
-def _column(row: dict[str, object]) -> Column:
-    return Column(**{**row, "labels": tuple(row["labels"] or ())})  # type: ignore[arg-type]
-
-
-def _constraint(row: dict[str, object]) -> Constraint:
+def _constraint(row: dict[str, Any]) -> Constraint:
     target = (str(row["referenced_schema"]), str(row["referenced_table"])) if row["kind"] == "f" else None
     return Constraint(
         str(row["written"]),
         str(row["kind"]),
         lowered(str(row["definition"])),
-        tuple(row["columns"]),  # type: ignore[arg-type]
+        tuple(row["columns"]),
         target,
         str(row["referenced"]) if target else "",
     )
 
 
-def _rows(connection: psycopg.Connection, query: str, **values: object) -> list[dict[str, object]]:
+def _rows(connection: psycopg.Connection, query: str, **values: object) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(files.statement(f"scaffold/{query}.sql"), values).fetchall()
 

@@ -1,4 +1,4 @@
--- The columns of a table as its definition says them, and the labels of those whose type is an enumeration.
+-- The columns of a table as its definition says them.
 select
     a.attname::text as name,
     quote_ident(a.attname) as written,
@@ -8,12 +8,7 @@ select
     pg_get_expr(d.adbin, d.adrelid) as expression,
     a.attgenerated <> '' as is_generated,
     case a.attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
-    y.typtype = 'b' and y.typnamespace = 'pg_catalog'::regnamespace as is_built_in,
-    (
-        select array_agg(e.enumlabel::text order by e.enumsortorder)
-        from pg_catalog.pg_enum as e
-        where e.enumtypid = a.atttypid
-    ) as labels
+    y.typtype = 'b' and y.typnamespace = 'pg_catalog'::regnamespace as is_built_in
 from pg_catalog.pg_attribute as a
 inner join pg_catalog.pg_type as y on a.atttypid = y.oid
 left join pg_catalog.pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
