@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq, sql
@@ -21,6 +21,9 @@ from cutover.database.connect import pin_search_path
 from cutover.errors import CutoverError
 from cutover.migration import Migration, load_order
 from cutover.validate import suites
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 # What a statement may be refused for without a row in it: all of them faults of its text, or of the shapes it is about.
 _FAULTS = frozenset(("42601", "42703", "42P01", "42883", "42804", "42702", "42803", "42704", "42701", "42P10", "42846"))
@@ -58,7 +61,7 @@ def of_files(migration: Migration) -> list[CutoverError]:
         suites.require_one_each(loaded, migration.staging_tables(), migration.migration)
     except CutoverError as reason:
         return [reason]
-    reasons = []
+    reasons: list[CutoverError] = []
     for table in migration.staging_tables():
         columns = load_order.columns(files.text(f"{migration.migration}/staging/{table}.sql"))
         reasons += _of_load(migration, table, columns)
@@ -119,8 +122,8 @@ def _of_load(migration: Migration, table: str, columns: tuple[str, ...]) -> Iter
                 "transform.no-such-column",
                 f"{_shown(path)}, line {line}",
                 f"it fills {name}, and staging/{table}.sql has no such column; it has {', '.join(columns)}.",
-                f"call it the same in both files, in the suite include/expectations/{migration.migration}/{table}.json, "
-                "and as production does.",
+                "call it the same in both files, in the suite "
+                f"include/expectations/{migration.migration}/{table}.json, and as production does.",
             )
 
 
@@ -366,8 +369,8 @@ def _raw_tables(connection: psycopg.Connection, migration: Migration) -> None:
         connection.execute(files.text(f"{migration.migration}/extract/{name}.create.sql").encode())
     for table in migration.tables.values():
         if not tables.has_shape(connection, table):
-            name = sql.Identifier("raw", table.name)
-            if connection.execute("select to_regclass(%s) is not null", (name.as_string(),)).fetchone() == (True,):
+            there = sql.Identifier("raw", table.name)
+            if connection.execute("select to_regclass(%s) is not null", (there.as_string(),)).fetchone() == (True,):
                 aside = sql.Identifier(f"{table.name[:40]}_during_preflight")
-                connection.execute(sql.SQL("alter table {} rename to {}").format(name, aside))
+                connection.execute(sql.SQL("alter table {} rename to {}").format(there, aside))
             tables.create_raw(connection, table)

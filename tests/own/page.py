@@ -1,4 +1,4 @@
-"""docs/your-own-migration.md as a newcomer follows it: its files are made and its commands typed, from the page itself."""
+"""docs/your-own-migration.md as a newcomer follows it: files made and commands typed, from the page itself."""
 
 from __future__ import annotations
 

@@ -19,45 +19,54 @@ CHECK = "include/sql/shop/validate/checks/orders_complete.sql"
 
 
 @pytest.mark.parametrize(
-    ("path", "change", "code", "said"),
+    ("path", "change", "reason"),
     [
-        (STAGING, ("    amount ", "    total "), "transform.no-such-column", rf"{TRANSFORM}, line 5: it fills amount"),
         (
             STAGING,
             ("    amount ", "    total "),
-            "validate.no-such-column",
-            r"orders.json, line \d+: it is about amount",
+            ("transform.no-such-column", r"orders.sql, line 5: it fills amount"),
         ),
-        (STAGING, ("    amount numeric(12,2)", "    amount numeric(12,2"), "transform.unreadable-ddl", STAGING),
-        (TRANSFORM, (None, ""), "transform.no-load", r"add transform/orders.sql"),
-        (TRANSFORM, ("s.amount,", "s.amount"), "preflight.wrong-statement", rf"{TRANSFORM}, line 12: syntax error"),
-        (TRANSFORM, ("s.amount,", "s.sum as amount,"), "preflight.wrong-statement", rf"{TRANSFORM}, line 11: .*s.sum"),
+        (
+            STAGING,
+            ("    amount ", "    total "),
+            ("validate.no-such-column", r"orders.json, line \d+: it is about amount"),
+        ),
+        (STAGING, ("    amount numeric(12,2)", "    amount numeric(12,2"), ("transform.unreadable-ddl", STAGING)),
+        (TRANSFORM, (None, ""), ("transform.no-load", r"add transform/orders.sql")),
+        (TRANSFORM, ("s.amount,", "s.amount"), ("preflight.wrong-statement", rf"{TRANSFORM}, line 12: syntax error")),
+        (
+            TRANSFORM,
+            ("s.amount,", "s.sum as amount,"),
+            ("preflight.wrong-statement", r"orders.sql, line 11: .*s.sum"),
+        ),
         (
             TRANSFORM,
             ("from input.shop_orders", "from input.orders"),
-            "preflight.wrong-statement",
-            r"line 13: .*input.orders",
+            ("preflight.wrong-statement", r"line 13: .*input.orders"),
         ),
-        (CHECK, ("select s.id", "select count(*)"), "validate.bad-check", rf"{CHECK}, line 3: it returns one row"),
-        (CHECK, (None, "-- x\ndelete from staging.orders"), "validate.bad-check", rf"{CHECK}, line 2: it is no query"),
-        (CHECK, ("s.id", "s.number"), "preflight.wrong-statement", rf"{CHECK}, line 3: .*s.number"),
+        (CHECK, ("select s.id", "select count(*)"), ("validate.bad-check", rf"{CHECK}, line 3: it returns one row")),
+        (
+            CHECK,
+            (None, "-- x\ndelete from staging.orders"),
+            ("validate.bad-check", rf"{CHECK}, line 2: it is no"),
+        ),
+        (CHECK, ("s.id", "s.number"), ("preflight.wrong-statement", rf"{CHECK}, line 3: .*s.number")),
         (
             "include/sql/shop/why/orders.sql",
             ("t.id::text", "t.idd::text"),
-            "preflight.wrong-statement",
-            "line 4: .*t.idd",
+            ("preflight.wrong-statement", "line 4: .*t.idd"),
         ),
         (
             "include/sql/shop/freeze/shop_customers.sql",
             ("    kind,", "    knd,"),
-            "preflight.wrong-statement",
-            "line 7: .*knd",
+            ("preflight.wrong-statement", "line 7: .*knd"),
         ),
     ],
 )
 def test_a_slip_is_named_with_file_line_and_remedy(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, path: str, change: tuple[str | None, str], code: str, said: str
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, path: str, change: tuple[str | None, str], reason: tuple[str, str]
 ) -> None:
+    code, said = reason
     file = shop.page.folder / path
     before, after = change
     if before is None and not after:
@@ -70,9 +79,9 @@ def test_a_slip_is_named_with_file_line_and_remedy(
     with pytest.raises(CutoverError) as raised:
         launches(shop).begin("r1")
     reasons = raised.value.reasons if isinstance(raised.value, PreflightError) else [raised.value]
-    (reason,) = [one for one in reasons if one.code == code]
-    assert re.search(said, str(reason)), reason
-    assert reason.remedy
+    (refusal,) = [one for one in reasons if one.code == code]
+    assert re.search(said, str(refusal)), refusal
+    assert refusal.remedy
     assert shop.rows(
         "select count(*) from pg_namespace where nspname in ('input', 'staging') or nspname ~ 'preflight'"
     ) == [(0,)]

@@ -75,7 +75,7 @@ def target(database: str) -> Connect:
 
 @pytest.fixture
 def new(request: pytest.FixtureRequest, tmp_path: Path) -> New:
-    """The command, in a folder of its own; returns what it says. Nobody is there to be asked, unless ``ask`` answers."""
+    """The command, in a folder of its own; returns what it says. Nobody is asked but ``ask``."""
 
     def run(*arguments: str, ask: Callable[[str], str] | None = None) -> list[str]:
         said: list[str] = []
@@ -133,28 +133,29 @@ def test_who_leaves_something_out_is_asked(new: New, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "remedy"),
+    ("arguments", "refusal"),
     [
-        (["Shop"], "new.bad-name", "choose a name such as shop"),
-        (["../shop"], "new.bad-name", "choose a name such as shop"),
-        (["review"], "migration.name-taken", "such as review_data"),
-        (["shop", "--tables", "a b", "--source", "http"], "new.bad-name", "write it as schema.table"),
-        (["shop", "--tables", "orders"], "new.incomplete", "--target production --tables customers,orders"),
-        (["shop", "--tables", "orders", "--like", "wide"], "new.incomplete", "add --source orders=KIND"),
-        (["shop", "--tables", "orders", "--source", "ftp"], "new.bad-source", "--source orders=http:crm:/api/orders"),
-        (["shop", "--tables", "orders", "--source", "other=http"], "new.bad-source", "--source orders=http"),
-        (["shop", "--like", "public.absent"], "new.no-such-table", "write it as schema.table"),
-        (["shop", "--like", "seen"], "new.not-a-table", "name a plain table"),
-        (["shop", "--like", "keyless"], "new.no-primary-key", "alter table public.keyless add primary key"),
-        (["shop", "--like", "one", "--like", "two"], "new.circle", "drop not null"),
-        (["shop", "--like", "public.wide", "--like", "other.t"], "new.two-schemas", "a migration for each schema"),
-        (["shop", "--like", "wide", "--source", "postgres:old:public.parts"], "new.key-of-several", "of one column"),
-        (["shop", "--like", "parts", "--source", "postgres:old:public.wide"], "new.no-common-key", "SCHEMA.TABLE"),
+        (["Shop"], ("new.bad-name", "choose a name such as shop")),
+        (["../shop"], ("new.bad-name", "choose a name such as shop")),
+        (["review"], ("migration.name-taken", "such as review_data")),
+        (["shop", "--tables", "a b", "--source", "http"], ("new.bad-name", "write it as schema.table")),
+        (["shop", "--tables", "orders"], ("new.incomplete", "--target production --tables customers,orders")),
+        (["shop", "--tables", "orders", "--like", "wide"], ("new.incomplete", "add --source orders=KIND")),
+        (["shop", "--tables", "orders", "--source", "ftp"], ("new.bad-source", "--source orders=http:crm:/api/orders")),
+        (["shop", "--tables", "orders", "--source", "other=http"], ("new.bad-source", "--source orders=http")),
+        (["shop", "--like", "public.absent"], ("new.no-such-table", "write it as schema.table")),
+        (["shop", "--like", "seen"], ("new.not-a-table", "name a plain table")),
+        (["shop", "--like", "keyless"], ("new.no-primary-key", "alter table public.keyless add primary key")),
+        (["shop", "--like", "one", "--like", "two"], ("new.circle", "drop not null")),
+        (["shop", "--like", "public.wide", "--like", "other.t"], ("new.two-schemas", "a migration for each schema")),
+        (["shop", "--like", "wide", "--source", "postgres:old:public.parts"], ("new.key-of-several", "of one column")),
+        (["shop", "--like", "parts", "--source", "postgres:old:public.wide"], ("new.no-common-key", "SCHEMA.TABLE")),
     ],
 )
 def test_what_cannot_be_written_is_refused_in_words(
-    new: New, target: Connect, tmp_path: Path, arguments: list[str], code: str, remedy: str
+    new: New, target: Connect, tmp_path: Path, arguments: list[str], refusal: tuple[str, str]
 ) -> None:
+    code, remedy = refusal
     with pytest.raises(CutoverError) as raised:
         new(*arguments, "--target", "target") if len(arguments) != 3 or "incomplete" not in code else new(*arguments)
     assert (raised.value.code, remedy in raised.value.remedy) == (code, True), raised.value

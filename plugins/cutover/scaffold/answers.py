@@ -107,7 +107,9 @@ def complete(options: Options, opener: Opener, ask: Ask | None) -> Answers:
         sources = [_answer(ask, "--source", f"Where do the rows come from? {listed}", HTTP)]
     origins = _origins(options.name, target, named, sources)
     live = {split(name) for name in options.like}
-    tables = tuple(_table(options.name, table, origins[table[1]], table in live, target, opener) for table in named)
+    tables = tuple(
+        _table(options.name, table, origins[table[1]], opener, target if table in live else None) for table in named
+    )
     return Answers(options.name, target, schemas.pop(), tables)
 
 
@@ -164,8 +166,7 @@ def _origins(name: str, target: str, tables: Sequence[tuple[str, str]], sources:
     # those for all tables first
     for source in sorted(sources, key=lambda text: "=" in text):
         table, _, told = source.rpartition("=")
-        kind, _, rest = told.partition(":")
-        connection, _, place = rest.partition(":")
+        kind = told.partition(":")[0]
         if kind not in kinds() or (table and table not in names):
             wrong = f"{kind!r} is no kind of source" if kind not in kinds() else f"{table} is not among the tables"
             raise CutoverError(
@@ -176,11 +177,14 @@ def _origins(name: str, target: str, tables: Sequence[tuple[str, str]], sources:
                 f"--source {names[0]}=http:crm:/api/{names[0]}.",
             )
         for one in [table] if table else names:
-            origins[one] = _origin(name, target, kind, connection, place, one)
+            origins[one] = _origin(name, target, one, told)
     return origins
 
 
-def _origin(name: str, target: str, kind: str, connection: str, place: str, table: str) -> Origin:
+def _origin(name: str, target: str, table: str, told: str) -> Origin:
+    """Of a table, from ``KIND[:CONNECTION[:PLACE]]``."""
+    kind, _, rest = told.partition(":")
+    connection, _, place = rest.partition(":")
     defaults: Mapping[str, tuple[str, str]] = {
         HTTP: (f"{name}_api", f"/{table}"),
         POSTGRES: (f"{name}_source", f"public.{table}"),
@@ -191,7 +195,8 @@ def _origin(name: str, target: str, kind: str, connection: str, place: str, tabl
     return Origin(kind, connection or own, place or there)
 
 
-def _table(name: str, table: tuple[str, str], origin: Origin, is_live: bool, target: str, opener: Opener) -> Table:
+def _table(name: str, table: tuple[str, str], origin: Origin, opener: Opener, live_in: str | None) -> Table:
+    """A table with its shapes; ``live_in`` is the connection of the database that has it already."""
     raw = f"{name}_{table[1]}"
     if len(raw) > _LONGEST:
         raise CutoverError(
@@ -203,8 +208,8 @@ def _table(name: str, table: tuple[str, str], origin: Origin, is_live: bool, tar
     source = None
     if origin.kind == POSTGRES:
         source = shape.as_source(shape.read(opener(origin.connection), *split(origin.place), origin.connection))
-    if is_live:
-        found = shape.read(opener(target), *table, target)
+    if live_in is not None:
+        found = shape.read(opener(live_in), *table, live_in)
     elif origin.kind == TARGET:
         raise CutoverError(
             "new.incomplete",
@@ -217,7 +222,7 @@ def _table(name: str, table: tuple[str, str], origin: Origin, is_live: bool, tar
         found = shape.minimal(*table) if source is None else shape.named(source, *table)
     if source is not None:
         _require_common_key(found, source, origin)
-    return Table(raw, found, origin, is_live, source)
+    return Table(raw, found, origin, live_in is not None, source)
 
 
 def _require_common_key(found: Shape, source: Shape, origin: Origin) -> None:

@@ -164,7 +164,7 @@ class Plan:
         return [*columns, *(one for one in constraints if _readable(self.name, columns, one))]
 
     def left_out(self) -> list[str]:
-        """Constraints that production has and the staging DDL does not: the new table gets production's all the same."""
+        """Constraints of production that the staging DDL does not have: the new table gets them all the same."""
         columns = [column.definition for column in self.shape.columns]
         return [
             constraint.written

@@ -132,7 +132,7 @@ def read(connect: Connect, schema: str, table: str, connection_id: str) -> Shape
             raise CutoverError(
                 "new.no-such-table",
                 name,
-                f"the database behind connection {connection_id} has no such table, or its role may not use the schema.",
+                f"the database behind connection {connection_id} has no such table, or hides its schema from us.",
                 f"write it as schema.table; or name another connection; or, as the schema's owner: "
                 f"grant usage on schema {sql.Identifier(schema).as_string()} to the connection's role.",
             )

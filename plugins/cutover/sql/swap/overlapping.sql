@@ -11,5 +11,5 @@ where
     and l.action = 'swap'
     and to_regnamespace(quote_ident(l.backup_schema)) is not null
     and to_regclass(format('%%I.%%I', t.schema, t.name))::oid = t.incoming
-    and (t.schema, t.name) in (select * from unnest(%(schemas)s::text [], %(names)s::text []))
+    and (t.schema, t.name) in (select * from unnest(%(schemas)s::text[], %(names)s::text[]))
 order by l.entry, t.schema, t.name
