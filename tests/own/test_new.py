@@ -26,7 +26,7 @@ insert into public.outside values (1);
 create table public.wide (
     id uuid primary key default gen_random_uuid(),
     "Order" text not null,
-    "user" character varying(20) default 'It''s ME' check ("user" ~ '^[A-Za-z '']+$' or "user" in ('x', 'y')),
+    "user" character varying(20) default 'It''s ME' check ("user" ~ '^[A-Za-z '']+$'),
     mood public.mood not null default 'good',
     size public.positive,
     tags text[] not null default '{}',
