@@ -33,6 +33,11 @@ def include_root() -> Path:
     return Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser() / "include"
 
 
+def engine_include(name: str) -> Path:
+    """A file or folder of ``include`` that is the engine's own, wherever the migrations are."""
+    return Path(__file__).resolve().parents[3] / "include" / name
+
+
 def team_root() -> Path:
     """Where the migrations are: a folder each."""
     return include_root() / "sql"
@@ -40,7 +45,8 @@ def team_root() -> Path:
 
 def folder(name: str) -> Path:
     """The folder that paths beginning with ``name`` are in, whether it is there or not."""
-    for place in (ENGINE / name, team_root() / name, include_root() / name / "sql"):
+    packages = (include_root() / name / "sql", engine_include(name) / "sql")
+    for place in (ENGINE / name, team_root() / name, *packages):
         if place.is_dir():
             return place
     return team_root() / name
@@ -48,7 +54,7 @@ def folder(name: str) -> Path:
 
 def is_taken(name: str) -> bool:
     """Whether a migration of this name would share a folder with statements of the engine or of another package."""
-    return (ENGINE / name).is_dir() or (include_root() / name / "sql").is_dir()
+    return any(place.is_dir() for place in (ENGINE / name, include_root() / name / "sql", engine_include(name) / "sql"))
 
 
 def _located(path: str) -> Path:
