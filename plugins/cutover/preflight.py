@@ -105,7 +105,9 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         ]
         reasons += _shapes(connection, migration)
         reasons += _own(connection, migration)
-        reasons += _statements(connection, migration)
+        if not reasons:
+            # else they would be blamed for what is already named
+            reasons = _statements(connection, migration)
         if reasons:
             raise PreflightError(reasons)
         kinds: dict[str, int] = {}
