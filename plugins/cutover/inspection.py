@@ -19,6 +19,7 @@ from psycopg import pq, sql
 from cutover.database import statements as files
 from cutover.database.connect import pin_search_path
 from cutover.errors import CutoverError
+from cutover.extract import tables
 from cutover.migration import Migration, load_order
 from cutover.validate import suites
 
@@ -165,7 +166,7 @@ def _of_check(path: str) -> Iterator[CutoverError]:
             "validate.bad-check",
             f"{_shown(path)}, line {line}",
             f"{wrong}. A check returns the rows that break its rule, and none when it holds.",
-            "write it as: select t.id from staging.orders as t where t.amount < 0",
+            "select the ids of the rows at fault, and no count of them, such as: select t.id ... where t.amount < 0",
         )
 
 
@@ -363,8 +364,6 @@ def _empty_schemas(connection: psycopg.Connection) -> None:
 
 def _raw_tables(connection: psycopg.Connection, migration: Migration) -> None:
     """The raw tables that no extraction has made yet, as one would."""
-    from cutover.extract import tables
-
     for name in migration.sources:
         connection.execute(files.text(f"{migration.migration}/extract/{name}.create.sql").encode())
     for table in migration.tables.values():
