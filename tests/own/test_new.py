@@ -84,7 +84,7 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> New:
             connect: Connect = request.getfixturevalue("target")
             return connect
 
-        command.main(arguments, program="./run", root=tmp_path, opener=opener, ask=ask, say=said.append)
+        command.main(arguments, root=tmp_path, opener=opener, ask=ask, say=said.append)
         return said
 
     return run

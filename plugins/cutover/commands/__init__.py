@@ -4,6 +4,7 @@ A command is a function of the module that it is about, which takes the deployme
 arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or about developing the engine, is
 ``./run``'s alone (``include/stack``).
 
+``beginning``   a migration that is not there yet
 ``evidence``    what is written down of launches, and who signed it
 ``people``      one person, or some, in what the engine keeps
 ``target``      what a person needs to look into, or prepare, a target database
@@ -51,6 +52,13 @@ class Command:
 COMMANDS = {
     command.name: command
     for command in (
+        Command(
+            "new",
+            "NAME",
+            "write a migration of your own, ready to run: from a few answers, or from tables\n"
+            "that are there (--like public.orders)",
+            "beginning",
+        ),
         Command(
             "roles",
             "",

@@ -34,7 +34,7 @@ def include_root() -> Path:
 
 
 def engine_include(name: str) -> Path:
-    """A file or folder of ``include`` that is the engine's own, wherever the migrations are."""
+    """A folder of a checkout's own ``include``, wherever the migrations are; none of an installed engine."""
     return Path(__file__).resolve().parents[3] / "include" / name
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cutover.database import statements
 from cutover.database.connect import Connect
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import Migration
 from cutover.scaffold import shape
 from cutover.scaffold.shape import Shape
@@ -251,7 +251,7 @@ def _answer(ask: Ask | None, option: str, question: str, default: str) -> str:
             "new.incomplete",
             option,
             "it was not given, and there is no terminal to ask on.",
-            f"give it, as in: ./run new shop {EXAMPLE}",
+            f"give it, as in: {PROGRAM} new shop {EXAMPLE}",
         )
     return ask(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
 

@@ -6,24 +6,26 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cutover.errors import PROGRAM
 from cutover.scaffold import answers, writing
 from cutover.scaffold.answers import Ask, Opener, Options
 
+# A checkout has tests and an Airflow of its own; an installed engine is beside the team's.
+_TESTS = "./run test" if PROGRAM == "./run" else "pytest"
+_START = "start Airflow (./run up)" if PROGRAM == "./run" else "restart Airflow"
 _DESCRIPTION = (
     "Write a new migration: its declaration, SQL, suites, checks, DAGs and a test. It runs as it is written. Nothing "
     "that is there is written over. docs/your-own-migration.md leads through it."
 )
 
 
-def main(
-    arguments: Sequence[str], *, program: str, root: Path, opener: Opener, ask: Ask | None, say: Callable[[str], None]
-) -> int:
+def main(arguments: Sequence[str], *, root: Path, opener: Opener, ask: Ask | None, say: Callable[[str], None]) -> int:
     """Run the command; returns its exit status. ``root`` is where it writes unless told otherwise.
 
-    ``program`` is what its caller is called, ``ask`` asks a person (None: there is nobody), ``say`` prints a line.
+    ``ask`` asks a person (None: there is nobody), ``say`` prints a line.
     Raises CutoverError ``new.*``, ``migration.name-taken``, ``connect.*``.
     """
-    parser = argparse.ArgumentParser(prog=f"{program} new", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} new", description=_DESCRIPTION)
     parser.add_argument("name", help="of the migration, its folders and its DAG: small letters, digits, underscores")
     parser.add_argument("--target", metavar="CONNECTION", help="Airflow connection of the database to launch into")
     parser.add_argument(
@@ -58,9 +60,9 @@ def main(
     say("What to do next:")
     steps = [
         *writing.remaining(made),
-        f"look whether the files fit together: {program} test {chosen.to / 'tests' / f'test_{made.name}.py'}",
+        f"look whether the files fit together: {_TESTS} {chosen.to / 'tests' / f'test_{made.name}.py'}",
         *_where(chosen.to, root),
-        f"start Airflow ({program} up), trigger {made.name} with `dry_run`, and read its review",
+        f"{_START}, trigger {made.name} with `dry_run`, and read its review",
     ]
     for number, step in enumerate(steps, 1):
         say(f"  {number}. {step}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from cutover.errors import CutoverError
-from cutover.migration.source import Paging
 from cutover.scaffold.answers import HTTP, KINDS, TARGET, Answers
 from cutover.scaffold.plan import Plan, ddl_of, plans
 
@@ -32,7 +31,6 @@ def texts(answers: Answers) -> dict[str, str]:
         "plans": made,
         "of": of,
         "may_be_empty": [plan.name for plan in made if plan.shape.is_empty],
-        "has_pagings": "by" in Paging.model_fields,
     }
     folder, suites = f"include/sql/{answers.name}", f"include/expectations/{answers.name}"
     written = {
