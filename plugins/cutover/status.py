@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import psycopg
-from psycopg.rows import class_row, namedtuple_row
+from psycopg.rows import class_row
 
 from cutover import retention
 from cutover.database import statements as files
@@ -125,9 +125,8 @@ def _backups(connection: psycopg.Connection, migration: Migration) -> Backups:
 
 
 def _extracted(connection: psycopg.Connection, migration: Migration) -> dict[str, float]:
-    with connection.cursor(row_factory=namedtuple_row) as cursor:
-        rows = cursor.execute(files.statement("status/sources.sql"), {"sources": list(migration.sources)}).fetchall()
-    return {row.source: row.age_s for row in rows}
+    rows = connection.execute(files.statement("status/sources.sql"), {"sources": list(migration.sources)}).fetchall()
+    return dict(rows)
 
 
 def _dags(connection: psycopg.Connection, migration: Migration) -> list[str]:
