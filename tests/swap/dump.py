@@ -7,6 +7,7 @@ import re
 import subprocess
 
 from bench.production import Production
+from cutover.swap.inventory import settled
 from stack.postgres import bin_dir
 
 _SCHEMAS = r"(cutover|staging|input|raw|workbench|backup_\w+)"
@@ -54,6 +55,6 @@ def _made_with(block: str, settings: dict[str, str]) -> list[str]:
 
 
 def _plain(block: str) -> str:
-    """Without the settings that pg_dump writes in between, before the object that needs them."""
+    """Without the settings that pg_dump writes in between; expressions as PostgreSQL writes them from then on."""
     lines = (line for line in block.splitlines() if not line.startswith(("SET default_", "\\", "-- PostgreSQL")))
-    return "\n".join(lines).strip().removesuffix("--").strip()
+    return settled("\n".join(lines).strip().removesuffix("--").strip())

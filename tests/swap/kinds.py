@@ -50,6 +50,28 @@ class Kind:
 
 
 CARRIED: dict[str, list[Kind]] = {
+    "lists of constants": [
+        Kind(
+            "lists of constants whose type borrows an operator, as of varchar, in all that can have one",
+            f"""
+            {NOTED};
+            alter table public.orders add column level varchar(9), add column net cidr,
+            add column high boolean generated always as (case when level in ('a', 'it''s, [b]') then true end) stored;
+            alter table public.orders add constraint of_levels check (level in ('low', 'it''s, [b]', 'high')),
+            add constraint of_nets check (net not in ('10.0.0.0/8', '192.168.0.0/16'));
+            alter table public.orders alter column meta set default
+            case when current_setting('a.b', true)::varchar in ('x', 'y') then 'null'::jsonb end;
+            create index of_levels_low on public.orders (id, (level in ('low', 'high'))) where level in ('low', 'mid');
+            alter table public.orders enable row level security;
+            create policy low on public.orders using (level in ('low', 'mid'));
+            create trigger levels after update on public.orders for each row
+            when (new.level in ('low', 'high')) execute function public.noted();
+            create rule no_levels as on delete to public.orders where old.level in ('low', 'high') do instead nothing;
+            create view public.levels as select id from public.orders where level in ('low', 'high');
+            create materialized view public.levels_built as
+            select id from public.orders where level in ('low', 'high')""",
+        ),
+    ],
     "views": [
         Kind(
             "view, view on a view, view with a whole row in its text",

@@ -15,6 +15,7 @@ from cutover.database import answer
 from cutover.errors import CutoverError
 from cutover.swap import refusals, scope
 from cutover.swap.execution import Observer
+from cutover.swap.inventory import settled
 from cutover.swap.order import Order
 from cutover.swap.plan import Statement
 from cutover.swap.transaction import swap
@@ -67,6 +68,47 @@ def test_a_carried_kind_is_the_same_after_a_swap_its_rollback_and_a_second_swap(
         assert all(
             f"\n{statement.step}: " in plan and f"\n  {statement.object}" in plan for statement in locks.statements
         )
+
+
+LISTS = (
+    "x in ('a', 'b')",
+    "y not in ('p, q', 'it''s', '[') or x is null",
+    "z in ('a', 'b')",
+    "net in ('10.0.0.0/8', '1.1.1.1')",
+    "x = any (array['(a)', '])::text[]']::varchar[]) and y in ('1', '2')",
+    "label in ('a', 'b')",
+    "case when x in (E'a\\b', 'c') then y in ('\"c', 'd') else true end",
+    "x || y in ('a', 'b')",
+    "x in (y, lower(y)::varchar)",
+)
+
+
+def test_a_definition_is_written_as_postgresql_writes_what_it_has_read(server: EmbeddedPostgres) -> None:
+    with small(server) as production, production.admin() as admin:
+        production.install([])
+        admin.execute(
+            "create domain label as varchar(9); "
+            "create table written (x varchar(20), y varchar, z text, net cidr, label label); "
+            "create table read (like written); create table again (like written)"
+        )
+        for condition in LISTS:
+            definition = f"check ({condition})"
+            forms = []
+            for table in ("written", "read", "again"):
+                admin.execute(f"alter table {table} add constraint k {definition}".encode())
+                definition = production.value(
+                    "select pg_get_constraintdef(oid) from pg_constraint "
+                    "where conname = 'k' and conrelid = %s::regclass",
+                    table,
+                )
+                forms.append(definition)
+            first, then, later = forms
+            assert then == later
+            assert settled(first) == settled(then) == then
+            assert production.value("select cutover.settled(%s::text)", first) == then
+            assert production.value("select cutover.settled(%s::text)", then) == then
+            admin.execute("alter table written drop constraint k; alter table read drop constraint k")
+            admin.execute("alter table again drop constraint k")
 
 
 STATEMENT = re.compile(r"(grant|revoke|alter (table|type|function|statistics)|drop (domain|function)) [^.]*\S*[^;]*;")

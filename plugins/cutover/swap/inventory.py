@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 
 import psycopg
@@ -13,6 +14,14 @@ from cutover.swap.refusals import outside_parameters
 from cutover.swap.scope import Scope
 
 Fact = tuple[str, str, str]
+
+# A list of constants whose type borrows an operator, as of varchar in ('a', 'b'): PostgreSQL writes it down as
+# (ARRAY['a'::character varying])::text[], and what it has read that from, as ARRAY[('a'::character varying)::text]. A
+# doubled quote reads as the end of one string and the beginning of the next, which comes to the same.
+_ELEMENT = r"""(?:'[^']*'|"[^"]*"|\((?:'[^']*'|"[^"]*"|[^()'"])*\)|[^\[\]'",()])+"""
+_TYPE = r"""(?:"[^"]*"|[\w. ]|\(\d+(?:,\d+)?\))+"""
+_LIST = re.compile(rf"\(ARRAY\[({_ELEMENT}(?:, {_ELEMENT})*)\]\)::({_TYPE})\[\]")
+_EACH = re.compile(rf"({_ELEMENT})(?:, |$)")
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,16 @@ def watched(connection: psycopg.Connection, scope: Scope) -> Watched:
 def take(connection: psycopg.Connection, names: Watched) -> Inventory:
     """Read the facts of the given names. A name that resolves to nothing contributes nothing."""
     facts = catalog.prepared_rows(connection, "inventory", **_parameters(names))
-    return Inventory(tuple((row["kind"], row["object"], row["definition"]) for row in facts))
+    return Inventory(tuple((row["kind"], row["object"], settled(row["definition"])) for row in facts))
+
+
+def settled(definition: str) -> str:
+    """A definition as PostgreSQL writes it once it has read what it wrote; ``cutover.settled`` does the same."""
+    if "(ARRAY[" not in definition:
+        return definition
+    return _LIST.sub(
+        lambda text: f"ARRAY[{', '.join(f'({element})::{text[2]}' for element in _EACH.findall(text[1]))}]", definition
+    )
 
 
 def version(connection: psycopg.Connection, names: Watched) -> str:

@@ -15,7 +15,7 @@ index_of as (
         x.indisvalid,
         i.relname,
         i.reltablespace,
-        substr(
+        cutover.settled(substr(
             pg_get_indexdef(x.indexrelid),
             length(
                 format(
@@ -23,7 +23,7 @@ index_of as (
                     case when x.indisunique then 'UNIQUE ' end, i.relname, n.nspname, t.relname
                 )
             )
-        ) as definition
+        )) as definition
     from pair
     join pg_catalog.pg_index as x on x.indrelid in (pair.production, pair.incoming)
     join pg_catalog.pg_class as i on i.oid = x.indexrelid
@@ -41,7 +41,7 @@ where not exists (
         left join pg_catalog.pg_class as a on a.oid = p.conindid
         left join pg_catalog.pg_class as b on b.oid = i.conindid
         where p.conrelid = pair.production and p.conname = i.conname and p.contype = i.contype and p.contype <> 'f'
-            and pg_get_constraintdef(p.oid) = pg_get_constraintdef(i.oid)
+            and cutover.settled(pg_get_constraintdef(p.oid)) = cutover.settled(pg_get_constraintdef(i.oid))
             and a.reltablespace is not distinct from b.reltablespace
     )
 union all

@@ -19,7 +19,8 @@ left join pg_catalog.pg_attrdef as f on f.adrelid = a.attrelid and f.adnum = a.a
 left join pg_catalog.pg_attrdef as g on g.adrelid = b.attrelid and g.adnum = b.attnum
 where i.oid = %(incoming)s::oid and b.attgenerated = '' and b.attidentity = ''
     and (
-        pg_get_expr(f.adbin, f.adrelid) is distinct from pg_get_expr(g.adbin, g.adrelid)
+        cutover.settled(pg_get_expr(f.adbin, f.adrelid))
+        is distinct from cutover.settled(pg_get_expr(g.adbin, g.adrelid))
         or exists (
             select from pg_catalog.pg_depend as d
             where d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = g.oid

@@ -16,7 +16,7 @@ with shape as (
             end,
             'collate ' || case when a.attcollation <> y.typcollation then a.attcollation::regcollation::text end,
             'generated ' || case a.attgenerated when 's' then 'stored' when 'v' then 'virtual' end,
-            'as ' || case when a.attgenerated <> '' then pg_get_expr(f.adbin, f.adrelid) end
+            'as ' || case when a.attgenerated <> '' then cutover.settled(pg_get_expr(f.adbin, f.adrelid)) end
         ) as definition
     from unnest(%(replaced)s::oid[], %(incoming)s::oid[]) as p (production, incoming)
     cross join lateral (values (p.production), (p.incoming)) as r (relid)
