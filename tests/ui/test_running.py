@@ -421,6 +421,11 @@ def test_a_failed_validation_that_is_marked_successful_is_not_asked_about(runnin
     run.until("validate.suites", "failed")
     run.let_the_run_end()
     assert run.mark_success("validate.suites").ok
+    run.clear("review.rehearse", "admin")
+    run.until("review.rehearse", "failed")
+    assert "[review.not-validated]" in run.log("review.rehearse")
+    run.let_the_run_end()
+    assert run.mark_success("review.rehearse").ok
     run.clear("review.build", "admin")
     run.until("review.build", "failed")
     assert "[review.not-validated]" in run.log("review.build")
@@ -518,7 +523,7 @@ def test_no_order_of_marks_and_clears_makes_a_question_of_what_is_not_there(
     assert walk.mark_success("validate.suites", "admin").ok  # before it has run
     walk.until("approve", "upstream_failed")
     # the first that is missing is named: nothing was validated, and not even staged
-    assert re.search(r"\[review\.(not|no)-[a-z]+\]", walk.log("review.build"))
+    assert re.search(r"review.rehearse: \[review\.(not|no)-[a-z]+\]", walk.failures()), walk.failures()
     # a task that ends in the moment in which it is cleared waits for Airflow's own time-out, for five minutes
     walk.settle()
     # the capture, whose task was successful, is ended by hand, and a new snapshot taken without it
