@@ -24,6 +24,7 @@ from cutover.operators.phases import SwapOperator
 from cutover.operators.window import hold_fences
 from cutover.records.ledger import run_key
 from tests.mula.world import MIGRATION, World
+from tests.phase.tiny import Ti
 
 TABLES = MIGRATION.tables_of("dasha")
 SOON = timedelta(seconds=20)
@@ -377,7 +378,7 @@ def test_a_step_that_is_late_is_told_once(world: World, monkeypatch: pytest.Monk
         told.clear()
         # nobody is asked about a launch
         with suppress(AirflowSkipException):
-            OutlookOperator(task_id="outlook", migration="mula_unification").execute({})
+            OutlookOperator(task_id="outlook", migration="mula_unification").execute({"ti": Ti(1)})
         return [message.subject for message in told]
 
     assert look() == []

@@ -134,38 +134,42 @@ def killed(
     within: float = 0.6,
 ) -> Any:
     """Do some work of the engine; end its sessions in the middle of it a few times, and begin again each time."""
-    for left in range(KILLS, -1, -1):
-        over = threading.Event()
-        hitman = threading.Thread(target=_kill_once, args=(world, drawn.uniform(0.0, within), over, roles))
-        if left:
-            hitman.start()
-        try:
-            return work()
-        except (psycopg.OperationalError, CutoverError) as error:
-            if isinstance(error, CutoverError) and not error.code.startswith(("database.", "connect.")):
-                raise
-            assert left, "not killed any more"
-            world.messages.append(f"killed {roles[0]}: {error}")
-        finally:
-            over.set()
+    with psycopg.connect(world.admin["unified"], autocommit=True) as admin:
+        for left in range(KILLS, -1, -1):
+            over = threading.Event()
+            # the first time as soon as there is a session, so that one kill at least comes early enough
+            after = 0.0 if left == KILLS else drawn.uniform(0.0, within)
+            hitman = threading.Thread(target=_kill_once, args=(world, admin, after, over, roles))
             if left:
-                hitman.join()
+                hitman.start()
+            try:
+                return work()
+            except (psycopg.OperationalError, CutoverError) as error:
+                if isinstance(error, CutoverError) and not error.code.startswith(("database.", "connect.")):
+                    raise
+                assert left, "not killed any more"
+                world.messages.append(f"killed {roles[0]}: {error}")
+            finally:
+                over.set()
+                if left:
+                    hitman.join()
     raise AssertionError
 
 
-def _kill_once(world: World, after: float, over: threading.Event, roles: tuple[str, ...]) -> None:
+def _kill_once(
+    world: World, admin: psycopg.Connection, after: float, over: threading.Event, roles: tuple[str, ...]
+) -> None:
     if over.wait(after):
         return
     databases = [psycopg.conninfo.conninfo_to_dict(dsn)["dbname"] for dsn in world.admin.values()]
-    with psycopg.connect(world.admin["unified"], autocommit=True) as admin:
-        while not over.is_set():
-            ended = admin.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where usename = any(%s) and datname = any(%s)",
-                (list(roles), databases),
-            )
-            if ended.rowcount:
-                return
-            time.sleep(0.001)
+    while not over.is_set():
+        ended = admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = any(%s) and datname = any(%s)",
+            (list(roles), databases),
+        )
+        if ended.rowcount:
+            return
+        time.sleep(0.001)
 
 
 @pytest.mark.timeout(600)

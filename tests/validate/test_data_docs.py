@@ -111,6 +111,7 @@ def test_samples_show_the_shape_of_personal_values_only_and_script_in_data_is_te
 
 def test_the_rows_at_fault_are_named_by_their_ids(world: World, validate: Validate, docs: Path) -> None:
     world.unprotected()
+    world.connection.execute("alter table staging.leads add primary key (id)")
     changed = world.row("update staging.leads set email = 'Lead@example.com' where stage = 'lead' returning id")
     site = docs / str(validate().data_docs)
     assert str(changed["id"]) in (site / "results" / "leads.json").read_text()

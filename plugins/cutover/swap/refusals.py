@@ -27,6 +27,9 @@ class Refusal:
 
 # The refusal that is found by making each view once more, under another name.
 _BY_TRYING = "view-restated"
+# The refusal that compares production's tables with the staged ones: nothing to compare before anything is staged, when
+# the ledger whose function it calls need not be there.
+_BY_COMPARISON = "columns-changed"
 
 
 class SwapRefusedError(CutoverError):
@@ -100,7 +103,8 @@ def find(connection: psycopg.Connection, scope: Scope, retired: Collection[str] 
     return _foreign_code(connection, scope, followed) + [
         Refusal(Path(path).stem, row["object"], f"{row['why']}.", row["remedy"])
         for path in files.files("catalog/refusals")
-        if Path(path).stem != _BY_TRYING or _may_try(connection)
+        if (Path(path).stem != _BY_TRYING or _may_try(connection))
+        and (Path(path).stem != _BY_COMPARISON or parameters["replaced"])
         for row in catalog.rows(connection, f"refusals/{Path(path).stem}", **parameters)
     ]
 
