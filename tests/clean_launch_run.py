@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from cutover import freeze, migration, preflight, review, rollback, transform
 from cutover.database import statements as files
 from cutover.database.connect import Connect, connector, opened
@@ -18,6 +15,7 @@ from cutover.validate import checks
 from demo import production
 from demo.population import Population
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.clean_launch_world import RAW_TABLES, World
 
 MIGRATION = migration.load("clean_launch")
@@ -26,8 +24,7 @@ PASSWORD = "only-for-this-test-server"
 
 def make_template(server: EmbeddedPostgres, name: str) -> None:
     """A production with all its tables and content, and nobody in it."""
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     production.load(server.dsn(name), 0, PASSWORD, population=Population(scale=0))
     connect = connector(server.dsn(name, "cutover", PASSWORD), "production", "test")
     freeze.install(connect, MIGRATION)

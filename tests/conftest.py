@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from cutover.dumps import client
 from cutover.records import signing
 from stack.postgres import EmbeddedPostgres, bin_dir
+from tests import databases
 
 _names = itertools.count(1)
 _ROOT = Path(__file__).resolve().parents[1]
@@ -91,11 +91,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 def database(server: EmbeddedPostgres) -> Iterator[str]:
     """A fresh, empty database; its DSN as superuser. Dropped after the test."""
     name = f"test_{os.getpid()}_{next(_names)}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     yield server.dsn(name)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture

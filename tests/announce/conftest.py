@@ -6,13 +6,12 @@ import itertools
 import os
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from cutover.announce.channels import Open
 from demo.simulators.messages import Fcm, MailServer
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 from .world import World, ways
 
@@ -43,23 +42,19 @@ def by(mail: MailServer, fcm: Fcm) -> dict[str, Open]:
 def template(server: EmbeddedPostgres) -> Iterator[str]:
     """The tables, made once: each test gets a copy."""
     name = f"announce_{os.getpid()}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     World(server.dsn(name)).create()
     yield name
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture
 def unlaunched(server: EmbeddedPostgres, template: str) -> Iterator[World]:
     """Nobody yet, and no launch."""
     name = f"announce_{os.getpid()}_{next(_names)}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)))
+    databases.create(server, name, template)
     yield World(server.dsn(name))
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cutover import approve
 from cutover.records import audit, chain, ledger, run, signing
 from cutover.records.anchors import Anchor
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 REVIEW: dict[str, Any] = {
     "tables": [{"name": "profiles", "before": 1, "after": 2}],
@@ -55,15 +55,13 @@ def launch(connection: psycopg.Connection, key: str, review: dict[str, Any] | No
 def evidence(server: EmbeddedPostgres) -> Iterator[str]:
     """The database, for tests that take back what they do."""
     name = f"chain_{os.getpid()}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     with psycopg.connect(server.dsn(name)) as connection:
         ledger.install(connection)
         for number in range(1, 4):
             launch(connection, f"r{number}")
     yield server.dsn(name)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from demo.population import Population
 from demo.production import load
 from demo.simulators import Simulator
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.demo.client import SMALL, Client
 
 _copies = itertools.count(1)
@@ -45,13 +45,7 @@ def loaded(server: EmbeddedPostgres) -> str:
 def production(server: EmbeddedPostgres, loaded: str) -> Iterator[str]:
     """The DSN of a copy of the loaded production, as superuser."""
     name = f"demo_copy_{next(_copies)}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("create database {} template {} strategy file_copy").format(
-                sql.Identifier(name), sql.Identifier(loaded)
-            )
-        )
+    databases.create(server, name, loaded)
     load(server.dsn(name), 1, "migrates", app_password="serves")
     yield server.dsn(name)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)

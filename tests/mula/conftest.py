@@ -6,16 +6,17 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from demo import mula
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.mula.world import World
 
 PASSWORD = "only-for-this-test-server"
 ROLES = ("mula_reader", "dasha_owner", "compatibility_owner", "cutover")
+# Who may make schemas in which database.
+_MAKERS = {"dasha": "dasha_owner", "compatibility": "compatibility_owner", "unified": "cutover"}
 _EMPTY = mula.Size(*([0] * 12))
 _names = itertools.count(1)
 
@@ -39,44 +40,55 @@ def _make(server: EmbeddedPostgres, names: dict[str, str]) -> World:
     )
 
 
+@pytest.fixture(scope="session")
+def templates(server: EmbeddedPostgres) -> Iterator[Callable[[mula.Size], dict[str, str]]]:
+    """The three databases of a size, loaded when it is first asked for; whoever needs them copies them."""
+    made: dict[str, dict[str, str]] = {}
+
+    def load(size: mula.Size) -> dict[str, str]:
+        if repr(size) not in made:
+            number = next(_names)
+            names = {name: f"mula_{os.getpid()}_{number}_{name}" for name in mula.DATABASES}
+            dsn = {name: databases.create(server, database) for name, database in names.items()}
+            mula.load(dsn, dict.fromkeys(ROLES, PASSWORD), size)
+            made[repr(size)] = names
+        return made[repr(size)]
+
+    yield load
+    databases.drop(server, *(database for names in made.values() for database in names.values()))
+
+
 @pytest.fixture
-def databases(server: EmbeddedPostgres) -> Iterator[Callable[[], dict[str, str]]]:
-    """Makes a set of three databases, as often as it is called; all are dropped after the test."""
+def make_world(
+    server: EmbeddedPostgres, templates: Callable[[mula.Size], dict[str, str]]
+) -> Iterator[Callable[[mula.Size], World]]:
+    """Makes both applications in a size, and nothing in the unified database; all are dropped after the test."""
     made: list[str] = []
 
-    def create() -> dict[str, str]:
+    def make(size: mula.Size) -> World:
         number = next(_names)
-        names = {name: f"mula_{os.getpid()}_{number}_{name}" for name in mula.DATABASES}
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
-            for name in names.values():
-                admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        made.extend(names.values())
-        return names
+        names = {}
+        for name, template in templates(size).items():
+            names[name] = f"mula_{os.getpid()}_{number}_{name}"
+            databases.create(server, names[name], template)
+            made.append(names[name])
+        world = _make(server, names)
+        # a copy has the rights within the template, and not those on it
+        for name, role in _MAKERS.items():
+            world.execute(name, f"grant create on database {names[name]} to {role}")
+        return world
 
-    yield create
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        for name in made:
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-@pytest.fixture
-def world(server: EmbeddedPostgres, databases: Callable[[], dict[str, str]]) -> World:
-    """Both applications without a row, and nothing in the unified database."""
-    names = databases()
-    mula.load(
-        {name: server.dsn(database) for name, database in names.items()},
-        dict.fromkeys(ROLES, PASSWORD),
-        _EMPTY,
-    )
-    return _make(server, names)
+    yield make
+    databases.drop(server, *made)
 
 
 @pytest.fixture
-def demonstration(server: EmbeddedPostgres, databases: Callable[[], dict[str, str]]) -> World:
+def world(make_world: Callable[[mula.Size], World]) -> World:
+    """Both applications without a row."""
+    return make_world(_EMPTY)
+
+
+@pytest.fixture
+def demonstration(make_world: Callable[[mula.Size], World]) -> World:
     """Both applications in the seed's size."""
-    names = databases()
-    mula.load(
-        {name: server.dsn(database) for name, database in names.items()},
-        dict.fromkeys(ROLES, PASSWORD),
-    )
-    return _make(server, names)
+    return make_world(mula.Size())

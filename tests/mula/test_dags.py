@@ -8,6 +8,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from cutover.operators.window import FenceSensor, OutcomeOperator, ReleaseOperat
 from demo import mula
 from stack.postgres import EmbeddedPostgres
 from tests.dags.conftest import airflow_database, answer, load_dag, run  # noqa: F401
-from tests.mula.conftest import PASSWORD, ROLES
 from tests.mula.world import World
 from tests.runbooks import triggered
 
@@ -53,14 +53,11 @@ NOBODY = "postgres://nobody@127.0.0.1:1/nothing"
 def deployed(
     airflow_database: None,  # noqa: F811
     server: EmbeddedPostgres,
-    databases: Any,
-    world: World,
+    make_world: Callable[[mula.Size], World],
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     """Small applications, known to Airflow by the DAG's connections."""
-    for name in ("dasha", "compatibility"):
-        world.execute(name, "comment on schema public is 'Cutover demonstration of mula'")
-    mula.load(world.admin, dict.fromkeys(ROLES, PASSWORD), SMALL)
+    world = make_world(SMALL)
     for name, dsn in world.dsn.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", dsn.replace("postgresql://", "postgres://"))
     monkeypatch.setenv("AIRFLOW_CONN_REHEARSAL", server.dsn().replace("postgresql://", "postgres://"))

@@ -25,7 +25,6 @@ import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from demo import mula
@@ -34,6 +33,7 @@ from mula_platform.app import make_app
 from mula_platform.service import Platform
 from mula_platform.settings import Settings
 from stack.postgres import EmbeddedPostgres, free_port
+from tests import databases
 from tests.mula.conftest import _EMPTY, PASSWORD, ROLES
 from tests.mula.conftest import _make as make_world
 from tests.mula.world import World
@@ -113,9 +113,8 @@ class Merged:
 def merged(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Merged]:
     """Both applications, launched by the migration, with the platform set up."""
     names = {name: f"platform_{os.getpid()}_{name}" for name in mula.DATABASES}
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        for name in names.values():
-            admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    for name in names.values():
+        databases.create(server, name)
     mula.load({name: server.dsn(made) for name, made in names.items()}, dict.fromkeys(ROLES, PASSWORD), _EMPTY)
     world = make_world(server, names)
     fill(world)
@@ -128,9 +127,7 @@ def merged(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -
     with TestClient(app):
         app.state.platform.ring.rotate()
     yield Merged(world, names["unified"], keys)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        for name in names.values():
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, *names.values())
 
 
 @dataclass
@@ -227,10 +224,7 @@ def make_site(server: EmbeddedPostgres, merged: Merged, tmp_path: Path) -> Itera
 
     def make(**settings: Any) -> Site:
         name = f"platform_{os.getpid()}_{next(_names)}"
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
-            admin.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(merged.name))
-            )
+        databases.create(server, name, merged.name)
         # of its own, too: who rotates a key deletes files
         keys = shutil.copytree(merged.keys, tmp_path / "keys" / name)
         given: dict[str, Any] = {
@@ -247,9 +241,7 @@ def make_site(server: EmbeddedPostgres, merged: Merged, tmp_path: Path) -> Itera
     yield make
     for _, client in made:
         client.__exit__(None, None, None)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        for name, _ in made:
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, *(name for name, _ in made))
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from mula_platform.app import make_app
 from mula_platform.settings import Settings
 from stack.postgres import EmbeddedPostgres
 from tests.mula.conftest import PASSWORD
-from tests.mula.conftest import databases as databases  # noqa: PLC0414
+from tests.mula.conftest import make_world as make_world  # noqa: PLC0414
+from tests.mula.conftest import templates as templates  # noqa: PLC0414
 from tests.mula.conftest import world as world  # noqa: PLC0414
 from tests.mula.world import World
 

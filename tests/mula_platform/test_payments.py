@@ -18,7 +18,6 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from psycopg import sql
 
 from cutover.errors import CutoverError
 from mula_platform import __main__ as commands
@@ -26,6 +25,7 @@ from mula_platform import setup, stripe
 from mula_platform.app import make_app
 from mula_platform.settings import Settings
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 from .conftest import PASSWORD, STRIPE_SECRETS, URL, Merged, Site, old_token
 from .test_people import come
@@ -96,15 +96,12 @@ def events(site: Site) -> int:
 def shared(merged: Merged, server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One platform for all that only events change."""
     name = f"{merged.name}_payments"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        made = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(merged.name))
-        admin.execute(made)
+    databases.create(server, name, merged.name)
     dsn = server.dsn(name, setup.ROLE, PASSWORD)
     app = make_app(Settings(dsn=dsn, keys=merged.keys, url=URL, stripe_secrets=STRIPE_SECRETS))
     with TestClient(app, base_url=URL, raise_server_exceptions=False) as client:
         yield Site(app, app.state.platform.settings, server.dsn(name), tmp_path_factory.mktemp("mails"), client)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from cutover.database.connect import Connect, connector
 from cutover.migration import load
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.own.page import Page, connection_of
 
 
@@ -47,9 +47,8 @@ def followed(server: EmbeddedPostgres, repository: Path, tmp_path_factory: pytes
     """The page, followed to its end but for Airflow; the databases are templates."""
     page = Page(repository, tmp_path_factory.mktemp("home"))
     names = {name: f"{name}_{os.getpid()}" for name in ("shop", "old_shop")}
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        for name in names.values():
-            admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    for name in names.values():
+        databases.create(server, name)
     for name, database in names.items():
         page.run_sql(f"{name}.sql", server.dsn(database))
     crm, address = page.crm()
@@ -68,18 +67,12 @@ def shop(followed: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     page = Page(followed.page.repository, tmp_path / "home", followed.page.given, dict(followed.page.exported))
     shutil.copytree(followed.page.folder, page.folder)
     name = f"{followed.names['shop']}_{tmp_path.name[-8:]}"
-    with psycopg.connect(followed.server.dsn(), autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("create database {} template {}").format(
-                sql.Identifier(name), sql.Identifier(followed.names["shop"])
-            )
-        )
+    databases.create(followed.server, name, followed.names["shop"])
     page.exported["AIRFLOW_CONN_SHOP"] = connection_of(followed.server.dsn(name))
     found(monkeypatch, page.folder)
     yield Shop(page, followed.server, {**followed.names, "shop": name})
     load.cache_clear()
-    with psycopg.connect(followed.server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(followed.server, name)
 
 
 def found(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -6,14 +6,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from psycopg import sql
 
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 from .tiny import TASKS, World
 
@@ -28,16 +27,13 @@ def new_world(settings: pytest.MonkeyPatch, server: EmbeddedPostgres) -> Iterato
 
     def make() -> World:
         made.append(f"any_order_{next(_names)}")
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
-            admin.execute(sql.SQL("create database {}").format(sql.Identifier(made[-1])))
+        databases.create(server, made[-1])
         dsn = server.dsn(made[-1])
         settings.setenv("AIRFLOW_CONN_PRODUCTION", dsn.replace("postgresql://", "postgres://"))
         return World(dsn).create()
 
     yield make
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        for name in made:
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, *made)
 
 
 def test_production_only_ever_becomes_what_was_shown(new_world: Callable[[], World]) -> None:

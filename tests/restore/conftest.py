@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.clean_launch_launched import Launched
 
 TABLES = ("unified_profiles", "transactions", "enrollments", "affiliates")
@@ -62,8 +62,7 @@ def fill(world: Launched) -> None:
 def launched(server: EmbeddedPostgres) -> Iterator[str]:
     """The name of the database that is copied."""
     name = f"restore_{os.getpid()}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         world = Launched(connection)
         world.dsn, world.said = server.dsn(name), []
@@ -71,22 +70,19 @@ def launched(server: EmbeddedPostgres) -> Iterator[str]:
         fill(world)
         world.launch("r1")
     yield name
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture
 def world(server: EmbeddedPostgres, launched: str) -> Iterator[Launched]:
     """The launched world, of this test's own."""
     name = f"restore_{os.getpid()}_{next(_names)}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(launched)))
+    databases.create(server, name, launched)
     with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         world = Launched(connection)
         world.dsn, world.said = server.dsn(name), []
         yield world
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 def account_of(world: Launched, address: str) -> uuid.UUID:

@@ -18,6 +18,7 @@ from cutover.swap.execution import Observer
 from cutover.swap.plan import Statement
 from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 from .kinds import ROWS, TABLES
 
@@ -42,8 +43,7 @@ def small(server: EmbeddedPostgres, *statements: str) -> Iterator[Production]:
     """The small production with further statements, run as the tables' owner; its database is dropped at the end."""
     make_roles(server)
     name = f"small_{os.getpid()}_{next(_names)}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     production = Production(server.dsn(name), server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD))
     try:
         with production.admin() as admin:
@@ -54,8 +54,7 @@ def small(server: EmbeddedPostgres, *statements: str) -> Iterator[Production]:
         allow(production, merged="")
         yield production
     finally:
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        databases.drop(server, name)
 
 
 def copies(production: Production, tables: Sequence[Table] = tuple(SET)) -> dict[str, str]:

@@ -23,6 +23,7 @@ from cutover.migration import Migration
 from cutover.swap.refusals import SwapRefusedError
 from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 from .dump import dump
 from .schemas import TABLESPACE, Schema, schemas
@@ -42,7 +43,7 @@ def make(server: EmbeddedPostgres, schema: Schema) -> Production:
             admin.execute("set allow_in_place_tablespaces = on")
             admin.execute(sql.SQL("create tablespace {} location ''").format(space))
             admin.execute(sql.SQL("grant create on tablespace {} to public").format(space))
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     production = Production(server.dsn(name), server.dsn(name, "cutover", PASSWORD), server.dsn(name, "app", PASSWORD))
     with production.admin() as admin:
         for statement in schema.statements:
@@ -54,8 +55,7 @@ def make(server: EmbeddedPostgres, schema: Schema) -> Production:
 def drop(server: EmbeddedPostgres, production: Production) -> None:
     """Remove the database again."""
     name = production.admin_dsn.rsplit("/", 1)[1]
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 def copies(production: Production, schema: Schema) -> dict[str, str]:

@@ -14,6 +14,7 @@ from cutover.database.statements import ENGINE
 from cutover.errors import CutoverError
 from cutover.swap import fingerprint
 from stack.postgres import EmbeddedPostgres, bin_dir
+from tests import databases
 
 from .schemas import Schema, Table
 from .test_any_schema import drop, make, swapped
@@ -142,8 +143,7 @@ def other(server: EmbeddedPostgres) -> Iterator[str]:
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} template template0 locale 'C'").format(sql.Identifier(name)))
     yield name
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 def test_anybody_can_compute_the_digest_again_from_a_dump(

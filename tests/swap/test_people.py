@@ -22,6 +22,7 @@ from cutover.swap.execution import Observer
 from cutover.swap.finish import finish
 from cutover.swap.transaction import swap
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.clean_launch_run import PASSWORD, Launch, make_template
 from tests.clean_launch_world import World, at
 
@@ -34,16 +35,15 @@ def template(server: EmbeddedPostgres) -> Iterator[str]:
     name = f"people_{os.getpid()}"
     make_template(server, name)
     yield name
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture
 def launch(server: EmbeddedPostgres, template: str) -> Iterator[Launch]:
     """A production of the test's own, in which one customer has paid."""
     name = f"{template}_copy"
+    databases.create(server, name, template)
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)))
         admin.execute(sql.SQL("grant create on database {} to cutover").format(sql.Identifier(name)))
     with psycopg.connect(server.dsn(name)) as connection:
         world = World(connection)
@@ -53,8 +53,7 @@ def launch(server: EmbeddedPostgres, template: str) -> Iterator[Launch]:
         for tag in ("PaidP2P", "Canva", "Affiliate"):
             world.tag(tag)
         yield Launch(connector(server.dsn(name, "cutover", PASSWORD), "production", "test"), world)
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 def test_an_unproved_account_is_void_after_the_launch_and_after_its_rollback(launch: Launch) -> None:

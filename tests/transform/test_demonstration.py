@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -25,6 +24,7 @@ from demo.population import CANVA, OTHER, P2P, Population
 from demo.simulators.systemeio import contact_row
 from demo.simulators.xendit import invoice_row, transaction_row
 from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 RUN = "r20251102_081500_1f0c9a"
 PASSWORD = "only-for-this-test-server"
@@ -36,8 +36,7 @@ CLEAN_LAUNCH = migration.load("clean_launch")
 def connect(server: EmbeddedPostgres) -> Iterator[Connect]:
     """A contaminated production beside the complete sources, frozen and staged; opened as the role that migrates."""
     name = f"demonstration_{os.getpid()}"
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    databases.create(server, name)
     production.load(server.dsn(name), 1, PASSWORD)
     opened = connector(server.dsn(name, "cutover", PASSWORD), "production", "test")
     freeze.install(opened, CLEAN_LAUNCH)
@@ -54,8 +53,7 @@ def connect(server: EmbeddedPostgres) -> Iterator[Connect]:
     stage_all(opened)
     transform.add_keys(opened, CLEAN_LAUNCH, RUN, print)
     yield opened
-    with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 def stage_all(opened: Connect) -> None:
