@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 def _program() -> str:
@@ -35,3 +37,11 @@ class CutoverError(Exception):
 
     def __str__(self) -> str:
         return f"[{self.code}] {self.obj}: {self.why}\n  To clear it: {self.remedy}"
+
+
+def meant(word: Any, known: Iterable[str]) -> str:
+    """`` Did you mean `x`?``, for the one of ``known`` that ``word`` is most like; nothing, if it is like none."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
+    return f" Did you mean `{close[0]}`?" if close else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,13 @@ def test_a_wrong_key_is_named(change: Callable[[dict[str, Any]], None], key: str
     with pytest.raises(CutoverError) as raised:
         parse(yaml.safe_dump(declared), "m")
     assert raised.value.code == "migration.invalid"
-    assert raised.value.obj == f"include/sql/m/migration.yaml, {key}"
+    assert re.fullmatch(rf"include/sql/m/migration.yaml, line \d+, {key}", raised.value.obj)
 
 
 @pytest.mark.parametrize(
     ("paging", "why"),
     [
-        ({"by": "pages"}, r"paging.by: it is 'pages': .*'page', 'offset', 'next' or 'link'"),
+        ({"by": "pages"}, r"paging.by: it is 'pages', and should be .*'page', 'offset', 'next' or 'link'"),
         ({"by": "page", "cursor": ["after"]}, r"paging: `cursor` is for paging by cursor, and this is by page"),
         ({"by": "link", "next": "links.next"}, r"paging: `next` is for paging by next, and this is by link"),
         ({"by": "next"}, r"paging: paging by next needs `next`"),
@@ -93,7 +94,7 @@ def test_keys_of_another_way_to_page_are_refused(paging: dict[str, Any], why: st
     declared = copy.deepcopy(GOOD)
     declared["sources"]["things"]["paging"] = paging
     with pytest.raises(
-        CutoverError, match=rf"\[migration.invalid\] include/sql/m/migration.yaml, sources.things.{why}"
+        CutoverError, match=rf"\[migration.invalid\] include/sql/m/migration.yaml, line \d+, sources.things.{why}"
     ):
         parse(yaml.safe_dump(declared), "m")
 
@@ -110,7 +111,7 @@ def test_a_link_is_a_member_beside_the_rows() -> None:
 
 @pytest.mark.parametrize("text", ["- a list", "just text", "", "a: [", "\ta: b"])
 def test_what_is_no_declaration_is_told_so(text: str) -> None:
-    with pytest.raises(CutoverError, match=r"\[migration.invalid\] include/sql/m/migration.yaml, the file"):
+    with pytest.raises(CutoverError, match=r"\[migration.invalid\] include/sql/m/migration.yaml, line 1: "):
         parse(text, "m")
 
 

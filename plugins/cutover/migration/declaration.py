@@ -5,20 +5,19 @@ The loader refuses what it does not understand and names the key: a typing error
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from cutover.database import statements
-from cutover.errors import CutoverError
-from cutover.migration import load_order
+from cutover.errors import CutoverError, meant
+from cutover.migration import faults, lines, load_order
 from cutover.migration.sign_ins import SignIns
-from cutover.migration.source import Declared, Name, Service, Source
+from cutover.migration.source import Declared, Name, Service, Share, Source, Whole
 from cutover.migration.tables import Database, Table
 from cutover.migration.window import Plan
 
@@ -39,7 +38,8 @@ class Leads(Declared):
     def _kinds_are_known(self) -> Leads:
         unknown = {self.account, *self.shared} - self.leads.keys()
         if unknown:
-            raise ValueError(f"{', '.join(sorted(unknown))}: no such kind of key under leads")
+            first = min(unknown)
+            raise ValueError(f"`{first}` is no kind of key under `leads`.{meant(first, self.leads)}")
         return self
 
 
@@ -47,8 +47,8 @@ class RejectsLimit(Declared):
     """How many rows of one source may be rejected in a run: above both bounds the run stops before anybody is asked."""
 
     # of the rows read
-    share: float = Field(default=0.05, ge=0, le=1)
-    rows: int = Field(default=100, ge=0)
+    share: Share = 0.05
+    rows: Whole = Field(default=100, ge=0)
 
     def given(self, parameters: Mapping[str, Any]) -> RejectsLimit:
         """The bounds of a run: ``rejects_share`` and ``rejects_rows`` of its parameters, where it has them."""
@@ -129,7 +129,7 @@ class Migration(Declared):
             raise CutoverError(
                 "migration.no-such-source",
                 f"{self.migration}, source {name}",
-                f"migration.yaml declares {', '.join(self.sources) or 'none'}.",
+                f"migration.yaml declares {', '.join(self.sources) or 'none'}.{meant(name, self.sources)}",
                 "use one of those names, or declare the source.",
             )
         return self.sources[name]
@@ -167,8 +167,8 @@ def load(name: str) -> Migration:
     """Read ``include/sql/<name>/migration.yaml``.
 
     Raises:
-        CutoverError: ``migration.missing``; ``migration.name-taken``; ``migration.invalid``, which names the key that
-            is wrong.
+        CutoverError: ``migration.missing``; ``migration.name-taken``; ``migration.invalid``, with the line, the key
+            that is wrong, and an example.
     """
     if statements.is_taken(name):
         raise CutoverError(
@@ -179,47 +179,69 @@ def load(name: str) -> Migration:
         )
     path = f"{name}/migration.yaml"
     try:
-        return parse(statements.text(path), name)
+        text = statements.text(path)
+    except UnicodeDecodeError as error:
+        raise faults.of_text(name, _no_utf8(error)) from None
     except FileNotFoundError as error:
         raise CutoverError(
             "migration.missing",
             f"migration {name}",
-            f"there is no file {statements.team_root() / path}.",
+            f"there is no file {statements.team_root() / path}.{meant(name, declared())}",
             "check the migration's name, add the file, or name the folder that sql/<migration> is in: CUTOVER_INCLUDE.",
         ) from error
+    return parse(text, name)
 
 
 def parse(text: str, name: str) -> Migration:
     """The declaration that ``text`` (YAML) makes for migration ``name``. Raises ``migration.invalid``."""
     try:
-        declared = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise _invalid(name, "the file", f"it is not YAML: {error}") from error
+        read = lines.read(text)
+    except lines.TextError as fault:
+        raise faults.of_text(name, fault) from None
+    declared = read.values
     if not isinstance(declared, dict):
-        raise _invalid(name, "the file", "it has no keys at its top level.")
-    if declared.get("migration") != name:
-        raise _invalid(name, "migration", f"it says {declared.get('migration')!r}, its folder says {name!r}.")
-    _name_the_sources(declared, name)
+        raise faults.of_value(name, Migration, read, (), "it has no keys at its top level.")
+    if "migration" in declared and declared["migration"] != name:
+        why = f"it says {lines.shown(declared['migration'])}, and its folder is called {name!r}."
+        raise faults.of_value(name, Migration, read, ("migration",), why)
+    for kind in ("sources", "tables"):
+        _require_no_other_name(read, name, kind)
     try:
-        migration = Migration.model_validate(declared)
+        migration = Migration.model_validate(_with_names(declared, name))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        others = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        value = first["input"]
-        # a whole section says nothing that its key does not
-        told = "" if isinstance(value, (dict, list, tuple)) or first["type"] == "missing" else f"it is {value!r}: "
-        why = first["msg"].removeprefix("Value error, ")
-        raise _invalid(name, key, f"{told}{why}{others}.") from error
+        raise faults.of_schema(name, Migration, read, error) from None
     for table in migration.tables.values():
-        if table.database not in migration.databases:
-            raise _invalid(name, f"tables.{table.name}.database", f"{table.database} is not among `databases`.")
+        path: lines.Path = ("tables", table.name, "database")
+        _require(read, name, path, section="databases", known=migration.databases)
     for source in migration.sources.values():
-        if source.connection not in migration.connections:
-            raise _invalid(
-                name, f"sources.{source.name}.connection", f"{source.connection} is not among `connections`."
-            )
+        path = ("sources", source.name, "connection")
+        _require(read, name, path, section="connections", known=migration.connections)
     return migration
+
+
+def _require(read: lines.Text, name: str, path: lines.Path, *, section: str, known: Collection[str]) -> None:
+    """Raise ``migration.invalid`` unless what stands at ``path`` is ``known``: declared in ``section``."""
+    value = read.values[path[0]][path[1]][path[2]]
+    if value in known:
+        return
+    there = f": there {'are' if len(known) > 1 else 'is'} {', '.join(known)}" if known else ", which has none"
+    why = f"{value} is not among `{section}`{there}.{meant(value, known)}"
+    raise faults.of_value(name, Migration, read, path, why)
+
+
+def _require_no_other_name(read: lines.Text, name: str, kind: str) -> None:
+    """Raise ``migration.invalid`` for a source or table that says it is called otherwise than it is filed."""
+    section = read.values.get(kind)
+    for key, one in section.items() if isinstance(section, dict) else ():
+        for own, right in (("name", key), ("migration", name)):
+            if isinstance(one, dict) and one.get(own, right) != right:
+                why = f"it is called {right}, by where it stands: take `{own}` out."
+                raise faults.of_value(name, Migration, read, (kind, key, own), why)
+
+
+def _no_utf8(error: UnicodeDecodeError) -> lines.TextError:
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return lines.TextError(line, "it is not text in UTF-8.", "save the file as UTF-8.")
 
 
 def _split(live: str) -> tuple[str, str]:
@@ -227,20 +249,13 @@ def _split(live: str) -> tuple[str, str]:
     return schema, name
 
 
-def _name_the_sources(declared: dict[str, Any], name: str) -> None:
-    """Give every source the name it is filed under, which the file need not repeat."""
+def _with_names(declared: dict[str, Any], name: str) -> dict[str, Any]:
+    """What is declared, with the name of each source and table in it, which the file need not repeat."""
+    named = dict(declared)
     for kind in ("sources", "tables"):
-        sources = declared.get(kind)
-        if isinstance(sources, dict):
-            for key, source in sources.items():
-                if isinstance(source, dict):
-                    source.update(name=key, migration=name)
-
-
-def _invalid(name: str, key: str, why: str) -> CutoverError:
-    return CutoverError(
-        "migration.invalid",
-        f"include/sql/{name}/migration.yaml, {key}",
-        why,
-        "correct this key; docs/extract.md lists those of a source.",
-    )
+        if isinstance(declared.get(kind), dict):
+            named[kind] = {
+                key: {**one, "name": key, "migration": name} if isinstance(one, dict) else one
+                for key, one in declared[kind].items()
+            }
+    return named

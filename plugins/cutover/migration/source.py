@@ -7,24 +7,33 @@ rows, of the cursor) is declared; what is the same (guards, pacing, storing, win
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# At most 2,700 years in days: longer ones are none that Python can add to a date.
+_SPAN = re.compile(r"^[0-9]{1,6}[smhd]$")
 
 
 def _span(value: object) -> object:
-    """``90d``, ``12h``, ``60m`` and ``30s`` as a timedelta; anything else is left for pydantic to refuse."""
-    if isinstance(value, str) and value[:-1].isdigit() and value[-1:] in _UNITS:
+    """``90d``, ``12h``, ``60m`` and ``30s`` as a timedelta. A number alone has no unit, and is refused."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str) and _SPAN.match(value):
         return timedelta(**{_UNITS[value[-1]]: int(value[:-1])})
-    return value
+    raise ValueError("a span is a number with its unit, such as 90d, 12h, 60m or 30s")
 
 
 Span = Annotated[timedelta, BeforeValidator(_span)]
 # The way to a member of a response: names joined by dots, or a list of names where one has a dot in it.
 Member = Annotated[str, Field(min_length=1)] | Annotated[tuple[str, ...], Field(min_length=1)]
+# Of numbers: not from text, nor from `yes`, which YAML reads as true and Python as 1.
+Strict = Field(strict=True)
+Whole = Annotated[int, Strict]
+Share = Annotated[float, Strict, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 
@@ -47,9 +56,9 @@ class Service(Declared):
     auth: Literal["basic", "header", "bearer", "none"]
     header: str = "Authorization"
     # Seconds over which the limit that the response headers report is counted; None when nobody says.
-    limit_window: float | None = Field(default=None, gt=0)
+    limit_window: Annotated[float, Strict] | None = Field(default=None, gt=0)
     # Requests left to others when the quota is shared with them.
-    reserve: int = Field(default=0, ge=0)
+    reserve: Whole = Field(default=0, ge=0)
 
 
 class Bounds(Declared):
@@ -70,9 +79,9 @@ class Paging(Declared):
     by: Literal["cursor", "page", "offset", "next", "link"] = "cursor"
     # None: the API takes no size, and its own is unknown.
     size_parameter: str | None = "limit"
-    size: int = Field(default=100, ge=1)
+    size: Whole = Field(default=100, ge=1)
     # Tried when the API refuses `size`.
-    smallest: int = Field(default=10, ge=1)
+    smallest: Whole = Field(default=10, ge=1)
     # By cursor: names of its parameter, the likeliest first: documents and SDKs may disagree, the response decides.
     cursor: Annotated[tuple[str, ...], Field(min_length=1)] = ()
     # The member that says whether there is more; None where only an empty page ends the list.
@@ -80,10 +89,10 @@ class Paging(Declared):
     # By cursor: how to go on by time when every cursor is ignored.
     fallback: Bounds | None = None
     # By cursor: parts that a list is cut into and that are crawled at once, where raw has its ids from an earlier scan.
-    lanes: int = Field(default=1, ge=1, le=8)
+    lanes: Whole = Field(default=1, ge=1, le=8)
     # By page: its parameter, and the first page's number. By offset: its parameter.
     parameter: str | None = None
-    first: int = Field(default=1, ge=0)
+    first: Whole = Field(default=1, ge=0)
     # By next: the member that holds the link, an address or a path.
     next: Member | None = None
     # By next and by link: that the link is a cursor, so that rows which come and go before it move nothing.
@@ -159,9 +168,9 @@ class History(Declared):
     begin: date = date(2000, 1, 1)
     # Each incremental sync also reads one of this many parts of the history again: a change that no other window
     # shows is seen after so many syncs at the latest. 0: none.
-    sweep: int = Field(default=0, ge=0)
+    sweep: Whole = Field(default=0, ge=0)
     # Windows that are crawled at once, where the rate limit allows it.
-    lanes: int = Field(default=1, ge=1, le=8)
+    lanes: Whole = Field(default=1, ge=1, le=8)
 
 
 class Source(Declared):
@@ -186,9 +195,9 @@ class Source(Declared):
     # Empty: every sync is a full read.
     incremental: tuple[Trailing, ...] = ()
     # A full read that misses more than this share of the rows known is not believed.
-    gone_share: float = Field(default=0.1, ge=0, le=1)
+    gone_share: Share = 0.1
     # A sync of whose rows more than this share cannot be stored is not believed: the API has changed, not the rows.
-    rejected_share: float = Field(default=0.1, ge=0, le=1)
+    rejected_share: Share = 0.1
     # Columns that hold personal data, masked in samples.
     personal: tuple[str, ...] = ()
 

@@ -7,7 +7,8 @@ from typing import Annotated
 from psycopg import sql
 from pydantic import Field, model_validator
 
-from cutover.migration.source import Declared, Name
+from cutover.errors import meant
+from cutover.migration.source import Declared, Name, Share
 
 # A column's type as PostgreSQL writes it: it becomes part of a statement, so nothing else is let through.
 ColumnType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ .]*(\(\d+(,\d+)?\))?( with(out)? time zone)?(\[\])?$")]
@@ -38,13 +39,13 @@ class Table(Declared):
     # Columns that the source has and that are left where they are.
     ignore: tuple[Name, ...] = ()
     # A copy that misses more than this share of the rows known is not believed.
-    gone_share: float = Field(default=0.1, ge=0, le=1)
+    gone_share: Share = 0.1
 
     @model_validator(mode="after")
     def _named_columns_exist(self) -> Table:
         for name in filter(None, (self.key, self.updated)):
             if name not in self.columns:
-                raise ValueError(f"`{name}` is not among the columns")
+                raise ValueError(f"`{name}` is not among the columns.{meant(name, self.columns)}")
         return self
 
     @property
