@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from cutover.records import ledger
 from cutover.swap.execution import Observer
 from cutover.swap.order import Order
 from cutover.swap.plan import plan
+from cutover.swap.transaction import swap
 
-from .conftest import COPY, TABLES, Production
+from .conftest import COPY, TABLES, Production, back
 
 NEW_PROFILE = "insert into public.profiles (id, email, name) values (md5('u-new')::uuid, 'new@example.com', 'New')"
 MIGRATION = Migration(migration="test", merge={"users": "auth.users"})
@@ -64,6 +66,42 @@ def test_nothing_is_tidied_up_while_clients_wait_and_everything_afterwards(produ
     production.swap(production.prepare("r1"), Watch())
     assert not collects["locked"] and not collects["recorded"]
     assert gc.isenabled()
+
+
+class Reads(Observer):
+    """The files that this process opens from the wait for the locks to the commit."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.moments: list[str] = []
+        self.is_watching = False
+
+    def at(self, moment: str) -> None:
+        self.moments.append(moment)
+        # after `recorded` comes the commit alone
+        self.is_watching = moment in {"locking", "locked", "recorded"}
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        # an audit hook stays as long as the process does, and this one has nothing to say outside the locks
+        if self.is_watching and event == "open":
+            self.files.append(str(arguments[0]))
+
+
+def test_no_file_is_read_while_clients_wait_for_a_swap_or_a_rollback(production: Production) -> None:
+    """A disk that hangs, or a deploy in the middle of it, would hold the locks."""
+    for make in (lambda: production.prepare("r1"), lambda: back(production, "b1"), lambda: back(production, "b2")):
+        order, reads = make(), Reads()
+        sys.addaudithook(reads)
+        # as in a task's own process, where nothing has been read before
+        files.text.cache_clear()
+        swap(production.connect, order, production.log, reads)
+        assert reads.moments[-5:] == ["locking", "locked", "recorded", "committed", "finished"]
+        assert reads.files == []
+        reads.at("locked")
+        files.text.cache_clear()
+        files.text("swap/settings.sql")
+        reads.at("finished")
+        assert [name.rsplit("/", 1)[1] for name in reads.files] == ["settings.sql"], "it would have been seen"
 
 
 def test_plans_go_by_index_for_questions_to_the_catalogue_alone(production: Production) -> None:
