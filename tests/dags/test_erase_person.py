@@ -37,7 +37,7 @@ def test_who_is_erased_is_gone_from_raw_after_an_approval_and_airflow_never_had_
     address, number = request_of
     assert world.value(THEIRS, address) > 0
     shown = answer("erase_person", "Approve")
-    state, tasks = run("erase_person", request=number)
+    state, tasks = run("erase_person", migration="clean_launch", request=number)
     assert (state, tasks) == ("success", {"preview": "success", "approve": "success", "erase": "success"})
     assert "This cannot be undone" in shown["body"] and "raw.systemeio_contacts: 1 deleted" in shown["body"]
     assert address.lower() not in str(shown).lower()
@@ -55,9 +55,9 @@ def test_nobody_is_erased_when_the_second_person_says_no_or_the_number_is_nobody
 ) -> None:
     address, number = request_of
     answer("erase_person", "Reject")
-    state, tasks = run("erase_person", request=number)
+    state, tasks = run("erase_person", migration="clean_launch", request=number)
     assert (state, tasks["approve"], tasks["erase"]) == ("failed", "failed", "upstream_failed")
-    state, tasks = run("erase_person", request=number + 1)
+    state, tasks = run("erase_person", migration="clean_launch", request=number + 1)
     assert (state, tasks["preview"]) == ("failed", "failed")
     assert world.value(THEIRS, address) > 0
     with psycopg.connect(world.dsn) as connection:

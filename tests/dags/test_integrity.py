@@ -7,8 +7,16 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+
+from cutover.database import statements
+from cutover.migration import load
+from cutover.operators import general
 
 DAGS = {
     "announce",
@@ -83,6 +91,90 @@ def test_a_dag_of_a_migration_is_a_call_and_what_is_special_about_it(repository:
             assert (call.end_lineno or 0) - call.lineno < 10
             # what Airflow's own search for DAG files goes by
             assert "airflow" in path.read_text().lower()
+
+
+def test_a_dag_of_all_migrations_is_a_call(repository: Path) -> None:
+    for name in DAGS - {"clean_launch", "clean_launch_rollback", "mula_unification", "mula_unification_rollback"}:
+        text = (repository / "dags" / f"{name}.py").read_text()
+        assert f"dag = {name}()" in text and len(text.splitlines()) < 12
+        assert "airflow" in text.lower()
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Writes migrations into a folder of their own, each of one table and of what else is said; returns the folder."""
+
+    def write(**declared: str) -> Path:
+        for name, text in declared.items():
+            folder = tmp_path / "sql" / name
+            for path in ("staging/people.sql", "transform/people.sql"):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "migration.yaml").write_text(f"migration: {name}\n{text}")
+            (folder / "staging/people.sql").write_text("create table staging.people (id integer primary key)")
+            (folder / "transform/people.sql").write_text("insert into staging.people select id from input.people")
+        return tmp_path
+
+    monkeypatch.setenv("CUTOVER_INCLUDE", str(tmp_path))
+    load.cache_clear()
+    statements.text.cache_clear()
+    yield write
+    load.cache_clear()
+    statements.text.cache_clear()
+
+
+API = """\
+connections:
+  api: {auth: basic}
+sources:
+  people: {connection: api, path: /people, paging: {by: page}}
+"""
+ALL = [getattr(general, name) for name in ("announce", "drop_backups", "erase_person", "launch_watch", "outlook")] + [
+    general.raw_sync,
+    general.restore_people,
+]
+
+
+def test_where_there_is_no_migration_there_is_nothing_to_serve(team: Callable[..., Path]) -> None:
+    team()
+    assert [make() for make in ALL] == [None] * len(ALL)
+
+
+def test_a_migration_whose_declaration_is_wrong_keeps_no_other_from_being_served(team: Callable[..., Path]) -> None:
+    team(shop=API, broken="sources: 7\n", muddled=API)
+    (team() / "sql/muddled/staging/people.sql").write_text("create tabel")
+    watch, sync = general.launch_watch(), general.raw_sync()
+    assert watch is not None and set(watch.task_ids) == {"shop.look", "shop.ask"}
+    assert sync is not None and "extract.people" in sync.task_ids
+    outlook = general.outlook()
+    assert outlook is not None and set(outlook.task_ids) == {"broken", "muddled", "shop"}
+
+
+def test_sources_of_several_migrations_are_tasks_of_one_sync(team: Callable[..., Path]) -> None:
+    team(shop=API, depot=API.replace("people:", "parcels:") + "databases: {old: {}}\n", shop_abroad=API)
+    dag = general.raw_sync()
+    assert dag is not None
+    tasks = {"extract.parcels", "extract.people", "extract.shop_abroad_people"}
+    assert set(dag.task_ids) == {*tasks, "summary"}
+    assert dag.get_task("summary").upstream_task_ids == tasks
+    assert dag.get_task("extract.people").migration == "shop"
+    assert dag.get_task("extract.shop_abroad_people").migration == "shop_abroad"
+
+
+def test_a_migration_is_named_by_whoever_triggers_unless_there_is_only_one(team: Callable[..., Path]) -> None:
+    team(shop="")
+    for make in (general.drop_backups, general.erase_person, general.restore_people):
+        dag = make()
+        assert dag is not None and dag.params["migration"] == "shop"
+    team(depot="")
+    for make in (general.drop_backups, general.erase_person, general.restore_people):
+        dag = make()
+        assert dag is not None
+        with pytest.raises(ParamValidationError, match="No value passed"):
+            dag.params.validate()
+        dag.params["migration"] = "depot"
+        dag.params.validate()
+        with pytest.raises(ParamValidationError, match="depo"):
+            dag.params["migration"] = "depo"
 
 
 def test_every_parameter_has_a_title_help_and_limits(repository: Path) -> None:

@@ -149,7 +149,7 @@ def test_the_summary_adds_up_what_the_tasks_found(airflow: World) -> None:
     for _ in range(2):
         reports = {name: task(name).execute(context()) for name in SOURCES}
     with DAG("d", schedule=None):
-        summary = SyncSummaryOperator(task_id="summary", migration="clean_launch")
+        summary = SyncSummaryOperator(task_id="summary")
         for name in SOURCES:
             task(name) >> summary
     ti = SimpleNamespace(xcom_pull=lambda task_ids: reports[task_ids])

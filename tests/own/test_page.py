@@ -72,7 +72,8 @@ def test_its_dags_are_those_of_its_declaration(shop: Shop) -> None:
 
     bag = DagBag(str(shop.page.folder / "dags"))
     assert not bag.import_errors, bag.import_errors
-    assert set(bag.dags) == {"shop", "shop_rollback"}
+    of_all = {"drop_backups", "erase_person", "launch_watch", "outlook", "raw_sync", "restore_people"}
+    assert set(bag.dags) == {"shop", "shop_rollback", *of_all}
     tasks = {task.task_id: task for task in bag.dags["shop"].tasks}
     assert {task.split(".")[1] for task in tasks if task.startswith("extract.")} >= {"shop_customers", "old_shop"}
     assert tasks["transform.customers_last_order_id"].upstream_task_ids >= {"transform.customers", "transform.orders"}

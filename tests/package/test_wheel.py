@@ -21,8 +21,9 @@ import pytest
 
 from cutover.commands import COMMANDS
 from cutover.provider import DISTRIBUTION
+from cutover.scaffold import writing
 
-# All that a team has: a folder of migrations, and a DAG file.
+# All that a team has: a folder of migrations, a DAG file, and one for all migrations.
 _TEAM = {
     "include/sql/shop/migration.yaml": "migration: shop\ntarget: production\n",
     "include/sql/shop/freeze/people.sql": "create table input.people as select id, name from raw.people",
@@ -33,6 +34,7 @@ _TEAM = {
     ),
     "dags/shop.py": '"""The shop."""\n\nfrom cutover.operators.launch import launch\n\n# An Airflow DAG.\n'
     'dag = launch("shop", __doc__)\n',
+    **writing.general(Path("/nowhere")),
 }
 # What Airflow knows of the engine, in one process: starting Airflow is what takes time.
 _LOOK = """
@@ -63,6 +65,7 @@ print(json.dumps({
     "plugin errors": get_import_errors(),
     "DAGs": {name: sorted(dag.task_ids) for name, dag in bag.dags.items()},
     "DAG errors": bag.import_errors,
+    "doc": bag.dags["erase_person"].doc_md,
     "statements": len(statements.engine_files()),
     "templates": len(_templates.list_templates()),
     "assets": len(list(assets_folder().rglob("*.js"))),
@@ -172,7 +175,11 @@ def test_airflow_finds_the_provider_the_pages_and_a_teams_dag_of_one_call(instal
     ((source, views, apps),) = look["plugins"]
     assert DISTRIBUTION in source and (views, apps) == (4, 1)
     assert look["plugin errors"] == {} and look["DAG errors"] == {}
-    assert list(look["DAGs"]) == ["shop"] and {"swap", "approve", "transform.people"} <= set(look["DAGs"]["shop"])
+    # it reads no API, and tells nobody
+    of_all = {"drop_backups", "erase_person", "launch_watch", "outlook", "restore_people"}
+    assert set(look["DAGs"]) == {"shop", *of_all} and look["DAGs"]["outlook"] == ["shop"]
+    assert {"swap", "approve", "transform.people"} <= set(look["DAGs"]["shop"])
+    assert "`cutover erase --ask`" in look["doc"]
     assert look["statements"] > 250 and look["templates"] > 10 and look["assets"] > 5 and look["verifier"]
     assert look["dsn"] == "postgresql://cutover:se%40cret@db.example.com/shop?sslmode=require"
     assert look["unknown"].startswith("[connect.unknown] connection nowhere")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.sdk import Asset, BaseHook, TaskGroup
+from airflow.sdk import Asset, BaseHook, BaseOperator, TaskGroup
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from cutover.errors import CutoverError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
 
     from cutover.extract.client import Access
+    from cutover.migration import Migration
+    from cutover.migration.source import Source
 
 
 # What an API connection's extra may hold for this engine; HttpHook would send it as headers.
@@ -353,46 +355,65 @@ class CopyOperator(CutoverOperator):
         return sum(table["read"] for table in result)
 
 
-class SyncSummaryOperator(CutoverOperator):
+class SyncSummaryOperator(BaseOperator):
     """Says in one line what the syncs of all endpoints came to."""
 
-    def run_phase(self, context: Context) -> str:
+    def execute(self, context: Context) -> str:
         """Add up the reports of the tasks before this one."""
         reports = [context["ti"].xcom_pull(task_ids=task_id) for task_id in sorted(self.upstream_task_ids)]
         written = sum(report["new"] + report["changed"] + report["returned"] + report["gone"] for report in reports)
         line = f"{written:,} changed of {sum(report['total'] for report in reports):,}"
-        self.report(line)
+        self.log.info(line)
         return line
 
 
-def extract_group(migration: str, **kwargs: Any) -> TaskGroup:
+_TOOLTIP = "Bring the raw tables up to what the sources show"
+# The DAG's params, where it has them.
+_PARAMETERS = {"full": "{{ params.get('full', False) }}", "accept_gone": "{{ params.get('accept_gone', False) }}"}
+
+
+def extract_group(migration: str) -> TaskGroup:
     """The task group ``extract``: one task per endpoint and per source database that ``migration`` declares, named
     after it, side by side.
 
-    The DAG's params ``full`` and ``accept_gone``, where it has them, reach the tasks. ``kwargs`` are the tasks'.
+    The DAG's params ``full`` and ``accept_gone``, where it has them, reach the tasks.
     """
-    with TaskGroup("extract", tooltip="Bring the raw tables up to what the sources show") as group:
+    with TaskGroup("extract", tooltip=_TOOLTIP) as group:
         for source in load(migration).sources.values():
-            ExtractOperator(
-                task_id=source.name,
-                migration=migration,
-                source=source.name,
-                full="{{ params.get('full', False) }}",
-                accept_gone="{{ params.get('accept_gone', False) }}",
-                doc_md=f"`GET {source.path}` into `raw.{source.name}`, over connection `{source.connection}`.",
-                **kwargs,
-            )
+            _sync(source)
         for database in load(migration).databases:
             CopyOperator(
                 task_id=database,
                 migration=migration,
                 database=database,
-                full="{{ params.get('full', False) }}",
-                accept_gone="{{ params.get('accept_gone', False) }}",
                 doc_md=f"All tables of `{database}` in one snapshot, over connection `{database}`.",
-                **kwargs,
+                **_PARAMETERS,
             )
     return group
+
+
+def sync_group(migrations: Sequence[Migration]) -> TaskGroup:
+    """The task group ``extract`` of several migrations: one task per endpoint, named after it.
+
+    Where two migrations call one alike, that of the second has its migration's name in front.
+    """
+    names: set[str] = set()
+    with TaskGroup("extract", tooltip=_TOOLTIP) as group:
+        for migration in migrations:
+            for source in migration.sources.values():
+                _sync(source, f"{migration.migration}_{source.name}" if source.name in names else source.name)
+                names.add(source.name)
+    return group
+
+
+def _sync(source: Source, task_id: str | None = None) -> ExtractOperator:
+    return ExtractOperator(
+        task_id=task_id or source.name,
+        migration=source.migration,
+        source=source.name,
+        doc_md=f"`GET {source.path}` into `raw.{source.name}`, over connection `{source.connection}`.",
+        **_PARAMETERS,
+    )
 
 
 def _is_true(value: bool | str) -> bool:

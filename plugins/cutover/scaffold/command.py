@@ -52,7 +52,7 @@ def main(arguments: Sequence[str], *, root: Path, opener: Opener, ask: Ask | Non
     tables = tuple(filter(None, (one.strip() for one in (chosen.tables or "").split(","))))
     options = Options(chosen.name, chosen.target, tables, tuple(chosen.like), tuple(chosen.source))
     made = answers.complete(options, opener, ask)
-    paths = writing.write(chosen.to, writing.texts(made))
+    paths = writing.write(chosen.to, {**writing.texts(made), **writing.general(chosen.to)})
     say(f"Written to {chosen.to}:")
     for path in paths:
         say(f"  {path.relative_to(chosen.to)}")

@@ -15,6 +15,9 @@ from cutover.scaffold.plan import Plan, ddl_of, plans
 _TEMPLATES = Path(__file__).with_name("templates")
 # An empty line at a statement's end, or two in a row, come of templates' loops.
 _BLANK = re.compile(r"\n{3,}")
+_IMPORTED = re.compile(r"cutover\.operators(\.| import )general\b")
+# The DAGs that serve all migrations of a folder; the first migration brings it.
+GENERAL = "dags/all_migrations.py"
 
 
 def texts(answers: Answers) -> dict[str, str]:
@@ -46,6 +49,14 @@ def texts(answers: Answers) -> dict[str, str]:
         written |= {f"{folder}/{path}": text for path, text in _of_table(plan, common).items()}
         written[f"{suites}/{plan.name}.json"] = _suite(plan.suite())
     return dict(sorted(written.items()))
+
+
+def general(root: Path) -> dict[str, str]:
+    """The file with the DAGs that serve all migrations, unless a DAG file below ``root`` has such already."""
+    there = (path.read_text(encoding="utf-8", errors="replace") for path in (root / "dags").glob("*.py"))
+    if any(re.search(_IMPORTED, text) for text in there):
+        return {}
+    return {GENERAL: _render("general.py", {})}
 
 
 def write(root: Path, files: Mapping[str, str]) -> list[Path]:
