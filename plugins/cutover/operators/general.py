@@ -230,7 +230,7 @@ def _production_assets(migration: Migration) -> list[Any]:
 
 def _choice(names: list[str], title: str, description: str) -> Param:
     """One of these names. Where there are several it has to be said: nothing is done to one that nobody has named."""
-    default = {"default": names[0]} if len(names) == 1 else {}
+    default: dict[str, Any] = {"default": names[0]} if len(names) == 1 else {}
     return Param(**default, type="string", enum=names, title=title, description=description)
 
 
