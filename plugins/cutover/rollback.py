@@ -20,7 +20,7 @@ from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.migration import Migration
-from cutover.records import chain, ledger, phase, run
+from cutover.records import NEWEST_ENTRY, NEWEST_LAUNCH, chain, ledger, phase, run
 from cutover.swap import coverage, orphans, outside, preparation, refusals
 from cutover.swap.carry import carry, total
 from cutover.swap.order import Order, read_scope, require_recorded
@@ -71,7 +71,7 @@ class Preview:
         return {name: value for name, value in vars(self).items() if name != "coverage"}
 
 
-def undoable(connection: psycopg.Connection, migration: str, take_back: str = ledger.NEWEST_ENTRY) -> ledger.Entry:
+def undoable(connection: psycopg.Connection, migration: str, take_back: str = NEWEST_ENTRY) -> ledger.Entry:
     """The entry that a rollback would take back, whose backup is still there.
 
     One after the other, launches are reached that way down to the first. Raises CutoverError
@@ -85,14 +85,14 @@ def undoable(connection: psycopg.Connection, migration: str, take_back: str = le
             "the ledger holds no swap of this migration.",
             "nothing needs to be rolled back; check that this is the right DAG and database.",
         )
-    if take_back == ledger.NEWEST_LAUNCH:
+    if take_back == NEWEST_LAUNCH:
         in_force = ledger.in_force(connection, migration)
         if not in_force:
             raise CutoverError(
                 "rollback.nothing-to-undo",
                 migration,
                 "every launch has been taken back: production is as it was before the first one.",
-                f"nothing needs to be rolled back; to have the last one again, take back the {ledger.NEWEST_ENTRY}.",
+                f"nothing needs to be rolled back; to have the last one again, take back the {NEWEST_ENTRY}.",
             )
         found_entry = ledger.find(connection, in_force[-1])
         assert found_entry is not None
@@ -146,7 +146,7 @@ def order_for(
     connection: psycopg.Connection, migration: Migration, this_run: str, parameters: Mapping[str, Any]
 ) -> Order:
     """The order that takes back what the run's parameter ``take_back`` names. Raises as ``undoable`` does."""
-    entry = undoable(connection, migration.migration, parameters.get("take_back", ledger.NEWEST_ENTRY))
+    entry = undoable(connection, migration.migration, parameters.get("take_back", NEWEST_ENTRY))
     newest = ledger.latest(connection, migration.migration)
     return order(entry, migration, this_run, placed=newest.run if newest else None)
 

@@ -26,7 +26,7 @@ from cutover.errors import CutoverError
 from cutover.extract.tables import count_differences
 from cutover.migration import Migration
 from cutover.migration.tables import Table
-from cutover.migration.window import Plan
+from cutover.migration.window import FARTHEST, Plan
 from cutover.records import phase
 
 # How long one attempt may hold up writers of a source while it waits for the others.
@@ -43,8 +43,6 @@ STILL_FENCED = "may still be fenced:"
 _SWAP_BEGUN = "its swap has begun"
 # An opening may lie so far back: a run that was triggered for now is not refused for the time its form was open.
 _GRACE = timedelta(minutes=10)
-# And so far ahead: the task that waits for it gives up later than that.
-FARTHEST = timedelta(days=7)
 
 # table → which transactions made its fence (window/standing.sql); what a run has noted when it had fenced a source
 Mark = dict[str, str]

@@ -15,7 +15,7 @@ from cutover import freeze, rollback, transform
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.migration import load_order, parse
-from cutover.records import ledger
+from cutover.records import NEWEST_LAUNCH
 from tests.mula.seed_loop import migrate
 from tests.mula.world import APPROVER, MIGRATION, World
 from tests.swap.dump import dumped
@@ -205,9 +205,9 @@ def test_the_state_before_the_first_launch_is_reached_past_a_repeat(world: World
     world.launch("first")
     world.user("compatibility", 1, "ben@example.com")
     world.launch("second")
-    world.roll_back("back", ledger.NEWEST_LAUNCH)
+    world.roll_back("back", NEWEST_LAUNCH)
     assert world.value("select count(*) from public.users") == 1
-    entry = world.roll_back("further", ledger.NEWEST_LAUNCH)
+    entry = world.roll_back("further", NEWEST_LAUNCH)
     assert entry.undoes == "first" and world.value("select to_regclass('public.users')") is None
     world.roll_back("again")
     assert world.value("select array_agg(email::text) from public.users") == ["ana@example.com"]
@@ -355,7 +355,7 @@ def test_a_source_whose_ids_are_uuids_is_launched_and_rolled_back(
     assert world.value("select count(*) from birth_charts where birth_location_name = 'elsewhere'") == 1
     world.roll_back("back")
     assert production(world) == launched
-    world.roll_back("to the beginning", ledger.NEWEST_LAUNCH)
+    world.roll_back("to the beginning", NEWEST_LAUNCH)
     assert production(world) == {}
 
 

@@ -16,7 +16,7 @@ from cutover.database import statements as files
 from cutover.database.connect import Connect, connector, opened
 from cutover.extract.tables import TableReport, copy_database
 from cutover.migration import load_order
-from cutover.records import chain, ledger, phase, run
+from cutover.records import NEWEST_ENTRY, chain, ledger, phase, run
 from cutover.swap import fingerprint
 from cutover.swap.transaction import swap
 from cutover.validate import checks
@@ -197,7 +197,7 @@ class World:
         self.approve(this_run)
         return self.swap(this_run)
 
-    def roll_back(self, this_run: str, take_back: str = ledger.NEWEST_ENTRY) -> ledger.Entry:
+    def roll_back(self, this_run: str, take_back: str = NEWEST_ENTRY) -> ledger.Entry:
         """A whole run of the rollback DAG."""
         unified = self.connect("unified")
         with opened(unified) as connection:

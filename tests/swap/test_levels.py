@@ -11,8 +11,7 @@ import pytest
 from cutover import rollback
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.records import ledger
-from cutover.records.ledger import NEWEST_ENTRY, NEWEST_LAUNCH
+from cutover.records import NEWEST_ENTRY, NEWEST_LAUNCH, ledger
 from cutover.swap.order import Order
 
 from .conftest import COPY, Production

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from psycopg import sql
+if TYPE_CHECKING:
+    from psycopg import sql
 
 # The engine's own statements: package data, of the same version as its code.
 ENGINE = Path(__file__).resolve().parents[1] / "sql"
@@ -80,6 +82,9 @@ def statement(path: str, **identifiers: str | sql.Composable) -> sql.Composed:
     and any other ``Composable`` as it is. Literal braces are doubled in the file. Values never go in here:
     they are parameters of ``execute``.
     """
+    # slow to import, and DAG files only ask where statements are
+    from psycopg import sql
+
     # The text is the repository's own file, not input.
     template = sql.SQL(text(path))
     return template.format(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from cutover.errors import CutoverError
 from cutover.masking import HIDDEN, masked, masked_text
+
+if TYPE_CHECKING:
+    import psycopg
 
 # Worth another try without anybody doing anything.
 PASSING = ("connect.unreachable", "database.ended", "database.conflict")
@@ -108,6 +110,9 @@ def explain(error: psycopg.Error, obj: str) -> CutoverError:
     What PostgreSQL adds about the row is kept, without its values. What was done in the transaction is undone: each
     task may be cleared.
     """
+    # slow to import, and operators name some of the codes
+    import psycopg
+
     # a connection that is lost has no SQLSTATE to tell
     state = error.sqlstate or ("08006" if isinstance(error, psycopg.OperationalError) else "")
     code, what, remedy = next(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from psycopg import sql
 from pydantic import Field, model_validator
 
 from cutover.errors import meant
 from cutover.migration.source import Declared, Name, Share
+
+if TYPE_CHECKING:
+    from psycopg import sql
 
 # A column's type as PostgreSQL writes it: it becomes part of a statement, so nothing else is let through.
 ColumnType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ .]*(\(\d+(,\d+)?\))?( with(out)? time zone)?(\[\])?$")]
@@ -51,4 +53,7 @@ class Table(Declared):
     @property
     def identifier(self) -> sql.Identifier:
         """Its name in the source, quoted."""
+        # slow to import, and every DAG file reads declarations
+        from psycopg import sql
+
         return sql.Identifier(*self.table.split("."))

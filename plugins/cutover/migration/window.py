@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from cutover.migration.source import Declared, Name, Span
+
+# An opening may lie so far ahead: the task that waits for it gives up later than that.
+FARTHEST = timedelta(days=7)
 
 
 class Plan(Declared):

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseSensorOperator
 
-from cutover.database.connect import opened
 from cutover.errors import CutoverError
+from cutover.migration.window import FARTHEST
 from cutover.operators.approvers import approvers
-from cutover.operators.base import CutoverOperator, in_words, keep_evidence, triggered_by
+from cutover.operators.base import (
+    CutoverOperator,
+    in_words,
+    keep_evidence,
+    opened,
+    triggered_by,
+)
 from cutover.operators.window import opening
 
 if TYPE_CHECKING:
@@ -113,8 +119,6 @@ class DueSensor(CutoverOperator, BaseSensorOperator):
     """Waits, without a worker, for the moment at which the campaign is to go out."""
 
     def __init__(self, **kwargs: Any) -> None:
-        from cutover.window import FARTHEST
-
         patience = (FARTHEST + timedelta(days=1)).total_seconds()
         super().__init__(mode="reschedule", poke_interval=10, timeout=patience, **kwargs)
 

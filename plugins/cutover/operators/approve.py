@@ -23,7 +23,6 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from cutover.database.connect import opened
 from cutover.errors import CutoverError
 from cutover.migration import load
 from cutover.operators import notify
@@ -33,6 +32,7 @@ from cutover.operators.base import (
     asked_for,
     connect_to,
     in_words,
+    opened,
     require_known,
     run_of,
     triggered_by,

@@ -13,7 +13,6 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import (
     AirflowException,
@@ -21,25 +20,32 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowRuntimeError,
 )
-from psycopg.types.json import set_json_loads
 
 from cutover.database import statements as files
-from cutover.database.connect import Connect, Log, connector, opened, parameters
 from cutover.database.words import PASSING, explain
 from cutover.errors import CutoverError
 from cutover.migration import Migration, has_window, load
 from cutover.operators import metrics
 from cutover.records import signing
-from cutover.records.workspace import TAKEN
 
 if TYPE_CHECKING:
+    import psycopg
     from airflow.sdk import Connection, Context
 
+    from cutover.database.connect import Connect, Log
     from cutover.records import chain
 
 
 # A look that takes longer than this is of no use to whoever waits for it, and production has better things to do.
 STATEMENT_TIMEOUT_MS = 5_000
+
+
+# psycopg is slow to import, and so is what imports it: DAG files are read without, every few seconds.
+def opened(connect: Connect) -> AbstractContextManager[psycopg.Connection]:
+    """A session, closed in the end, as ``cutover.database.connect.opened`` makes it."""
+    from cutover.database import connect as sessions
+
+    return sessions.opened(connect)
 
 
 def connect_to(connection_id: str, application: str) -> Connect:
@@ -50,6 +56,8 @@ def connect_to(connection_id: str, application: str) -> Connect:
     the function raises ``connect.*`` CutoverErrors.
     """
     from psycopg.conninfo import make_conninfo
+
+    from cutover.database.connect import connector, parameters
 
     found = BaseHook.get_connection(connection_id)
 
@@ -99,7 +107,9 @@ signing.look_up = _signing_key
 @contextmanager
 def reading(migration: Migration) -> Iterator[psycopg.Connection]:
     """A read-only look at the target of ``migration`` at one moment. Raises ``connect.*`` CutoverErrors."""
+    import psycopg
     from airflow.sdk.exceptions import AirflowNotFoundException
+    from psycopg.types.json import set_json_loads
 
     try:
         connect = connect_to(migration.target, "cutover looks")
@@ -169,6 +179,8 @@ _PASSING = (
 
 def fail(error: CutoverError) -> AirflowException:
     """The exception that ends a task for this error. Only what may pass by itself is worth another try."""
+    from cutover.records.workspace import TAKEN
+
     if error.code == TAKEN:
         # gives the worker back meanwhile; tries are not counted
         return AirflowRescheduleException(datetime.now(timezone.utc) + _LOOK_AGAIN)  # type: ignore[no-untyped-call]
@@ -180,6 +192,8 @@ def fail(error: CutoverError) -> AirflowException:
 @contextmanager
 def in_words(log: Any, obj: str) -> Iterator[None]:
     """Ends the task, when something goes wrong that a person can clear, with its message; ``obj`` is what met it."""
+    import psycopg
+
     try:
         yield
     except CutoverError as error:
@@ -211,6 +225,8 @@ def triggered_by(context: Context) -> str | None:
 @contextmanager
 def witnessed(connect: Connect, migration: Migration, run: str, log: Log, *, task: str | None = None) -> Iterator[None]:
     """Notes the chain's head elsewhere, if a block has appended to it; a refusal of a gated ``task`` is appended."""
+    import psycopg
+
     from cutover.records import anchors, chain
     from cutover.validate.validation import docs_root
 
@@ -235,6 +251,8 @@ def witnessed(connect: Connect, migration: Migration, run: str, log: Log, *, tas
 
 def keep_evidence(connect: Connect, migration: Migration, run: str, log: Log) -> None:
     """Keep the run's evidence, signed, where the pages find it. Never raises: it can be made again at any time."""
+    import psycopg
+
     from cutover.records import evidence
     from cutover.ui import store
     from cutover.validate.validation import docs_root
@@ -252,6 +270,8 @@ def keep_evidence(connect: Connect, migration: Migration, run: str, log: Log) ->
 
 def _newest(connect: Connect) -> chain.Link | None:
     """The newest link; None if there is none, or nobody to ask."""
+    import psycopg
+
     from cutover.records import chain
 
     try:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, TaskGroup
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from cutover.database.connect import Connect, opened
 from cutover.migration import load
-from cutover.operators.base import CutoverOperator
+from cutover.operators.base import (
+    CutoverOperator,
+    opened,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
+
+    from cutover.database.connect import Connect
 
 # After so long a task of a dump is ended: a server or a store that does not answer must not keep a snapshot of the
 # source, which keeps dead rows there, for ever.

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from cutover.database import statements as files
-from cutover.database.connect import Log
 
 if TYPE_CHECKING:
+    import psycopg
     from airflow.sdk import Connection
+
+    from cutover.database.connect import Log
 
 SMTP = "cutover_smtp"
 WEBHOOK = "cutover_webhook"

@@ -8,15 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, AirflowSkipException
 
-from cutover.database.connect import opened
 from cutover.errors import CutoverError
 from cutover.migration import load
 from cutover.operators import metrics, notify
-from cutover.operators.base import connect_to, has_ended, in_words, reading
+from cutover.operators.base import (
+    connect_to,
+    has_ended,
+    in_words,
+    opened,
+    reading,
+)
 from cutover.operators.links import answer_address, review_address
 
 if TYPE_CHECKING:
@@ -63,6 +67,8 @@ class OutlookOperator(BaseOperator):
 
     def _measure(self, context: Context) -> None:
         """Report how the migration stands. Never raises: the outlook is told whether or not this can be measured."""
+        import psycopg
+
         from cutover import outlook, status
 
         migration = load(self.migration)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from cutover.records.ledger import NEWEST_ENTRY, NEWEST_LAUNCH
+from cutover.records import NEWEST_ENTRY, NEWEST_LAUNCH
 
 WEEK_HOURS = 168
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import psycopg
 from airflow.sdk import Asset
 
-from cutover.database.connect import opened
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import load
 from cutover.operators import metrics
 from cutover.operators.approvers import approvers
-from cutover.operators.base import CutoverOperator, asked_for, has_ended, keep_evidence, triggered_by
+from cutover.operators.base import (
+    CutoverOperator,
+    asked_for,
+    has_ended,
+    keep_evidence,
+    opened,
+    triggered_by,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -204,6 +209,8 @@ class ReviewOperator(CutoverOperator):
 
 def _measure_entry(connect: Connect, migration: Migration) -> None:
     """Report the swap or rollback that has just happened. Never raises: it has happened, whatever is known of it."""
+    import psycopg
+
     from cutover import status
 
     try:

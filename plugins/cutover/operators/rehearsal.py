@@ -13,7 +13,6 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import BaseHook, BaseSensorOperator, TaskGroup
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
-from cutover.database.connect import opened
 from cutover.errors import CutoverError
 from cutover.migration import load
 from cutover.operators import notify
@@ -24,6 +23,7 @@ from cutover.operators.base import (
     connect_to,
     in_words,
     keep_evidence,
+    opened,
     require_known,
     run_of,
     triggered_by,

@@ -13,12 +13,16 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from cutover.database.connect import opened
 from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.migration import load
 from cutover.operators import notify
-from cutover.operators.base import CutoverOperator, connect_to, in_words
+from cutover.operators.base import (
+    CutoverOperator,
+    connect_to,
+    in_words,
+    opened,
+)
 from cutover.operators.links import answer_address, rollback_address
 
 if TYPE_CHECKING:

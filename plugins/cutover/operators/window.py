@@ -8,22 +8,28 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from airflow.sdk import BaseSensorOperator, TaskGroup
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from cutover.database.connect import Connect, opened
 from cutover.errors import CutoverError
 from cutover.migration import load
+from cutover.migration.window import FARTHEST
 from cutover.operators import notify
-from cutover.operators.base import CutoverOperator, asked_for, in_words, require_known, run_of
+from cutover.operators.base import (
+    CutoverOperator,
+    asked_for,
+    in_words,
+    opened,
+    require_known,
+    run_of,
+)
 from cutover.operators.extract import CopyOperator
 from cutover.operators.links import answer_address, review_address
-from cutover.records import workspace
-from cutover.records.ledger import run_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from cutover.database.connect import Connect
 
 _NONE = "no maintenance window was asked for, or it is a dry run: the sources stay open"
 # Every so often at most it is tried again to open a source that cannot be reached, and it is tried for weeks: an
@@ -70,6 +76,8 @@ class WindowOperator(CutoverOperator):
 
     def _not_open(self, context: Context) -> list[tuple[str, str]]:
         """Each source of which it is not certain that it takes writes, by name and in words."""
+        import psycopg
+
         from cutover import window
 
         owners, unknown = self._owners(context)
@@ -122,8 +130,6 @@ class FenceSensor(WindowOperator, BaseSensorOperator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        from cutover.window import FARTHEST
-
         patience = (FARTHEST + timedelta(days=1)).total_seconds()
         super().__init__(mode="reschedule", poke_interval=10, timeout=patience, **kwargs)
 
@@ -133,6 +139,8 @@ class FenceSensor(WindowOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Whether the sources are fenced. Safe to repeat. Raises ``window.not-drained``."""
+        from cutover.records import workspace
+
         if not asked_for(context):
             self.report(_NONE)
             return True
@@ -252,6 +260,10 @@ class ReleaseOperator(WindowOperator):
 
     def execute(self, context: Context) -> Any:
         """Open what is to be opened, whether or not the target can be asked about it."""
+        import psycopg
+
+        from cutover.records.ledger import run_key
+
         of, target = context["dag_run"], self.declaration.target
         try:
             run_of(context, target)
@@ -334,6 +346,8 @@ class ReleaseOperator(WindowOperator):
 
         All at once: one that does not answer, or whose readers are in the way, keeps no other shut.
         """
+        import psycopg
+
         from cutover import window
 
         owners, shut = self._owners(context)

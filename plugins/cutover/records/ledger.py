@@ -17,9 +17,6 @@ from cutover.database import statements as files
 from cutover.records import chain
 
 _INSTALL_TRIES = 10
-# What a rollback takes back: the newest entry, which of a rollback is its own effect, or the newest launch that has not
-# been taken back yet, past rollbacks. The same where the newest entry is no rollback.
-NEWEST_ENTRY, NEWEST_LAUNCH = "newest entry", "newest launch"
 
 
 def install(connection: psycopg.Connection) -> None:

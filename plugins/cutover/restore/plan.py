@@ -17,7 +17,7 @@ from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.person import Person, Table, digests_of, follow, is_theirs
-from cutover.records import ledger
+from cutover.records import NEWEST_LAUNCH, ledger
 from cutover.restore.people import People
 from cutover.rollback import undoable
 
@@ -164,7 +164,7 @@ def source_of(connection: psycopg.Connection, migration: Migration) -> ledger.En
     Raises CutoverError ``rollback.nothing-to-undo`` and ``rollback.backup-dropped``, or ``restore.first-launch`` where
     no table had a predecessor.
     """
-    entry = undoable(connection, migration.migration, ledger.NEWEST_LAUNCH)
+    entry = undoable(connection, migration.migration, NEWEST_LAUNCH)
     if all(table["outgoing"] is None for table in entry.tables):
         raise CutoverError(
             "restore.first-launch",
