@@ -14,7 +14,7 @@ from cutover.errors import CutoverError
 from cutover.operators.announce import ways
 from demo.simulators.messages import Fcm, MailServer
 from tests.dags.conftest import airflow_database, answer, run  # noqa: F401
-from tests.mula.conftest import databases, world  # noqa: F401
+from tests.mula.conftest import make_world, templates, world  # noqa: F401
 from tests.mula.world import World
 
 pytestmark = pytest.mark.timeout(300)
@@ -107,7 +107,7 @@ def test_a_deployment_that_announces_nothing_has_no_such_dag(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = str(repository / "dags" / "announce.py")
-    assert "dag" in runpy.run_path(file)
+    assert runpy.run_path(file)["dag"] is not None
     (tmp_path / "announcements" / "shop").mkdir(parents=True)
     monkeypatch.setenv("CUTOVER_INCLUDE", str(tmp_path))
-    assert "dag" not in runpy.run_path(file)
+    assert runpy.run_path(file)["dag"] is None
