@@ -26,6 +26,7 @@ FLOORS = (
         "retention",
         "status",
         "window",
+        "notices",
         "watch",
         "outlook",
         "request",

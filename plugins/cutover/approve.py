@@ -58,10 +58,18 @@ def given(connection: psycopg.Connection, run: str, action: str) -> Given | None
 
 
 def ask(
-    connection: psycopg.Connection, migration: Migration, run: str, action: str, *, fingerprint: str, hours: float
+    connection: psycopg.Connection,
+    migration: Migration,
+    run: str,
+    action: str,
+    *,
+    fingerprint: str,
+    hours: float,
+    dag_file: str | None = None,
 ) -> None:
     """Record, in the caller's transaction, that a person is asked about exactly this: what it is about is final now.
 
+    ``dag_file`` is where whoever tells people of it later finds notifiers that were passed to the question.
     Raises CutoverError such as ``approve.not-reviewed`` for want of something, ``approve.changed`` if the run has
     another fingerprint by now.
     """
@@ -84,6 +92,9 @@ def ask(
         action=action,
         fingerprint=fingerprint,
         until=until.isoformat(),
+        asks=action,
+        hours=hours,
+        dag_file=dag_file,
     )
     chain.cover(connection, "question", run, ("run", run))
 

@@ -52,6 +52,13 @@ def test_exactly_these_dags_load_and_are_the_same_when_built_twice(repository: P
     assert first == second
 
 
+def test_only_a_person_begins_what_a_person_answers_for(repository: Path) -> None:
+    """No backfill, no asset's *Materialize*, no other DAG: Airflow refuses each of them before a task has run."""
+    by_hand = DAGS - {"raw_sync", "outlook", "launch_watch"}
+    allowed = {name: json.loads(dag)["dag"].get("allowed_run_types") for name, dag in serialised(repository).items()}
+    assert allowed == {name: ["manual"] if name in by_hand else None for name in DAGS}
+
+
 def test_every_dag_file_is_one_dag_of_its_name(repository: Path) -> None:
     files = {path.stem for path in (repository / "dags").glob("*.py")}
     assert set(serialised(repository)) == files

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,30 +12,70 @@ import pytest
 
 from cutover import migration
 from cutover.validate import validation
+from stack.postgres import EmbeddedPostgres
+from tests import databases
 
 from .tiny import World, lay_out
+
+_names = itertools.count(1)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out Great Expectations and its pages, which take seconds and have tests of their own; checks are run."""
-    monkeypatch.setattr(validation.suites, "run", lambda *_: SimpleNamespace(suites=[]))
-    monkeypatch.setattr(validation.data_docs, "write", lambda *_: ("docs", "0" * 64))
+    _make_quick(monkeypatch)
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path, quick: None) -> pytest.MonkeyPatch:
     """Where files and people are."""
-    lay_out(tmp_path / "include", repository / "include")
-    monkeypatch.setenv("CUTOVER_INCLUDE", str(tmp_path / "include"))
-    monkeypatch.setenv("CUTOVER_DATA_DOCS", str(tmp_path / "docs"))
-    monkeypatch.setenv("AIRFLOW_VAR_CUTOVER_APPROVERS", '["reviewer"]')
-    migration.load.cache_clear()
+    _settle(monkeypatch, tmp_path, repository)
     return monkeypatch
+
+
+def _make_quick(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(validation.suites, "run", lambda *_: SimpleNamespace(suites=[]))
+    patch.setattr(validation.data_docs, "write", lambda *_: ("docs", "0" * 64))
+
+
+def _settle(patch: pytest.MonkeyPatch, folder: Path, repository: Path) -> None:
+    lay_out(folder / "include", repository / "include")
+    patch.setenv("CUTOVER_INCLUDE", str(folder / "include"))
+    patch.setenv("CUTOVER_DATA_DOCS", str(folder / "docs"))
+    patch.setenv("AIRFLOW_VAR_CUTOVER_APPROVERS", '["reviewer"]')
+    migration.load.cache_clear()
 
 
 @pytest.fixture
 def world(settings: pytest.MonkeyPatch, database: str) -> World:
     """A production that nothing was done to yet."""
-    settings.setenv("AIRFLOW_CONN_PRODUCTION", database.replace("postgresql://", "postgres://"))
+    _lead_to(settings, database)
     return World(database).create()
+
+
+def _lead_to(patch: pytest.MonkeyPatch, dsn: str) -> None:
+    patch.setenv("AIRFLOW_CONN_PRODUCTION", dsn.replace("postgresql://", "postgres://"))
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[str]:
+    """A run up to its review, made once: each test gets a copy."""
+    name = f"reviewed_{os.getpid()}"
+    dsn = databases.create(server, name)
+    with pytest.MonkeyPatch.context() as patch:
+        _make_quick(patch)
+        _settle(patch, tmp_path_factory.mktemp("reviewed"), repository)
+        _lead_to(patch, dsn)
+        assert World(dsn).create().run("manual__1").until("review.build") is None
+    yield name
+    databases.drop(server, name)
+
+
+@pytest.fixture
+def reviewed(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, template: str) -> Iterator[World]:
+    """A production whose launch ``manual__1`` is reviewed, and nobody asked about it yet."""
+    name = f"{template}_{next(_names)}"
+    dsn = databases.create(server, name, template)
+    _lead_to(settings, dsn)
+    yield World(dsn)
+    databases.drop(server, name)

@@ -13,7 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException, TaskAwaitingInput
+from airflow.sdk import DAG, BaseNotifier
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    TaskAwaitingInput,
+)
 
 from cutover.operators.approve import ApprovalSensor
 from cutover.operators.outlook import OutlookOperator
@@ -145,22 +151,35 @@ class Run:
         params = {
             "dry_run": False, "rehearse": False, "approval_hours": 1, "on_drift": "carry", "carry_limit": 100,
         }  # fmt: skip
+        dag = DAG(dag_id=self.dag_id, schedule=None, params=params)
         ti = Ti(next(self.tries), ended=frozenset(self.world.ended))
-        return {"dag_run": dag_run, "params": params | self.conf, "ti": ti, "dag": SimpleNamespace(params=params)}
+        return {"dag_run": dag_run, "params": params | self.conf, "ti": ti, "dag": dag}
 
     def do(self, task_id: str) -> str | None:
         """Run a task. Returns None, or in words why it has failed; ``waiting`` of a gate that has asked."""
         task = (TASKS if self.dag_id == NAME else ROLLBACK)[task_id]()
+        if task_id == "approve":
+            task.notifiers = self.world.passed
+        context = self.context() | {"task": task}
         try:
-            task.execute(self.context())
+            task.execute(context)
         except TaskAwaitingInput:
             self.gate = task
             if self.dag_id == NAME:
                 self.seen = (task.params["fingerprint"], self.world.rows("staging"))
             return "waiting"
         except AirflowException as error:
+            self._end(task, context, error)
             return str(error) or type(error).__name__
+        self._end(task, context)
         return None
+
+    def _end(self, task: Any, context: dict[str, Any], error: AirflowException | None = None) -> None:
+        """Call what Airflow calls when a task has ended."""
+        if not self.world.tells or isinstance(error, AirflowRescheduleException | AirflowSkipException):
+            return
+        for callback in task.on_failure_callback if error else task.on_success_callback:
+            callback(context | {"exception": error})
 
     def until(self, last: str, *left_out: str) -> str | None:
         """Run the tasks up to ``last`` in their order, until one fails; those left out are marked successful."""
@@ -180,19 +199,31 @@ class Run:
             "chosen_options": [option], "params_input": {"fingerprint": gate.params["fingerprint"], "comment": None},
             "responded_at": datetime.now(timezone.utc), "responded_by_user": {"id": "2", "name": person},
         }  # fmt: skip
+        return self.resume(gate, event)
+
+    def resume(self, gate: Any, event: dict[str, Any]) -> str | None:
+        """Go on with a gate that has waited. Returns why it has failed; None if it has not."""
+        context = self.context() | {"task": gate}
         try:
-            gate.execute_complete(self.context(), event)
+            gate.execute_complete(context, event)
         except AirflowException as error:
+            self._end(gate, context, error)
             return str(error)
+        self._end(gate, context)
         return None
 
 
 @dataclass
 class World:
-    """A production of two tables, and what the sources hold. ``ended``: runs that Airflow says have failed."""
+    """A production of two tables, and what the sources hold. ``ended``: runs that Airflow says have failed.
+
+    ``tells``: whether the callbacks of tasks are called. ``passed``: the notifiers that the gate's DAG passes to it.
+    """
 
     dsn: str
     ended: set[str] = field(default_factory=set)
+    tells: bool = False
+    passed: list[BaseNotifier] = field(default_factory=list)
 
     def create(self) -> World:
         """Production and raw, with a person each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +32,8 @@ def test_a_notifier_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     import threading
 
     never = threading.Event()
-    assert notify._within(0.1, never.wait) == "no answer within 0 s"
+    ended = list(notify._as_ended(0.1, [never.wait, lambda: None, sys.exit]))
+    assert ended == [(1, None, False), (2, "SystemExit: ", False), (0, "no answer within 0 s", True)]
     never.set()
 
 
@@ -44,6 +46,17 @@ def test_an_error_never_tells_the_webhooks_secret(monkeypatch: pytest.MonkeyPatc
     (notice,) = notify.tell(MESSAGE, said.append)
     assert notice.error == "ConnectionError: http://127.0.0.1:1/hooks does not answer (ConnectionError)"
     assert "s3cret" not in " ".join(said)
+
+
+def test_a_connection_that_cannot_be_looked_up_is_told_like_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_api(_: str) -> Any:
+        raise ConnectionError("the API server does not answer")
+
+    monkeypatch.setattr(notify, "_connection", no_api)
+    notices = notify.tell(MESSAGE, lambda _: None)
+    assert {(notice.recipient, notice.error) for notice in notices} == {
+        (name, "ConnectionError: the API server does not answer") for name in (notify.SMTP, notify.WEBHOOK)
+    }
 
 
 def test_a_mail_connection_without_recipients_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

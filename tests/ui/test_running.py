@@ -158,6 +158,25 @@ def test_people_are_told_and_a_dead_mail_server_is_shown_and_stops_nothing(runni
     assert "s3cret-part" not in log and "s3cret-part" not in page and "people@example.com" not in page
 
 
+def test_a_link_that_marks_an_answer_gives_none_whoever_follows_it(running: Running, launch: Run) -> None:
+    """Not even with the session of somebody who may approve, as a browser's preview would have it."""
+    links = dict(line.split(": ", 1) for line in running.told[0]["text"].splitlines() if "required_actions" in line)
+    assert links["Approve"].startswith(links["Answer"] + "?")
+    for address in links.values():
+        assert running.ask("reviewer", "GET", address.removeprefix(running.url)).ok
+    assert not launch.form()["response_received"]
+    assert launch.task("approve")["state"] == "awaiting_input"
+
+
+def test_nobody_begins_a_launch_by_materialising_an_asset(running: Running) -> None:
+    assets = running.api("admin").get("assets?limit=500")["assets"]
+    begun_by_it = [
+        asset["id"] for asset in assets if {one["dag_id"] for one in asset["producing_tasks"]} == {"mula_unification"}
+    ]
+    refused = running.ask("admin", "POST", f"assets/{begun_by_it[0]}/materialize", {})
+    assert refused.status_code == 400 and "does not allow asset materialization runs" in refused.text
+
+
 def test_the_approval_has_a_link_to_the_review_while_it_waits(running: Running, launch: Run) -> None:
     links = running.api("reviewer").get(f"{launch.path}/taskInstances/approve/links")["extra_links"]
     assert links["Review"] == f"{running.url}{launch.page}/review"
@@ -345,6 +364,12 @@ def test_the_swap_has_started_a_watch_of_itself(running: Running, launch: Run) -
     )
     page = running.ask("auditor", "GET", "/cutover/dags/clean_launch/watch").text
     assert "Accounts with a profile" in page and "looks</summary>" in page
+
+
+def test_what_became_of_an_approved_launch_is_told_once_each_by_its_tasks(running: Running, launch: Run) -> None:
+    kinds = [one["kind"] for one in running.told if launch.key in one["text"] and "reviewer" in one["text"]]
+    # those before are answers that other tests have given
+    assert kinds[-2:] == ["approved", "swapped"] and kinds.count("swapped") == 1
 
 
 def test_the_same_approval_is_not_used_a_second_time(running: Running, launch: Run) -> None:

@@ -8,13 +8,13 @@ answered by the REST API. What it adds, because of how that operator behaves in 
 * Marking the task successful, or writing its XCom by hand, lets downstream tasks run. The swap therefore does
   not look at either, but at the row that this gate records in ``cutover.approvals``.
 * An answer nobody gave (a default after a time-out) is no answer here.
-* Airflow's notifiers swallow their errors. Ours are written down, and shown on the review.
+* Airflow's gate calls its notifiers one after the other, and fails or hangs with them. Here how it went is written
+  down, and shown on the review.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 from cutover.errors import CutoverError
+from cutover.masking import masked_text
 from cutover.migration import load
 from cutover.operators import notify
 from cutover.operators.approvers import Approver, approvers, assigned
@@ -35,6 +36,7 @@ from cutover.operators.base import (
     opened,
     require_known,
     run_of,
+    told_of,
     triggered_by,
     witnessed,
 )
@@ -68,6 +70,9 @@ class ApprovalSensor(ApprovalOperator):
     The DAG parameter ``approval_hours`` bounds both the wait and the life of the approval; so does the end of a
     maintenance window. Never retried: a
     retry would ask again behind the back of whoever answered.
+
+    ``notifiers``, any of Airflow's, are told of the question, before it ends, and of its answer, beside those that are
+    configured for every message (docs/notices.md). They see the question's context, and the message as ``notice``.
     """
 
     template_fields = (*ApprovalOperator.template_fields, "migration")
@@ -75,6 +80,7 @@ class ApprovalSensor(ApprovalOperator):
 
     def __init__(self, *, migration: str, action: str, **kwargs: Any) -> None:
         kwargs["retries"] = 0
+        kwargs = told_of(kwargs, success=True)
         super().__init__(subject=f"{migration}: approve the {action}?", fail_on_reject=True, **kwargs)
         self.migration = migration
         self.action = action
@@ -105,6 +111,8 @@ class ApprovalSensor(ApprovalOperator):
         return super().execute_complete(context, event)
 
     def _ask(self, context: Context) -> None:
+        import psycopg
+
         from cutover import approve
 
         allowed = self._allowed(context)
@@ -135,6 +143,7 @@ class ApprovalSensor(ApprovalOperator):
                 self.action,
                 fingerprint=shown["fingerprint"],
                 hours=patience / timedelta(hours=1),
+                dag_file=self._dag_file(context),
             )
             approve.void_earlier(connection, this_run, self.action, f"asked again, try {ti.try_number}")
         try:
@@ -144,9 +153,17 @@ class ApprovalSensor(ApprovalOperator):
             raise
         # Airflow keeps a link when the task has ended; this one is needed while it waits.
         ti.xcom_push(key=ReviewLink().xcom_key, value=self._review_address(context))
-        self._tell(context, shown["fingerprint"])
+        try:
+            self._tell(context, shown["fingerprint"], patience)
+        except (CutoverError, psycopg.Error) as error:
+            # the form is there: who opens Airflow sees it, and the next look of `outlook` tells
+            self.log.warning("nobody is told now: %s", masked_text(" ".join(str(error).split())))
         self.log.info("waiting up to %s for %s", patience, " or ".join(approver.name for approver in allowed))
         raise TaskAwaitingInput(method_name="execute_complete", timeout=patience)
+
+    def _dag_file(self, context: Context) -> str | None:
+        """Where the notifiers that were passed to this question are found; None if there are none."""
+        return getattr(context.get("dag"), "fileloc", None) if self.notifiers else None
 
     def _patience(self, context: Context, since: datetime) -> timedelta:
         """How long a question of ``since`` may wait, or an answer counts: not beyond the end of a maintenance window.
@@ -201,7 +218,8 @@ class ApprovalSensor(ApprovalOperator):
             with opened(self._connect(context)) as connection:
                 approve.withdraw(connection, load(self.migration), self._run(context), self.action, error.code)
 
-    def _tell(self, context: Context, fingerprint: str) -> None:
+    def _tell(self, context: Context, fingerprint: str, patience: timedelta) -> None:
+        from cutover import notices
         from cutover.records import anchors, chain, run
 
         with opened(self._connect(context)) as connection:
@@ -210,12 +228,33 @@ class ApprovalSensor(ApprovalOperator):
         dag_run = context["dag_run"]
         links = (self._review_address(context), answer_address(dag_run.dag_id, dag_run.run_id, self.task_id))
         message = notify.message_for(self.subject, review, fingerprint, links, triggered_by(context))
+        lines = message.lines
         if newest is not None:
             # a mailbox is one more place outside the database where the chain's head is noted
-            message = replace(message, lines=(*message.lines, anchors.describe(newest)))
-        told = notify.tell(message, self.log.info)
-        with opened(self._connect(context)) as connection:
-            notify.keep(connection, self._run(context), self.action, told)
+            lines = (*lines, anchors.describe(newest))
+        connect, migration, this_run = self._connect(context), load(self.migration), self._run(context)
+        with opened(connect) as connection:
+            event = notices.Event(
+                migration.migration,
+                "asked",
+                notices.question(connection, this_run),
+                dag_run.dag_id,
+                message.subject,
+                lines,
+                this_run,
+                dag_run.run_id,
+                self.task_id,
+                self._dag_file(context),
+                lasts=patience,
+            )
+            if not notices.add(connection, event):
+                self.log.info("people were told of this question before")
+        if not notify.ways("asked", notify.configured(), self.notifiers):
+            self.log.info("nobody is told: no way is configured (docs/notices.md)")
+        here = notify.Around(self.notifiers, context)
+        notify.deliver(
+            connect, migration, self.log.info, run=this_run, patience=notify.PATIENCE_S, around=lambda _: here
+        )
 
     def _put_form(self, ti_id: Any, allowed: list[Approver]) -> None:
         """Send the form. Airflow keeps that of an earlier try: what is on record must be what was just sent."""

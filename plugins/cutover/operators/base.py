@@ -6,7 +6,7 @@ import difflib
 import json
 import time
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -186,7 +186,10 @@ def fail(error: CutoverError) -> AirflowException:
         return AirflowRescheduleException(datetime.now(timezone.utc) + _LOOK_AGAIN)  # type: ignore[no-untyped-call]
     kind = AirflowException if error.code in _PASSING else AirflowFailException
     # the heading of a code on the page of all of them
-    return kind(f"{error}\n  About it: docs/errors.md#{error.code.replace('.', '')}")
+    ended = kind(f"{error}\n  About it: docs/errors.md#{error.code.replace('.', '')}")
+    # for whoever tells people of it
+    ended.told = error  # type: ignore[attr-defined]
+    return ended
 
 
 @contextmanager
@@ -286,6 +289,31 @@ def asked_for(context: Context) -> bool:
     return has_window(context["params"])
 
 
+def told_of(given: dict[str, Any], *, success: bool) -> dict[str, Any]:
+    """An operator's arguments, with the callbacks that tell people how its task has ended beside those ``given``."""
+
+    def beside(name: str, callback: Callable[[Context], None]) -> list[Any]:
+        others = given.get(name) or (given.get("default_args") or {}).get(name) or []
+        return [*(others if isinstance(others, list | tuple) else [others]), callback]
+
+    callbacks = {"on_failure_callback": beside("on_failure_callback", _tell_failure)}
+    if success:
+        callbacks["on_success_callback"] = beside("on_success_callback", _tell_success)
+    return given | callbacks
+
+
+def _tell_failure(context: Context) -> None:
+    from cutover.operators.events import tell_failure
+
+    tell_failure(context)
+
+
+def _tell_success(context: Context) -> None:
+    from cutover.operators.events import tell_success
+
+    tell_success(context)
+
+
 class CutoverOperator(BaseOperator):
     """Base of the tasks of a migration. Subclasses write ``run_phase``."""
 
@@ -293,8 +321,11 @@ class CutoverOperator(BaseOperator):
     # Whether a refusal of this task is evidence.
     gated = False
 
+    # Whether it is told that a task has succeeded, too.
+    is_news = False
+
     def __init__(self, *, migration: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**told_of(kwargs, success=self.is_news))
         self.migration = migration
 
     @property

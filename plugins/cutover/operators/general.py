@@ -205,7 +205,7 @@ def _dag(dag_id: str, schedule: Any, params: dict[str, Param] | None = None, **k
 def _asked(dag_id: str, params: dict[str, Param], **kwargs: Any) -> DAG:
     """One that a person triggers, and another one approves."""
     retries = {"retries": 1, "retry_delay": timedelta(seconds=10)}
-    return _dag(dag_id, None, params, **{"default_args": retries, **kwargs})
+    return _dag(dag_id, None, params, **{"default_args": retries, "allowed_run_types": parameters.BY_HAND, **kwargs})
 
 
 def _sound() -> list[Migration]:

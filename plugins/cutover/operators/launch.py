@@ -41,14 +41,22 @@ from cutover.operators.window import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import BaseNotifier
+
     from cutover.migration import Migration
 
 # Airflow wants one; nothing is scheduled.
 _BEGIN = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
 
-def launch(migration: str, doc_md: str | None = None, **special: Param) -> DAG:
+def launch(
+    migration: str, doc_md: str | None = None, *, notifiers: Sequence[BaseNotifier] = (), **special: Param
+) -> DAG:
     """The DAG that takes a migration live, with its name. ``special`` are parameters of its own, beside the usual ones.
+
+    ``notifiers`` are told of its question, beside those that are configured for every message (docs/notices.md).
 
     Raises as ``cutover.migration.load`` does: the DAG is then listed among Airflow's import errors.
     """
@@ -93,7 +101,7 @@ def launch(migration: str, doc_md: str | None = None, **special: Param) -> DAG:
         # What the launch is compared with once it is live: beside the question, so that it keeps nobody from launching.
         review >> BaselineOperator(task_id="baseline", migration=migration)
         # In a dry run this one, and so everything after it, is skipped.
-        approve = ApprovalSensor(task_id="approve", migration=migration, action="swap")
+        approve = ApprovalSensor(task_id="approve", migration=migration, action="swap", notifiers=notifiers)
         # A killed swap may be run again at any time, so it is: its ledger row is in its transaction.
         swap = SwapOperator(task_id="swap", migration=migration, retries=3, outlets=production_assets(declared))
         with TaskGroup("verify", tooltip="What the swap promised, looked up again") as verify:
@@ -113,14 +121,17 @@ def launch(migration: str, doc_md: str | None = None, **special: Param) -> DAG:
     return dag
 
 
-def rollback(migration: str, doc_md: str | None = None) -> DAG:
-    """The DAG that takes the newest swap of a migration back: ``<migration>_rollback``. Raises as ``launch`` does."""
+def rollback(migration: str, doc_md: str | None = None, *, notifiers: Sequence[BaseNotifier] = ()) -> DAG:
+    """The DAG that takes the newest swap of a migration back: ``<migration>_rollback``.
+
+    ``notifiers`` are told of its question. Raises as ``launch`` does.
+    """
     declared = load(migration)
     hours = parameters.approval_hours(4, "After this the run fails and nothing has changed.")
     given = {"take_back": parameters.take_back(), "rehearse": parameters.rehearse(), "approval_hours": hours}
     with _dag(f"{migration}_rollback", doc_md, "rollback", given) as dag:
         preview = PreviewOperator(task_id="preview", migration=migration)
-        approve = ApprovalSensor(task_id="approve", migration=migration, action="rollback")
+        approve = ApprovalSensor(task_id="approve", migration=migration, action="rollback", notifiers=notifiers)
         taken_back = RollbackOperator(
             task_id="rollback", migration=migration, retries=3, outlets=production_assets(declared)
         )
@@ -141,6 +152,7 @@ def _dag(dag_id: str, doc_md: str | None, kind: str, params: dict[str, Param]) -
         schedule=None,
         start_date=_BEGIN,
         catchup=False,
+        allowed_run_types=parameters.BY_HAND,
         # A second run would stage over what the first one's approver is reading.
         max_active_runs=1,
         template_searchpath=[str(include_root() / "sql")],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
@@ -31,6 +32,22 @@ def sign_ins_address(dag_id: str, dag_run_id: str) -> str:
 def answer_address(dag_id: str, dag_run_id: str, task_id: str) -> str:
     """The absolute address of the form in which a task is answered."""
     return f"{_base()}{_run(dag_id, dag_run_id)}/tasks/{quote(task_id, safe='')}/required_actions"
+
+
+def filled_in(answer: str, option: str) -> str:
+    """The address of a form with one of its answers marked. Opening it answers nothing: a person presses the button."""
+    # Airflow's form reads a list in JSON; `generate_link_to_ui` of 3.3 writes Python's, and drops a path of base_url
+    return f"{answer}?{urlencode({'_options': json.dumps([option])})}"
+
+
+def run_address(dag_id: str, dag_run_id: str) -> str:
+    """The absolute address of a run's page in Airflow."""
+    return f"{_base()}{_run(dag_id, dag_run_id)}"
+
+
+def dag_address(dag_id: str) -> str:
+    """The absolute address of a DAG's page in Airflow."""
+    return f"{_base()}/dags/{quote(dag_id, safe='')}"
 
 
 def rollback_address(migration: str) -> str:

@@ -44,14 +44,15 @@ class OutlookOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Returns the outlook in one sentence. Raises ``database.*`` errors in words."""
         try:
-            return self._tell()
+            return self._tell(context)
         finally:
             self._measure(context)
 
-    def _tell(self) -> str:
+    def _tell(self, context: Context) -> str:
         from cutover import outlook
 
         with in_words(self.log, f"the outlook of {self.migration}"):
+            self._tell_news(context)
             self._tell_late_steps()
             row, ahead = self._look()
             with opened(self._connect()) as connection:
@@ -91,6 +92,28 @@ class OutlookOperator(BaseOperator):
         questions = None if standing.questions is None else waiting
         metrics.status(self.migration, replace(standing, questions=questions), failed)
 
+    def _tell_news(self, context: Context) -> None:
+        """Tell people of whatever has happened, each once, and of questions whose time is nearly over."""
+        from cutover.operators import events
+
+        ti: Any = context.get("ti")
+
+        def state_of(dag_id: str, dag_run_id: str) -> str | None:
+            if ti is None:
+                return None
+            try:
+                return ti.get_dagrun_state(dag_id, dag_run_id)  # type: ignore[no-any-return]
+            except AirflowRuntimeError:
+                return None  # not a run of this deployment
+
+        try:
+            events.look(self._connect(), load(self.migration), self.log.info, state_of=state_of, context=context)
+        except CutoverError as error:
+            if not error.code.startswith("connect."):
+                raise
+        except AirflowNotFoundException:
+            return
+
     def _tell_late_steps(self) -> None:
         """Tell people of each planned step of an open maintenance window that is overdue, once."""
         from cutover import window
@@ -114,6 +137,7 @@ class OutlookOperator(BaseOperator):
                 (*lines, "The sources refuse writes meanwhile; after the window's end nothing is swapped."),
                 review_address(of.dag_id, of.dag_run_id),
                 answer_address(of.dag_id, of.dag_run_id, "approve"),
+                kind="late",
             )
             notices = notify.tell(message, self.log.info)
             with opened(self._connect()) as connection:

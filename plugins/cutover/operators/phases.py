@@ -227,6 +227,7 @@ class SwapOperator(CutoverOperator):
     """The swap itself: one transaction, after looking up the recorded approval."""
 
     gated = True
+    is_news = True
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the ledger entry's key figures."""
@@ -295,6 +296,7 @@ class RollbackOperator(CutoverOperator):
     """Moves the old tables back in one transaction, with the writes made since."""
 
     gated = True
+    is_news = True
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the ledger entry's key figures."""

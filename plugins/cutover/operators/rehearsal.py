@@ -198,7 +198,7 @@ class SignInGate(HITLOperator):
         )
         lines = tuple(found["trouble"])
         answer = answer_address(of.dag_id, of.run_id, self.task_id)
-        notify.tell(notify.Message(self.subject, lines, review, answer), self.log.info)
+        notify.tell(notify.Message(self.subject, lines, review, answer, "watch"), self.log.info)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:

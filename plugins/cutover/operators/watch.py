@@ -159,7 +159,8 @@ class TroubleOperator(HITLOperator):
         of = context["dag_run"]
         answer = answer_address(of.dag_id, of.run_id, self.task_id)
         lines = tuple(f"Out of bounds: {line}" for line in found["trouble"])
-        notify.tell(notify.Message(self.subject, lines, rollback_address(self.migration), answer), self.log.info)
+        message = notify.Message(self.subject, lines, rollback_address(self.migration), answer, "watch")
+        notify.tell(message, self.log.info)
         return super().execute(context)
 
     def shown(self, found: dict[str, Any]) -> str:

@@ -388,7 +388,7 @@ class ReleaseOperator(WindowOperator):
     def _tell(self, context: Context, subject: str, *lines: str) -> None:
         of = context["dag_run"]
         links = (review_address(of.dag_id, of.run_id), answer_address(of.dag_id, of.run_id, self.task_id))
-        notify.tell(notify.Message(f"{self.migration}: {subject}", lines, *links), self.report)
+        notify.tell(notify.Message(f"{self.migration}: {subject}", lines, *links, kind="window"), self.report)
 
 
 class OutcomeOperator(WindowOperator):

@@ -1,0 +1,26 @@
+-- Questions that were answered, or that nobody has answered in time.
+select
+    q.run,
+    q.dag_id,
+    q.dag_run_id,
+    q.task_id,
+    q.action,
+    q.number,
+    q.dag_file,
+    coalesce(a.decision, 'expired') as decision,
+    a.approved_by as person
+from cutover.question as q
+left join lateral (
+    select
+        p.decision,
+        p.approved_by,
+        p.recorded_at
+    from cutover.approvals as p
+    where p.run = q.run and p.recorded_at >= q.asked_at
+    order by p.approval_id desc
+    limit 1
+) as a on true
+where
+    q.migration = %(migration)s
+    and coalesce(a.recorded_at, q.withdrawn_at) > clock_timestamp() - %(hours)s * interval '1 hour'
+    and (a.decision is not null or q.withdrawn_for = 'approve.expired')
