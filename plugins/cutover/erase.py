@@ -329,6 +329,7 @@ def _of_source(migration: Migration, person: Person) -> sql.Composable:
     declared = require_declared(migration)
     keys = {name: source.key for name, source in migration.sources.items()}
     keys |= {name: table.key for name, table in migration.tables.items() if isinstance(table.key, str)}
+    keys |= {name: drop.key for name, drop in migration.files.items()}
     conditions = [
         sql.SQL("(t.source = {} and t.source_id = any({}::text[]))").format(sql.Literal(name), sql.Placeholder(kind))
         for name, key in keys.items()

@@ -98,7 +98,7 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         connection.execute("set local row_security = off")
         # And what stands in a table's place must be one: a view would run its owner's code as ours.
         connection.execute(files.text("freeze/no_views.sql").encode())
-        raw.require_plain(connection, [*migration.sources, *migration.tables])
+        raw.require_plain(connection, migration.raw_tables())
         snapshot = connection.execute("select pg_current_snapshot()::text").fetchone()
         assert snapshot is not None
         connection.execute("create schema input")
@@ -115,15 +115,31 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
             counts[table] = _derive_ids(connection, path, table, migration.namespace)
             log(f"input.{table}: {counts[table]:,} ids derived")
         columns = added.keep(connection, migration)
-        sources = {"run": this_run, "sources": list(migration.sources)}
+        sources = {"run": this_run, "sources": migration.synced()}
         connection.execute(files.statement("freeze/reading.sql"), sources)
+        read = _files_read(connection, migration, log)
         # as this snapshot has it: whoever rewrites a table while it is copied has done so after that
         oids = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
         files_of_rows = capture.filenodes(connection, oids)
         run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection), filenodes=files_of_rows)
-        done = {"snapshot": snapshot[0], "rows": counts, "columns": columns}
+        done = {"snapshot": snapshot[0], "rows": counts, "columns": columns, **read}
         phase.record(connection, migration, this_run, "snapshot", made_from, **done)
     return counts
+
+
+def _files_read(connection: psycopg.Connection, migration: Migration, log: Log) -> dict[str, dict[str, object]]:
+    """Which files the raw rows of this snapshot were read from: under ``files``, of each drop how many, and a digest.
+
+    The digest is over name and SHA-256 of each. Empty for a migration without file drops.
+    """
+    if not migration.files:
+        return {}
+    given = {"sources": list(migration.files)}
+    read: dict[str, object] = {}
+    for source, number, rows, digest in connection.execute(files.statement("freeze/files.sql"), given).fetchall():
+        read[source] = {"files": number, "rows": int(rows), "digest": digest}
+        log(f"raw.{source}: from {number:,} files with {rows:,} rows, digest {digest[:16]}")
+    return {"files": read}
 
 
 def _derive_ids(connection: psycopg.Connection, path: str, table: str, namespace: uuid.UUID) -> int:

@@ -19,8 +19,9 @@ from psycopg import pq, sql
 from cutover.database import statements as files
 from cutover.database.connect import pin_search_path
 from cutover.errors import CutoverError
-from cutover.extract import tables
+from cutover.extract import raw, tables
 from cutover.migration import Migration, load_order
+from cutover.migration.files import PROVENANCE
 from cutover.validate import suites
 
 if TYPE_CHECKING:
@@ -366,10 +367,12 @@ def _raw_tables(connection: psycopg.Connection, migration: Migration) -> None:
     """The raw tables that no extraction has made yet, as one would."""
     for name in migration.sources:
         connection.execute(files.text(f"{migration.migration}/extract/{name}.create.sql").encode())
-    for table in migration.tables.values():
-        if not tables.has_shape(connection, table):
-            there = sql.Identifier("raw", table.name)
+    shapes = {table.name: tables.columns_of(table) for table in migration.tables.values()}
+    shapes |= {drop.name: {**drop.columns, **PROVENANCE} for drop in migration.files.values()}
+    for name, columns in shapes.items():
+        if not raw.has_shape(connection, name, columns):
+            there = sql.Identifier("raw", name)
             if connection.execute("select to_regclass(%s) is not null", (there.as_string(),)).fetchone() == (True,):
-                aside = sql.Identifier(f"{table.name[:40]}_during_preflight")
+                aside = sql.Identifier(f"{name[:40]}_during_preflight")
                 connection.execute(sql.SQL("alter table {} rename to {}").format(there, aside))
-            tables.create_raw(connection, table)
+            raw.create(connection, name, columns)

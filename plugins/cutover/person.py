@@ -34,6 +34,7 @@ EVIDENCE = frozenset(
     | {
         "sync_state",
         "sync_page",
+        "sync_file",
         "erasure",
         "erasure_key",
         "product",

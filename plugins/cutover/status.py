@@ -125,7 +125,7 @@ def _backups(connection: psycopg.Connection, migration: Migration) -> Backups:
 
 
 def _extracted(connection: psycopg.Connection, migration: Migration) -> dict[str, float]:
-    rows = connection.execute(files.statement("status/sources.sql"), {"sources": list(migration.sources)}).fetchall()
+    rows = connection.execute(files.statement("status/sources.sql"), {"sources": migration.synced()}).fetchall()
     return dict(rows)
 
 

@@ -10,9 +10,11 @@ from cutover import freeze, preflight, review, rollback, transform
 from cutover.database import statements as files
 from cutover.database.connect import Connect, opened
 from cutover.extract.client import Access
+from cutover.extract.drop import sync_drop
 from cutover.extract.sync import sync
 from cutover.extract.tables import copy_database
 from cutover.migration import Migration, load, load_order
+from cutover.operators.extract import folder
 from cutover.records import chain, ledger, phase, run
 from cutover.swap.transaction import swap
 from cutover.validate import checks, suites, validation
@@ -49,6 +51,9 @@ class Launches:
         for name, source in self.migration.sources.items():
             address, key = self.sources[source.connection]
             sync(source, self.migration.service(source), Access(source.connection, address, key), self.connect)
+            self._record(this_run, f"extract.{name}")
+        for name, drop in self.migration.files.items():
+            sync_drop(drop, folder(drop), self.connect, log=self.log)
             self._record(this_run, f"extract.{name}")
         for database in self.migration.databases:
             copy_database(self.migration.tables_of(database), self.sources[database], self.connect, log=self.log)

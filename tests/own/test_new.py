@@ -7,12 +7,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from airflow.sdk import ObjectStoragePath
 
-from cutover import inspection
+from cutover import erase, inspection
 from cutover.database.connect import Connect, connector
 from cutover.errors import CutoverError
+from cutover.extract.drop import sync_drop
+from cutover.extract.why import why
 from cutover.migration import load, load_order
 from cutover.scaffold import command
+from cutover.ui import store as ui_store
 from tests.own.conftest import found
 from tests.own.run import Launches
 
@@ -108,6 +112,66 @@ def test_tables_of_every_kind_are_copied_as_they_are(
         assert connection.execute("select count(*) from cutover.ledger").fetchone() == (1,)
 
 
+def test_files_are_launched_as_they_come(
+    new: New, target: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(target().info.dsn, password=target().info.password, autocommit=True) as connection:
+        connection.execute(
+            "create table public.buyers (id bigint primary key, email text not null, spent numeric(12,2) not null,"
+            " seen_at timestamptz, tags text[], vip boolean not null default false, note text)"
+        )
+        connection.execute("insert into public.buyers values (1, 'old@example.com', 1, null, null, true, 'ours')")
+        connection.execute("insert into public.buyers values (900, 'walk-in@example.com', 5)")
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    said = new("deal", "--target", "target", "--like", "buyers", "--source", f"files:lake:{drop.as_uri()}")
+    assert any("what the files of" in line for line in said)
+    declared = tmp_path / "include/sql/deal/migration.yaml"
+    text = declared.read_text().replace("settled: 1m", "settled: 0s").replace("names: {}", "names: {email: E-Mail}")
+    person = "person: {address: [email], account: account, leads: {account: [buyers.id, deal_buyers.id]}}"
+    declared.write_text(f"{text}\n{person}\n")
+    found(monkeypatch, tmp_path)
+    assert inspection.of_files(load("deal")) == []
+    head = "id,E-Mail,spent,seen_at,tags,vip,note\n"
+    (drop / "1.csv").write_text(
+        head + '1,ana@example.com,10.50,2026-01-02T03:04Z,"{a,b}",false,\n2,bo@example.com,x,,,true,\n'
+    )
+    (drop / "2.csv").write_text(head + "3,cy@example.com,7,,,true,asked by ana@example.com\n")
+    runs = Launches("deal", target)
+    seen = runs.review("r1")
+    [read] = [one for one in seen["reconciliation"] if one["source"] == "deal_buyers"]
+    assert (read["read"], read["staged"], read["rejected"], read["difference"]) == (3, 2, 1, 0)
+    assert "ana@example.com" not in str(seen), "the review masks what it shows"
+    runs.launch("r2")
+    with psycopg.connect(target().info.dsn, password=target().info.password) as connection:
+        assert connection.execute("select id, email, spent::text, note from public.buyers order by id").fetchall() == [
+            (1, "ana@example.com", "10.50", None),
+            (3, "cy@example.com", "7.00", "asked by ana@example.com"),
+            (900, "walk-in@example.com", "5.00", None),
+        ]
+        [frozen] = connection.execute(
+            "select result -> 'files' -> 'deal_buyers' from cutover.phase where run = 'r2' and step = 'snapshot'"
+        ).fetchone() or [{}]
+        assert (frozen["files"], frozen["rows"], len(frozen["digest"])) == (2, 3, 64)
+        [origin] = why(connection, "buyers", "1")
+        assert (origin.request, origin.api_response["email"]) == (f"{drop.as_uri()}/1.csv, line 2", "ana@example.com")
+        [shown] = ui_store.origins(connection, load("deal"), "buyers", {"id": 1})
+        assert "ana@" not in shown["text"]
+        assert '"spent": "10.50"' in shown["text"]
+        assert connection.execute("select count(*) from cutover.rejects where source_id = '2'").fetchone() == (1,)
+        erase.erase(connection, load("deal"), "ana@example.com", by="operator")
+        erase.erase(connection, load("deal"), "bo@example.com", by="operator")
+        connection.commit()
+        raw = connection.execute("select id, note, api_response ->> 'note' from raw.deal_buyers").fetchall()
+        assert raw == [(3, "asked by [erased]", "asked by [erased]")]
+        assert connection.execute(
+            "select count(*) from cutover.rejects where source_row is null and source_bytes is null and detail is null"
+        ).fetchone() == (1,)
+    sync_drop(load("deal").files["deal_buyers"], ObjectStoragePath(drop.as_uri()), target)
+    with psycopg.connect(target().info.dsn, password=target().info.password) as connection:
+        assert connection.execute("select count(*) from raw.deal_buyers").fetchone() == (1,), "read once, gone for good"
+
+
 def test_nothing_is_written_over(new: New, tmp_path: Path) -> None:
     new("shop", "--target", "target", "--tables", "orders", "--source", "http")
     first = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
@@ -149,6 +213,7 @@ def test_who_leaves_something_out_is_asked(new: New, tmp_path: Path) -> None:
         (["shop", "--like", "one", "--like", "two"], ("new.circle", "drop not null")),
         (["shop", "--like", "public.wide", "--like", "other.t"], ("new.two-schemas", "a migration for each schema")),
         (["shop", "--like", "wide", "--source", "postgres:old:public.parts"], ("new.key-of-several", "of one column")),
+        (["shop", "--like", "parts", "--source", "files"], ("new.key-of-several", "leave the table out")),
         (["shop", "--like", "parts", "--source", "postgres:old:public.wide"], ("new.no-common-key", "SCHEMA.TABLE")),
     ],
 )

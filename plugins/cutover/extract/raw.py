@@ -6,7 +6,7 @@ view in a table's place) would run with the rights of whoever writes or reads th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import psycopg
 from psycopg import sql
@@ -15,6 +15,21 @@ from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.swap import owner
+
+
+def has_shape(connection: psycopg.Connection, name: str, columns: Mapping[str, str]) -> bool:
+    """Whether ``raw.<name>`` is there, with exactly these columns, name → type, in this order."""
+    table = sql.Identifier("raw", name).as_string()
+    there = connection.execute(files.statement("extract/tables/columns.sql"), {"table": table}).fetchall()
+    return there == list(columns.items())
+
+
+def create(connection: psycopg.Connection, name: str, columns: Mapping[str, str]) -> None:
+    """Make ``raw.<name>`` of these columns, empty and without a key."""
+    listed = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind)) for column, kind in columns.items()
+    )
+    connection.execute(sql.SQL("create table {} ({})").format(sql.Identifier("raw", name), listed))
 
 
 def require_plain(connection: psycopg.Connection, sources: Iterable[str]) -> None:

@@ -7,9 +7,7 @@ marks rows as gone.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +18,7 @@ from psycopg.types.json import Jsonb
 from cutover.database.connect import Connect, Log
 from cutover.database.words import said
 from cutover.errors import CutoverError
+from cutover.extract import session
 from cutover.extract import windows as planned
 from cutover.extract.client import Access, Answer, Endpoint
 from cutover.extract.lanes import Lanes, Meeting
@@ -34,8 +33,6 @@ from cutover.migration.source import Service, Source
 
 # A cursor is a place in a list that goes on changing: after this long, begin anew.
 OLDEST_TO_RESUME = timedelta(hours=24)
-# Seconds to wait for another sync of the same source.
-BUSY_PATIENCE = 900.0
 # So few rows may go at once without being doubted, whatever their share.
 FEW_GONE = 20
 # So few rows may be refused in one sync without the API being doubted, whatever their share.
@@ -97,73 +94,15 @@ def sync(
     holds what was stored so far, and the next call goes on from there.
     """
     clock = clock or Clock()
-    with _database_errors(source), connect() as connection:
+    made_by = f"{source.migration}/extract/{source.name}.create.sql"
+    with session.database_errors(source.name, made_by), connect() as connection:
         connection.execute("set time zone 'UTC'")
         connection.commit()
         store = Store(connection, source)
         store.prepare()
-        with _locked(store, source, log):
+        with session.turn(connection, source.name, log):
             steps = _Sync(source, service, access, store, accept_gone=accept_gone, log=log, clock=clock)
             return steps.run(full)
-
-
-@contextmanager
-def _database_errors(source: Source) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        raise CutoverError(
-            "extract.database",
-            f"raw.{source.name}",
-            f"the database ended the sync: {said(error)}.",
-            "see to the database, then clear the task: it goes on behind the last page that was stored.",
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise CutoverError(
-            "extract.not-allowed",
-            f"raw.{source.name}",
-            f"the database's user may not do what a sync does: {error.diag.message_primary}.",
-            "grant what docs/roles.md lists to the user of the production connection, then clear the task.",
-        ) from error
-    except psycopg.ProgrammingError as error:
-        raise CutoverError(
-            "extract.raw-table",
-            f"raw.{source.name}",
-            f"the table is not as {source.migration}/extract/{source.name}.create.sql makes it: "
-            f"{error.diag.message_primary}.",
-            "alter it to match that file, or drop it: then the next sync makes it anew and reads everything again.",
-        ) from error
-
-
-@contextmanager
-def _locked(store: Store, source: Source, log: Log) -> Iterator[None]:
-    """One sync of a source at a time. Raises ``extract.busy`` when another one does not end."""
-    deadline = time.monotonic() + BUSY_PATIENCE
-    told = False
-    while not _flag(store, "extract/lock_source.sql"):
-        if time.monotonic() > deadline:
-            raise CutoverError(
-                "extract.busy",
-                f"source {source.name}",
-                f"another sync of it has been running for more than {BUSY_PATIENCE:g} s.",
-                "let it finish (cutover.sync shows its pages), then clear this task.",
-            )
-        if not told:
-            log(f"{source.name}: waiting for another sync of this source to end")
-            told = True
-        time.sleep(1.0)
-    try:
-        yield
-    finally:
-        if not store.connection.closed:
-            store.connection.rollback()
-            _flag(store, "extract/unlock_source.sql")
-
-
-def _flag(store: Store, path: str) -> bool:
-    row = store.one(path)
-    store.connection.commit()
-    return bool(row and next(iter(row.values())))
 
 
 @dataclass

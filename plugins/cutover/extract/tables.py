@@ -129,20 +129,9 @@ def count_differences(
     return found
 
 
-def has_shape(writer: psycopg.Connection, table: Table) -> bool:
-    """Whether ``raw.<name>`` is there, with the columns that a copy of ``table`` needs."""
-    name = sql.Identifier("raw", table.name).as_string()
-    there = writer.execute(files.statement("extract/tables/columns.sql"), {"table": name}).fetchall()
-    return there == [*table.columns.items(), *_PROVENANCE]
-
-
-def create_raw(writer: psycopg.Connection, table: Table) -> None:
-    """Make ``raw.<name>``, empty and without a key."""
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-        for name, kind in [*table.columns.items(), *_PROVENANCE]
-    )
-    writer.execute(sql.SQL("create table {} ({})").format(sql.Identifier("raw", table.name), columns))
+def columns_of(table: Table) -> dict[str, str]:
+    """The columns of the raw table that a copy of ``table`` needs, with their types."""
+    return {**table.columns, **_PROVENANCE}
 
 
 def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
@@ -308,11 +297,12 @@ class _Copy:
     def _create(self) -> bool:
         """Make the raw table if it is not there, or not of these columns; returns whether it has no row."""
         any_row = files.statement("extract/tables/any_row.sql", raw=self._raw)
-        if has_shape(self._writer, self._table) and self._writer.execute(any_row).rowcount:
+        columns = columns_of(self._table)
+        if raw.has_shape(self._writer, self._table.name, columns) and self._writer.execute(any_row).rowcount:
             return False
         # Without its key, which is quicker to add behind the rows.
         self._writer.execute(sql.SQL("drop table if exists {}").format(self._raw))
-        create_raw(self._writer, self._table)
+        raw.create(self._writer, self._table.name, columns)
         return True
 
     def _refresh(self, sync_id: int, stamp: str | None) -> tuple[int, int, int, int, int]:
@@ -539,12 +529,12 @@ class _Copy:
 
 
 # Beside the source's columns: what tells where a row comes from, under the names that every raw table has.
-_PROVENANCE = [
-    ("content_hash", "bigint"),
-    ("sync_id", "bigint"),
-    ("api_synced_at", "timestamp with time zone"),
-    ("gone_at", "timestamp with time zone"),
-]
+_PROVENANCE = {
+    "content_hash": "bigint",
+    "sync_id": "bigint",
+    "api_synced_at": "timestamp with time zone",
+    "gone_at": "timestamp with time zone",
+}
 
 
 def _to_stdout(query: sql.Composable) -> sql.Composed:

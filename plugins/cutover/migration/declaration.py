@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from cutover.database import statements
 from cutover.errors import CutoverError, meant
 from cutover.migration import faults, lines, load_order
+from cutover.migration.files import FileDrop
 from cutover.migration.sign_ins import SignIns
 from cutover.migration.source import Declared, Name, Service, Share, Source, Whole
 from cutover.migration.tables import Database, Table
@@ -66,6 +67,8 @@ class Migration(Declared):
     # other PostgreSQL databases, and the tables that are copied from them
     databases: dict[Name, Database] = Field(default_factory=dict)
     tables: dict[Name, Table] = Field(default_factory=dict)
+    # folders of files, of one shape each
+    files: dict[Name, FileDrop] = Field(default_factory=dict)
     # the Airflow connection of the database that is launched into, and the schema of its tables there
     target: Name = "production"
     target_schema: Name = "public"
@@ -133,6 +136,14 @@ class Migration(Declared):
                 "use one of those names, or declare the source.",
             )
         return self.sources[name]
+
+    def raw_tables(self) -> list[str]:
+        """The names of all tables of schema ``raw`` that the sources fill."""
+        return [*self.sources, *self.tables, *self.files]
+
+    def synced(self) -> list[str]:
+        """The names of the sources that are read by syncs, each for itself: endpoints and file drops."""
+        return [*self.sources, *self.files]
 
     def tables_of(self, database: str) -> list[Table]:
         """The tables that are copied from one source database, in the order of the declaration."""
@@ -204,12 +215,17 @@ def parse(text: str, name: str) -> Migration:
     if "migration" in declared and declared["migration"] != name:
         why = f"it says {lines.shown(declared['migration'])}, and its folder is called {name!r}."
         raise faults.of_value(name, Migration, read, ("migration",), why)
-    for kind in ("sources", "tables"):
+    for kind in ("sources", "tables", "files"):
         _require_no_other_name(read, name, kind)
     try:
         migration = Migration.model_validate(_with_names(declared, name))
     except ValidationError as error:
         raise faults.of_schema(name, Migration, read, error) from None
+    for kind in ("tables", "files"):
+        for other in getattr(migration, kind):
+            if migration.raw_tables().count(other) > 1:
+                why = f"another source is called {other!r}, too, and both would fill the same raw table."
+                raise faults.of_value(name, Migration, read, (kind, other), why)
     for table in migration.tables.values():
         path: lines.Path = ("tables", table.name, "database")
         _require(read, name, path, section="databases", known=migration.databases)
@@ -250,9 +266,9 @@ def _split(live: str) -> tuple[str, str]:
 
 
 def _with_names(declared: dict[str, Any], name: str) -> dict[str, Any]:
-    """What is declared, with the name of each source and table in it, which the file need not repeat."""
+    """What is declared, with the name of each source, table and file drop in it, which the file need not repeat."""
     named = dict(declared)
-    for kind in ("sources", "tables"):
+    for kind in ("sources", "tables", "files"):
         if isinstance(declared.get(kind), dict):
             named[kind] = {
                 key: {**one, "name": key, "migration": name} if isinstance(one, dict) else one

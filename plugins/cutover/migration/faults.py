@@ -49,6 +49,9 @@ _NAME = "a name: small letters, digits and underscores, at most 48, a letter fir
 # By pattern of a declaration's types: what it means.
 _PATTERNS = {
     r"^[a-z][a-z0-9_]{0,47}$": _NAME,
+    r"^[a-z][a-z0-9+.-]*://.": "an address such as s3://bucket/folder or file:///folder",
+    r"^[^/]+(/[^/]+)*$": "names of folders and files, such as *.csv or */*.csv",
+    r"^[^/]+$": "an ending of names, such as .done",
     r"^/": "a path that begins with /",
     r"^/[\w./-]*$": "a path that begins with /, of letters, digits, dots, dashes and underscores",
     r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$": "schema.table, in small letters",

@@ -1,4 +1,4 @@
-"""Extraction as Airflow tasks: one per endpoint, in a group that every DAG which reads the sources can use."""
+"""Extraction as Airflow tasks: one per endpoint, file drop or database, in a group for every DAG that reads them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from airflow.sdk import Asset, BaseHook, BaseOperator, TaskGroup
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from cutover.errors import CutoverError
+from cutover.masking import masked_text
 from cutover.migration import load
 from cutover.operators import metrics
 from cutover.operators.base import CutoverOperator
 
 if TYPE_CHECKING:
     import requests
-    from airflow.sdk import Connection, Context
+    from airflow.sdk import Connection, Context, ObjectStoragePath
 
     from cutover.extract.client import Access
     from cutover.migration import Migration
+    from cutover.migration.files import FileDrop
     from cutover.migration.source import Source
 
 
@@ -355,6 +357,72 @@ class CopyOperator(CutoverOperator):
         return sum(table["read"] for table in result)
 
 
+class FileDropOperator(CutoverOperator):
+    """Brings one raw table up to the files in a folder or an object store.
+
+    ``full`` reads every file again, ``accept_gone`` believes a whole list that misses many rows; both may be
+    templates. A task that was killed or failed goes on with the first file that was not stored.
+    """
+
+    template_fields = ("migration", "drop", "full", "accept_gone")
+
+    def __init__(self, *, drop: str, full: bool | str = False, accept_gone: bool | str = False, **kwargs: Any) -> None:
+        kwargs.setdefault("retries", 2)
+        kwargs.setdefault("outlets", [raw_asset(drop)])
+        super().__init__(**kwargs)
+        self.drop = drop
+        self.full = full
+        self.accept_gone = accept_gone
+
+    def run_phase(self, context: Context) -> dict[str, Any]:
+        """One sync. The XCom is its report without anything secret or personal."""
+        from cutover.extract.drop import sync_drop
+
+        drop = self.declaration.files[self.drop]
+        of_launch = self.has_begun(context)
+        made_from = self.require(context, f"extract.{self.drop}") if of_launch else []
+        report = sync_drop(
+            drop,
+            folder(drop),
+            self.connect(context),
+            full=_is_true(self.full),
+            accept_gone=_is_true(self.accept_gone),
+            log=self.report,
+        )
+        if of_launch:
+            self.record(context, f"extract.{self.drop}", made_from, **report.to_xcom())
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"changed": report.written, "total": report.total}
+        return report.to_xcom()
+
+    def rows(self, result: dict[str, Any]) -> int:
+        """The rows of all files that were read."""
+        return int(result["rows"])
+
+
+def folder(drop: FileDrop) -> ObjectStoragePath:
+    """The folder of a file drop, opened by its Airflow connection.
+
+    Raises CutoverError ``extract.no-connection``, ``extract.bad-connection`` and ``extract.storage``.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    if drop.connection is not None:
+        _connection(drop.connection)
+    try:
+        path = ObjectStoragePath(drop.path, conn_id=drop.connection)
+        assert path.fs is not None  # made now, so that what is wrong with it is said here
+    except Exception as error:
+        raise CutoverError(
+            "extract.storage",
+            masked_text(drop.path),
+            f"it cannot be opened: {masked_text(str(error)) or type(error).__name__}.",
+            f"correct `path` of files.{drop.name} in migration.yaml, or the connection; a storage needs its provider "
+            "(apache-airflow-providers-amazon[s3fs], -google, -microsoft-azure) beside Airflow.",
+        ) from error
+    return path
+
+
 class SyncSummaryOperator(BaseOperator):
     """Says in one line what the syncs of all endpoints came to."""
 
@@ -373,14 +441,16 @@ _PARAMETERS = {"full": "{{ params.get('full', False) }}", "accept_gone": "{{ par
 
 
 def extract_group(migration: str) -> TaskGroup:
-    """The task group ``extract``: one task per endpoint and per source database that ``migration`` declares, named
-    after it, side by side.
+    """The task group ``extract``: one task per endpoint, file drop and source database that ``migration`` declares,
+    named after it, side by side.
 
     The DAG's params ``full`` and ``accept_gone``, where it has them, reach the tasks.
     """
     with TaskGroup("extract", tooltip=_TOOLTIP) as group:
         for source in load(migration).sources.values():
             _sync(source)
+        for drop in load(migration).files.values():
+            _sync_drop(drop)
         for database in load(migration).databases:
             CopyOperator(
                 task_id=database,
@@ -393,7 +463,7 @@ def extract_group(migration: str) -> TaskGroup:
 
 
 def sync_group(migrations: Sequence[Migration]) -> TaskGroup:
-    """The task group ``extract`` of several migrations: one task per endpoint, named after it.
+    """The task group ``extract`` of several migrations: one task per endpoint and file drop, named after it.
 
     Where two migrations call one alike, that of the second has its migration's name in front.
     """
@@ -403,6 +473,9 @@ def sync_group(migrations: Sequence[Migration]) -> TaskGroup:
             for source in migration.sources.values():
                 _sync(source, f"{migration.migration}_{source.name}" if source.name in names else source.name)
                 names.add(source.name)
+            for drop in migration.files.values():
+                _sync_drop(drop, f"{migration.migration}_{drop.name}" if drop.name in names else drop.name)
+                names.add(drop.name)
     return group
 
 
@@ -412,6 +485,16 @@ def _sync(source: Source, task_id: str | None = None) -> ExtractOperator:
         migration=source.migration,
         source=source.name,
         doc_md=f"`GET {source.path}` into `raw.{source.name}`, over connection `{source.connection}`.",
+        **_PARAMETERS,
+    )
+
+
+def _sync_drop(drop: FileDrop, task_id: str | None = None) -> FileDropOperator:
+    return FileDropOperator(
+        task_id=task_id or drop.name,
+        migration=drop.migration,
+        drop=drop.name,
+        doc_md=f"Files `{drop.pattern}` of `{masked_text(drop.path)}` into `raw.{drop.name}`.",
         **_PARAMETERS,
     )
 

@@ -162,7 +162,7 @@ def outlook() -> DAG | None:
 
 def raw_sync() -> DAG | None:
     """Every hour: raw tables brought up to what the APIs show. Databases are copied by launches alone."""
-    served = [migration for migration in _sound() if migration.sources]
+    served = [migration for migration in _sound() if migration.synced()]
     if not served:
         return None
     given = {"full": parameters.full(has_databases=False), "accept_gone": parameters.accept_gone()}

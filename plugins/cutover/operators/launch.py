@@ -189,7 +189,7 @@ def _parameters(declared: Migration) -> dict[str, Param]:
         "dry_run": parameters.dry_run(),
         "rehearse": parameters.rehearse(),
         "full": parameters.full(has_databases=bool(declared.databases)),
-        **({"accept_gone": parameters.accept_gone()} if declared.databases else {}),
+        **({"accept_gone": parameters.accept_gone()} if declared.databases or declared.files else {}),
         **({"dump_sources": parameters.dump_sources()} if _is_dumped(declared) else {}),
         "approval_hours": parameters.approval_hours(24, lapse),
         "on_drift": parameters.on_drift(written),

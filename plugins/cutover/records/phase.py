@@ -100,7 +100,7 @@ def steps(migration: Migration, action: str, parameters: Mapping[str, Any]) -> d
 def _launch(migration: Migration, parameters: Mapping[str, Any]) -> dict[str, Step]:
     sources = [
         Step(f"extract.{name}", f"extract.{name}", "extract", "not-extracted", f"the extraction of {name}", (CHECKED,))
-        for name in [*migration.sources, *migration.databases]
+        for name in [*migration.synced(), *migration.databases]
     ]
     dumped = migration.dumped(parameters)
     dumps = [

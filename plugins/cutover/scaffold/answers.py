@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from cutover.database import statements
 from cutover.database.connect import Connect
 from cutover.errors import PROGRAM, CutoverError
-from cutover.migration import Migration
 from cutover.scaffold import shape
 from cutover.scaffold.shape import Shape
 
 HTTP, POSTGRES, FILES, TARGET = "http", "postgres", "files", "target"
-# What a source's kind is called in a question.
+# The kinds of source that this engine reads, with what they are called in a question.
 KINDS = {
     HTTP: "an HTTP API",
     POSTGRES: "another PostgreSQL database",
-    FILES: "files in object storage",
+    FILES: "files in a folder or in object storage",
     TARGET: "the target's own tables",
 }
 # As `migration.source.Name`, with room for a table's name behind it: both name a raw table and a task.
@@ -75,11 +74,6 @@ class Options:
     sources: tuple[str, ...] = ()
 
 
-def kinds() -> dict[str, str]:
-    """The kinds of source that this engine reads, with what they are called."""
-    return {kind: words for kind, words in KINDS.items() if kind != FILES or FILES in Migration.model_fields}
-
-
 def complete(options: Options, opener: Opener, ask: Ask | None) -> Answers:
     """The answers that ``options`` give, the missing ones from ``ask``; without it they are an error.
 
@@ -102,7 +96,7 @@ def complete(options: Options, opener: Opener, ask: Ask | None) -> Answers:
         )
     sources = list(options.sources)
     if not sources and not options.like:
-        choices = {kind: words for kind, words in kinds().items() if kind != TARGET}
+        choices = {kind: words for kind, words in KINDS.items() if kind != TARGET}
         listed = ", ".join(f"{kind} ({words})" for kind, words in choices.items())
         sources = [_answer(ask, "--source", f"Where do the rows come from? {listed}", HTTP)]
     origins = _origins(options.name, target, named, sources)
@@ -167,12 +161,12 @@ def _origins(name: str, target: str, tables: Sequence[tuple[str, str]], sources:
     for source in sorted(sources, key=lambda text: "=" in text):
         table, _, told = source.rpartition("=")
         kind = told.partition(":")[0]
-        if kind not in kinds() or (table and table not in names):
-            wrong = f"{kind!r} is no kind of source" if kind not in kinds() else f"{table} is not among the tables"
+        if kind not in KINDS or (table and table not in names):
+            wrong = f"{kind!r} is no kind of source" if kind not in KINDS else f"{table} is not among the tables"
             raise CutoverError(
                 "new.bad-source",
                 f"--source {source}",
-                f"{wrong}; kinds are {', '.join(kinds())}, tables {', '.join(names)}.",
+                f"{wrong}; kinds are {', '.join(KINDS)}, tables {', '.join(names)}.",
                 "write it as KIND, KIND:CONNECTION or KIND:CONNECTION:PLACE, for one table behind TABLE=, such as "
                 f"--source {names[0]}=http:crm:/api/{names[0]}.",
             )
@@ -215,13 +209,15 @@ def _table(name: str, table: tuple[str, str], origin: Origin, opener: Opener, li
             "new.incomplete",
             f"table {table[1]}",
             "nothing says where its rows come from.",
-            f"add --source {table[1]}=KIND (kinds are {', '.join(kinds())}), or --like {table[0]}.{table[1]} to copy "
+            f"add --source {table[1]}=KIND (kinds are {', '.join(KINDS)}), or --like {table[0]}.{table[1]} to copy "
             "the table that is there.",
         )
     else:
         found = shape.minimal(*table) if source is None else shape.named(source, *table)
     if source is not None:
         _require_common_key(found, source, origin)
+    if origin.kind == FILES:
+        _require_one_key(found, origin)
     return Table(raw, found, origin, live_in is not None, source)
 
 
@@ -242,6 +238,18 @@ def _require_common_key(found: Shape, source: Shape, origin: Origin) -> None:
             f"{origin.place} (connection {origin.connection})",
             f"it lacks {', '.join(missing)}, by which {found.schema}.{found.table} tells its rows apart.",
             f"name the table that has it: --source {found.table}={origin.kind}:{origin.connection}:SCHEMA.TABLE.",
+        )
+
+
+def _require_one_key(found: Shape, origin: Origin) -> None:
+    """Raise unless rows of files can be told apart by one column, whose name the declaration can have."""
+    if len(found.key) > 1 or not _TABLE.fullmatch(found.key[0].name):
+        raise CutoverError(
+            "new.key-of-several",
+            f"{found.schema}.{found.table} from {origin.place}",
+            f"its primary key is {', '.join(c.name for c in found.key)}; rows of files go by one column, with "
+            "a name of small letters, digits and underscores.",
+            "leave the table out of this migration, or give it such a key first.",
         )
 
 

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str], *, root: Path, opener: Opener, ask: Ask | Non
         action="append",
         default=[],
         metavar="[TABLE=]KIND[:CONNECTION[:PLACE]]",
-        help=f"where rows come from: {', '.join(answers.kinds())}; for one table behind TABLE=. PLACE is a path, a "
+        help=f"where rows come from: {', '.join(answers.KINDS)}; for one table behind TABLE=. PLACE is a path, a "
         "table, or an address. Repeatable. With --like and without it, the rows are the target's own",
     )
     parser.add_argument(

@@ -15,6 +15,8 @@ from cutover.scaffold.shape import Column, Constraint, Shape
 # Columns that every raw table of an API has; a column of the row with one of these names gets another.
 _OF_RAW = frozenset(("id", "api_response", "content_hash", "sync_id", "page_no", "api_synced_at", "gone_at"))
 _WHOLE_NUMBERS = frozenset(("smallint", "integer", "bigint"))
+# As `migration.source.Name`; a file may call the column otherwise.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 # As `migration.tables.ColumnType` lets through.
 _DECLARABLE = re.compile(r"[a-z][a-z0-9_ .]*(\(\d+(,\d+)?\))?( with(out)? time zone)?(\[\])?")
 # A guess, for whoever writes the migration to correct: columns whose names speak of a person.
@@ -103,7 +105,13 @@ class Plan:
     @cached_property
     def declared(self) -> list[Column]:
         """The source's columns that are copied."""
-        return [column for column in self.source.columns if _DECLARABLE.fullmatch(column.type)]
+        columns = self.shape.loaded if self.origin.kind == FILES else self.source.columns
+        of_files = self.origin.kind == FILES
+        return [
+            column
+            for column in columns
+            if _DECLARABLE.fullmatch(column.type) and (not of_files or _NAME.fullmatch(column.name))
+        ]
 
     @cached_property
     def ignored(self) -> list[str]:
@@ -188,6 +196,11 @@ class Plan:
     def personal(self) -> list[str]:
         """The target's columns that may hold something of a person."""
         return [column.name for column in self.shape.columns if _PERSONAL.search(column.name)]
+
+    def drop_personal(self) -> list[str]:
+        """The same of those that files have."""
+        names = {column.name for column in self.declared}
+        return [name for name in self.personal() if name in names]
 
     def raw_personal(self) -> list[str]:
         """The same of an API's raw table, which has the whole response besides."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cutover.errors import CutoverError
-from cutover.scaffold.answers import HTTP, KINDS, TARGET, Answers
+from cutover.scaffold.answers import FILES, HTTP, KINDS, TARGET, Answers
 from cutover.scaffold.plan import Plan, ddl_of, plans
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -43,7 +43,7 @@ def texts(answers: Answers) -> dict[str, str]:
         f"dags/{answers.name}_rollback.py": _render("rollback.py", common),
         f"tests/test_{answers.name}.py": _render("test.py", common),
     }
-    if of[HTTP]:
+    if of[HTTP] or of[FILES]:
         written[f"{folder}/freeze/refused.sql"] = _render("freeze.refused.sql", common)
     for plan in made:
         written |= {f"{folder}/{path}": text for path, text in _of_table(plan, common).items()}
@@ -98,6 +98,8 @@ def remaining(answers: Answers) -> list[str]:
     steps = []
     for connection in dict.fromkeys(plan.origin.connection for plan in made if plan.origin.kind != TARGET):
         kind = next(plan.origin.kind for plan in made if plan.origin.connection == connection)
+        if kind == FILES:
+            continue
         uri = "https://:KEY@HOST" if kind == HTTP else "postgresql://READER:PASSWORD@HOST:5432/DATABASE"
         steps.append(f"the connection: export AIRFLOW_CONN_{connection.upper()}={uri}")
     if any(plan.origin.kind == HTTP for plan in made):
@@ -105,6 +107,12 @@ def remaining(answers: Answers) -> list[str]:
             f"include/sql/{answers.name}/migration.yaml: what the API is like (`auth`, `rows`, `paging`); then "
             "extract/*.store.sql: what it calls the columns"
         )
+    for plan in made:
+        if plan.origin.kind == FILES:
+            steps.append(
+                f"include/sql/{answers.name}/migration.yaml: what the files of {plan.origin.place} are like "
+                "(`pattern`, `format`, `names`, `marker`), and the `connection` that opens the storage, if it needs one"
+            )
     steps += [
         f"include/sql/{answers.name}/transform/{plan.name}.sql: production wants a value for "
         f"{', '.join(plan.unfilled())}, and the source has none"

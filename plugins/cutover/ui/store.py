@@ -335,7 +335,7 @@ def origins(connection: psycopg.Connection, migration: Migration, table: str, ro
 
 
 def _shown(connection: psycopg.Connection, migration: Migration, origin: Origin) -> Row:
-    source = migration.sources.get(origin.raw_table)
+    source = migration.sources.get(origin.raw_table) or migration.files.get(origin.raw_table)
     declared = source.personal if source else samples.masks(migration.migration).anywhere
     personal = {_plain(name) for name in declared}
     columns = _rows(connection, "ui/raw_columns.sql", raw_table=origin.raw_table)

@@ -35,10 +35,12 @@ begin
         perform set_config('transaction_read_only', 'on', true);
         for origin in execute lineage using origins.id loop
             return query execute format(
-                -- a row of an API is its response, kept whole; a row of another database's table is its columns
+                -- a row of an API or a file is its response, kept whole; a row of another database's table is its columns
                 'select
-                    $1, $2, $3, r.sync_id, (to_jsonb(r) ->> ''page_no'')::integer, coalesce(p.request, s.api),
-                    coalesce(p.fetched_at, r.api_synced_at),
+                    $1, $2, $3, r.sync_id, (to_jsonb(r) ->> ''page_no'')::integer, coalesce(
+                        p.request, f.path || '', line '' || (to_jsonb(r) ->> ''source_line''), s.api
+                    ),
+                    coalesce(p.fetched_at, f.read_at, r.api_synced_at),
                     r.gone_at,
                     coalesce(
                         to_jsonb(r) -> ''api_response'',
@@ -48,6 +50,8 @@ begin
                 left join cutover.sync as s on r.sync_id = s.sync_id
                 left join cutover.sync_page as p
                     on r.sync_id = p.sync_id and (to_jsonb(r) ->> ''page_no'')::integer = p.page_no
+                left join cutover.sync_file as f
+                    on r.sync_id = f.sync_id and (to_jsonb(r) ->> ''page_no'')::integer = f.page_no
                 where r.id::text = $3',
                 origin.raw_table
             ) using origin.role, origin.raw_table, origin.raw_id;
