@@ -605,8 +605,8 @@ class _Load:
             "extract.too-many-rejected",
             self._file.shown,
             f"{self._rejected:,} of {self._rows:,} rows cannot be stored{beyond}; the first on {self._first_reject}.",
-            f"compare files.{self._drop.name} in migration.yaml (`columns`, `encoding`, `delimiter`, `no_value`) with the "
-            "file; or have it written again.",
+            f"compare files.{self._drop.name} in migration.yaml (`columns`, `encoding`, `delimiter`, `no_value`) with "
+            "the file; or have it written again.",
         )
 
 
