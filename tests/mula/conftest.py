@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 
 from demo import mula
@@ -73,6 +74,10 @@ def make_world(
             databases.create(server, names[name], template)
             made.append(names[name])
         world = _make(server, names)
+        # roles are the server's: tests of other worlds give them other passwords
+        with psycopg.connect(server.dsn(), autocommit=True) as admin:
+            for role in ROLES:
+                admin.execute(f"alter role {role} password '{PASSWORD}'".encode())
         # a copy has the rights within the template, and not those on it
         for name, role in _MAKERS.items():
             world.execute(name, f"grant create on database {names[name]} to {role}")
