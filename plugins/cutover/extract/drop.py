@@ -25,6 +25,7 @@ from cutover.errors import CutoverError
 from cutover.extract import raw, session
 from cutover.extract.folder import Digesting, File, Folder, changed
 from cutover.extract.records import Record, Reject, empty, records
+from cutover.extract.report import Report
 from cutover.extract.store import UNSTORABLE
 from cutover.extract.sync import ALL_REJECTED, FEW_GONE, FEW_REJECTED
 from cutover.extract.why import install_lineage
@@ -51,44 +52,15 @@ _QUOTED = re.compile(r":? \".*\"", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class DropReport:
-    """One complete sync of one file drop. ``docs/extract.md`` explains every field."""
+class DropReport(Report):
+    """One complete sync of one file drop."""
 
-    source: str
-    sync_id: int
-    mode: str
-    because: str
-    seconds: float
     files: int
-    rows: int
-    repeated: int
-    new: int
-    changed: int
-    returned: int
-    unchanged: int
-    gone: int
-    rejected: int
-    received_bytes: int
-    not_given: list[str]
-    total: int
-
-    @property
-    def written(self) -> int:
-        """Rows of the raw table that this sync gave another content."""
-        return self.new + self.changed + self.returned + self.gone
 
     def lines(self) -> list[str]:
         """The whole report as text."""
-        kinds = (
-            ("new", self.new),
-            ("with another content", self.changed),
-            ("back", self.returned),
-            ("gone", self.gone),
-            ("rejected", self.rejected),
-        )
-        detail = ", ".join(f"{count:,} {kind}" for kind, count in kinds if count)
         return [
-            f"{self.source}: {self.written:,} changed of {self.total:,}" + (f" ({detail})" if detail else ""),
+            self.summary(),
             f"  sync {self.sync_id}, {self.mode} because {self.because}",
             f"  {self.files:,} files with {self.rows:,} rows ({self.unchanged:,} unchanged, {self.repeated:,} of a key "
             f"that a later line has, too), {self.received_bytes / 1e6:,.1f} MB, in {self.seconds:.1f} s",
@@ -288,40 +260,39 @@ class _Sync:
         for file in wanted:
             before = known.get(file.name)
             # what was read for another declaration is read again, also by the sync after one that failed halfway
-            is_known = before is not None and before["declaration"] == self._drop.fingerprint and not anew
-            if (
-                is_known
-                and before
-                and (before["stamp"], before["size"], before["is_removed"])
-                == (
-                    file.stamp,
-                    file.size,
-                    False,
-                )
-            ):
-                continue
+            counts = before is not None and before["declaration"] == self._drop.fingerprint and not anew
             try:
-                if file.size == 0:
-                    raise empty(file.shown, "it has no byte: it was not written, or not yet.")
-                digest = self._folder.digest(file)
-                if before and is_known and before["digest"] == digest:
-                    with self._connection.transaction():
-                        self._execute(
-                            "extract/files/touch.sql", file_id=before["file_id"], size=file.size, stamp=file.stamp
-                        )
-                    continue
-                if before and before["digest"] != digest:
-                    self._note(
-                        {file.name: "it is read again; what it no longer has stays as it was"},
-                        "was changed since it was read",
-                    )
-                page_no += 1
-                self._read(sync_id, page_no, file, digest)
+                digest = self._unread(file, before, counts=counts)
+                if digest is not None:
+                    page_no += 1
+                    self._read(sync_id, page_no, file, digest)
             except CutoverError as error:
                 self._log(str(error))
                 refused.append(error)
         if refused:
             raise _of_all(refused)
+
+    def _unread(self, file: File, before: dict[str, Any] | None, *, counts: bool) -> str | None:
+        """The digest of a file that is to be read; None if what was read ``before`` ``counts``, and is the same."""
+        if before is not None and counts:
+            looks = (before["stamp"], before["size"], before["is_removed"])
+            if looks == (file.stamp, file.size, False):
+                return None
+        if file.size == 0:
+            raise empty(file.shown, "it has no byte: it was not written, or not yet.")
+        digest = self._folder.digest(file)
+        if before is None or before["digest"] != digest:
+            if before is not None:
+                self._note(
+                    {file.name: "it is read again; what it no longer has stays as it was"},
+                    "was changed since it was read",
+                )
+            return digest
+        if not counts:
+            return digest
+        with self._connection.transaction():
+            self._execute("extract/files/touch.sql", file_id=before["file_id"], size=file.size, stamp=file.stamp)
+        return None
 
     def _read(self, sync_id: int, page_no: int, file: File, digest: str) -> None:
         """All of one file, and that it was read, in one transaction.

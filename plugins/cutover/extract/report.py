@@ -15,16 +15,14 @@ WORTH_SAYING = 2.0
 
 
 @dataclass(frozen=True)
-class SyncReport:
-    """One complete sync of one source. ``docs/extract.md`` explains every field."""
+class Report:
+    """One complete sync, of whatever kind of source. ``docs/extract.md`` explains every field."""
 
     source: str
     sync_id: int
     mode: str
     because: str
     seconds: float
-    resumed: int
-    pages: int
     rows: int
     repeated: int
     new: int
@@ -33,13 +31,7 @@ class SyncReport:
     unchanged: int
     gone: int
     rejected: int
-    adjusted: int
-    requests: int
-    retries: int
     received_bytes: int
-    waited: dict[str, float]
-    first_id: str | None
-    last_id: str | None
     not_given: list[str]
     total: int
 
@@ -48,18 +40,40 @@ class SyncReport:
         """Rows of the raw table that this sync wrote."""
         return self.new + self.changed + self.returned + self.gone
 
+    @property
+    def kinds(self) -> dict[str, int]:
+        """What became of rows that were not left as they are: how many of each kind."""
+        return {
+            "new": self.new,
+            "with another content": self.changed,
+            "back": self.returned,
+            "gone": self.gone,
+            "rejected": self.rejected,
+        }
+
     def summary(self) -> str:
         """One line: what changed, of how many."""
-        kinds = (
-            ("new", self.new),
-            ("with another content", self.changed),
-            ("back", self.returned),
-            ("gone", self.gone),
-            ("rejected", self.rejected),
-            ("adjusted", self.adjusted),
-        )
-        detail = ", ".join(f"{count:,} {kind}" for kind, count in kinds if count)
+        detail = ", ".join(f"{count:,} {kind}" for kind, count in self.kinds.items() if count)
         return f"{self.source}: {self.written:,} changed of {self.total:,}" + (f" ({detail})" if detail else "")
+
+
+@dataclass(frozen=True)
+class SyncReport(Report):
+    """One complete sync of one endpoint."""
+
+    resumed: int
+    pages: int
+    adjusted: int
+    requests: int
+    retries: int
+    waited: dict[str, float]
+    first_id: str | None
+    last_id: str | None
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Those of any sync, and rows of which a value was adjusted."""
+        return {**super().kinds, "adjusted": self.adjusted}
 
     def lines(self) -> list[str]:
         """The whole report as text."""

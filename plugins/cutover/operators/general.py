@@ -19,6 +19,7 @@ from cutover.migration import Migration, declared, load
 from cutover.operators import parameters
 from cutover.operators.announce import DueSensor, PreviewAnnouncementOperator, SendOperator
 from cutover.operators.approve import ApprovalSensor
+from cutover.operators.base import CutoverOperator
 from cutover.operators.extract import SyncSummaryOperator, sync_group
 from cutover.operators.outlook import OutlookOperator
 from cutover.operators.phases import (
@@ -101,12 +102,8 @@ def drop_backups() -> DAG | None:
         ),
         "approval_hours": parameters.approval_hours(24, "After this the run fails, and no backup is dropped."),
     }
-    with _asked("drop_backups", given, max_active_runs=1) as dag:
-        list_backups = ListBackupsOperator(task_id="list", migration=_MIGRATION)
-        approve = ApprovalSensor(task_id="approve", migration=_MIGRATION, action="drop_backups")
-        # What is approved is the list; a backup that has become the newest since then is not dropped.
-        list_backups >> approve >> DropBackupsOperator(task_id="drop", migration=_MIGRATION)
-    return dag
+    # What is approved is the list; a backup that has become the newest since then is not dropped.
+    return _approved("drop_backups", given, list=ListBackupsOperator, drop=DropBackupsOperator)
 
 
 def erase_person() -> DAG | None:
@@ -118,11 +115,7 @@ def erase_person() -> DAG | None:
         "request": _request(f"As {PROGRAM} erase --ask printed it."),
         "approval_hours": parameters.approval_hours(24, "After this the run fails, and nobody is erased."),
     }
-    with _asked("erase_person", given, max_active_runs=1) as dag:
-        preview = PreviewErasureOperator(task_id="preview", migration=_MIGRATION)
-        approve = ApprovalSensor(task_id="approve", migration=_MIGRATION, action="erase_person")
-        preview >> approve >> EraseOperator(task_id="erase", migration=_MIGRATION)
-    return dag
+    return _approved("erase_person", given, preview=PreviewErasureOperator, erase=EraseOperator)
 
 
 def launch_watch() -> DAG | None:
@@ -182,11 +175,7 @@ def restore_people() -> DAG | None:
         "request": _request(f"As {PROGRAM} restore --ask printed it."),
         "approval_hours": parameters.approval_hours(24, "After this the run fails, and nothing is changed."),
     }
-    with _asked("restore_people", given, max_active_runs=1) as dag:
-        preview = PreviewRestorationOperator(task_id="preview", migration=_MIGRATION)
-        approve = ApprovalSensor(task_id="approve", migration=_MIGRATION, action="restore_people")
-        preview >> approve >> RestoreOperator(task_id="restore", migration=_MIGRATION)
-    return dag
+    return _approved("restore_people", given, preview=PreviewRestorationOperator, restore=RestoreOperator)
 
 
 def _dag(dag_id: str, schedule: Any, params: dict[str, Param] | None = None, **kwargs: Any) -> DAG:
@@ -206,6 +195,14 @@ def _asked(dag_id: str, params: dict[str, Param], **kwargs: Any) -> DAG:
     """One that a person triggers, and another one approves."""
     retries = {"retries": 1, "retry_delay": timedelta(seconds=10)}
     return _dag(dag_id, None, params, **{"default_args": retries, "allowed_run_types": parameters.BY_HAND, **kwargs})
+
+
+def _approved(dag_id: str, params: dict[str, Param], **steps: type[CutoverOperator]) -> DAG:
+    """One that says what would be done, asks about exactly that, and does it; ``steps`` are the first and the last."""
+    with _asked(dag_id, params, max_active_runs=1) as dag:
+        first, last = (kind(task_id=name, migration=_MIGRATION) for name, kind in steps.items())
+        first >> ApprovalSensor(task_id="approve", migration=_MIGRATION, action=dag_id) >> last
+    return dag
 
 
 def _sound() -> list[Migration]:
