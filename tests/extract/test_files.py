@@ -548,6 +548,51 @@ def test_a_sync_whose_session_is_ended_has_stored_whole_files_alone(
     assert (report.files, report.total) == (1, 19_992)
 
 
+def test_a_sync_that_is_killed_behind_its_last_file_reads_none_again(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop.put("a.csv", ONE)
+    drop.put("b.csv", HEADER + "3,c,x,\n4,d,1,\n")
+    genuine = extract_drop._Sync._finish
+
+    def killed(steps: Any, *given: Any, **named: Any) -> Any:
+        drop.query(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        return genuine(steps, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(extract_drop._Sync, "_finish", killed)
+        drop.refuses("extract.database")
+    before = drop.rows()
+    report = drop.sync()
+    assert (report.files, report.new, report.total) == (0, 0, 3)
+    assert drop.rows() == before and len(drop.rejects()) == 1
+    states = drop.query("select state, rows, rejected from cutover.sync order by sync_id")
+    assert [tuple(row.values()) for row in states] == [("abandoned", 4, 1), ("complete", 0, 0)]
+
+
+def test_two_files_that_have_exchanged_their_names_are_both_read_again(drop: Drop) -> None:
+    drop.put("a.csv", HEADER + "1,a,10,\n2,a,10,\n")
+    drop.put("b.csv", HEADER + "1,b,20,\n3,b,20,\n")
+    drop.sync()
+    assert drop.rows("id, email") == [(1, "b"), (2, "a"), (3, "b")]
+    aside = drop.root / "aside"
+    (drop.root / "a.csv").rename(aside)
+    (drop.root / "b.csv").rename(drop.root / "a.csv")
+    aside.rename(drop.root / "b.csv")
+    report = drop.sync()
+    assert report.files == 2
+    assert sum("what it no longer has stays as it was" in note for note in report.not_given) == 2
+    # the third is no longer in b.csv, and stays: it stands over the one of a.csv until raw is read from nothing
+    shown = "id, email, source_file"
+    assert drop.rows(shown) == [(1, "a", "b.csv"), (2, "a", "b.csv"), (3, "b", "b.csv")]
+    drop.query("drop table raw.orders")
+    drop.sync()
+    assert drop.rows(shown) == [(1, "a", "b.csv"), (2, "a", "b.csv"), (3, "b", "a.csv")]
+
+
 def test_rows_that_somebody_has_taken_away_are_read_again(drop: Drop) -> None:
     drop.put("a.csv", ONE)
     drop.sync()

@@ -1,7 +1,8 @@
 """One sync of one file drop: which files are new, and their rows into the raw table, a transaction each.
 
 A file that was read is not read again while its bytes stay the same. What raw holds follows from the files and their
-names, not from when they came: of a key, the row of the last file that has it, and in that file its last line.
+names, not from when they came: of a key, the row of the last file that has it, or had it before it was changed, and
+in that file its last line.
 Killed at any moment and started again, a sync goes on with the first file that was not stored.
 """
 
