@@ -50,10 +50,10 @@ class Launched(World):
             transform.load(connect, MIGRATION, this_run, step=step, statement=text, log=self.said.append)
         transform.add_keys(connect, MIGRATION, this_run, self.said.append)
         with opened(connect) as connection:
-            told = {"success": True, "suites": [], "checks": []}
-            run.note(connection, this_run, validation=told)
+            validation = {"success": True, "suites": [], "checks": []}
+            run.note(connection, this_run, validation=validation)
         with opened(connect) as connection:
-            digests = {"result": phase.digest(told), "staged": transform.digest(connection, MIGRATION)}
+            digests = {"result": phase.digest(validation), "staged": transform.digest(connection, MIGRATION)}
         with opened(connect) as connection:
             phase.record(connection, MIGRATION, this_run, "validation", **digests)
         review.build(connect, MIGRATION, this_run, self.said.append)
@@ -87,8 +87,8 @@ class Launched(World):
 
     def value(self, query: str, *values: Any) -> Any:
         """The only value of a query."""
-        (found,) = self.row(query, *values).values()
-        return found
+        (row,) = self.row(query, *values).values()
+        return row
 
     def people(self, schema: str = "public") -> set[str]:
         """Who has a profile."""

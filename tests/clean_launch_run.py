@@ -78,10 +78,10 @@ class Launch:
             )
         with opened(self.connect) as connection:
             results = checks.run(connection, "clean_launch", this_run)
-            told = {"checks": [result.check for result in results]}
-            run.note(connection, this_run, validation=told)
+            validation = {"checks": [result.check for result in results]}
+            run.note(connection, this_run, validation=validation)
         with opened(self.connect) as connection:
-            digests = {"result": phase.digest(told), "staged": transform.digest(connection, self.migration)}
+            digests = {"result": phase.digest(validation), "staged": transform.digest(connection, self.migration)}
         with opened(self.connect) as connection:
             phase.record(connection, self.migration, this_run, "validation", **digests)
         assert [result.check for result in results if not result.success] == []

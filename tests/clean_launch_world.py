@@ -180,14 +180,14 @@ class World:
 
     def _stored(self, table: str, response: dict[str, Any], **values: Any) -> None:
         """A row of a raw table, with what extraction keeps beside the typed columns."""
-        kept = {
+        by_name = {
             "api_response": response,
             "content_hash": str(response).encode(),
             "sync_id": 1,
             "page_no": 1,
             "api_synced_at": at("2025-09-30"),
         }
-        self.insert(f"raw.{table}", **kept | values)
+        self.insert(f"raw.{table}", **by_name | values)
 
     # phases
 
@@ -231,11 +231,11 @@ class World:
 
     def unprotected(self) -> World:
         """Take every constraint off the staging tables, so that a test can break them."""
-        found = self.rows(
+        rows = self.rows(
             "select conrelid::regclass::text as name, conname from pg_constraint "
             "where connamespace = 'staging'::regnamespace and contype <> 'n'"
         )
-        for row in found:
+        for row in rows:
             self.connection.execute(
                 sql.SQL("alter table {} drop constraint if exists {} cascade").format(
                     sql.Identifier(*row["name"].split(".")), sql.Identifier(row["conname"])
@@ -275,8 +275,8 @@ class World:
 
     def row(self, query: str, *values: Any) -> dict[str, Any]:
         """The one row of a query."""
-        (found,) = self.rows(query, *values)
-        return found
+        (row,) = self.rows(query, *values)
+        return row
 
     def staged(self, table: str, order: str = "id") -> list[dict[str, Any]]:
         """All rows of a staging table."""
@@ -284,8 +284,8 @@ class World:
 
     def only(self, table: str) -> dict[str, Any]:
         """The one row of a staging table."""
-        (found,) = self.staged(table)
-        return found
+        (result,) = self.staged(table)
+        return result
 
 
 def fill_with_some_of_everything(world: World) -> None:

@@ -83,4 +83,4 @@ def test_only_operators_import_the_engine_where_it_is_used(repository: Path) -> 
     # and what Airflow asks of every process of its own for plugins
     late = (engine / "operators", engine / "ui" / "plugin.py")
     paths = [path for path in sorted(engine.rglob("*.py")) if not any(path.is_relative_to(one) for one in late)]
-    assert [found for path in paths for found in _late_imports(path)] == []
+    assert [each for path in paths for each in _late_imports(path)] == []

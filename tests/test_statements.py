@@ -43,13 +43,13 @@ def _has_doc(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFuncti
 
 @pytest.mark.parametrize("package", ["plugins/cutover", "include/mula_platform"])
 def test_what_reads_or_changes_rows_is_in_a_file(repository: Path, package: str) -> None:
-    found = [
+    values = [
         f"{path.relative_to(repository)}:{line}: {text[:80]}"
         for path in sorted((repository / package).rglob("*.py"))
         for line, text in _texts(ast.parse(path.read_text(encoding="utf-8")))
         if _OF_ROWS.search(text)
     ]
-    assert not found, "\n".join(found)
+    assert not values, "\n".join(values)
 
 
 def test_the_rule_sees_sql_however_it_is_written() -> None:

@@ -386,10 +386,10 @@ def _spent(requests: list[Any], limit: int, window: float) -> float | None:
 def _run_tool(tool: str, job: Job) -> dict[str, float] | None:
     python = sys.executable
     if tool == "dlt":
-        found = _dlt_python()
-        if found is None:
+        interpreter = _dlt_python()
+        if interpreter is None:
             return None
-        python = found
+        python = interpreter
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT / "include")])}
     done = subprocess.run(
         [python, "-m", "bench.extract", "--work", tool, json.dumps(asdict(job))],

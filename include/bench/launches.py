@@ -79,9 +79,9 @@ class Launches:
             transform.load(self.target, MIGRATION, this_run, step=step, statement=statement, log=silent)
         transform.add_keys(self.target, MIGRATION, this_run, silent)
         with opened(self.target) as connection:
-            told = {"checks": [result.check for result in checks.run(connection, MIGRATION.migration, this_run)]}
-            run.note(connection, this_run, validation=told)
-            digests = {"result": phase.digest(told), "staged": transform.digest(connection, MIGRATION)}
+            record = {"checks": [result.check for result in checks.run(connection, MIGRATION.migration, this_run)]}
+            run.note(connection, this_run, validation=record)
+            digests = {"result": phase.digest(record), "staged": transform.digest(connection, MIGRATION)}
         self._record(this_run, "validation", **digests)
         self._record(this_run, "late_writes")
 

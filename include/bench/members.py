@@ -87,7 +87,7 @@ class Launch:
             transform.add_keys(self.connect, MIGRATION, self.this_run, silent)
         with self.timed("validate"):
             validated = validation.validate_staged(self.connect, MIGRATION, self.this_run, given=FEWEST, log=silent)
-        assert validated.success, validated.told()
+        assert validated.success, validated.complaint()
         with self.timed("review"):
             review.build(self.connect, MIGRATION, self.this_run, silent)
 
@@ -223,17 +223,17 @@ def follow(server: EmbeddedPostgres, rows: int) -> None:
         admin.execute("vacuum (analyze) cutover.set_aside")
     with opened(connect) as connection:
         planned = review.order(MIGRATION, run.get(connection, "r0"))
-        found = read_scope(connection, planned)
+        scope = read_scope(connection, planned)
     with opened(connect) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         now = moment(connection)
         seconds = {
             "find": best_of(
-                lambda: outside.foresee(connect, "r0", found, planned.leaving, planned.since, snapshot=now)
+                lambda: outside.foresee(connect, "r0", scope, planned.leaving, planned.since, snapshot=now)
             ),
             "remember": best_of(lambda: remember(connect, planned)),
             "orphans": best_of(
-                lambda: orphans.as_carried(connect, "r0", found, planned.since, snapshot=now, merged=False)
+                lambda: orphans.as_carried(connect, "r0", scope, planned.since, snapshot=now, merged=False)
             ),
         }
     dropped(server, name)

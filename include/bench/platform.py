@@ -146,8 +146,8 @@ def served(server: EmbeddedPostgres, scale: int) -> Iterator[World]:
                 asyncio.run(_ready(url, process))
                 print(f"{len(accounts):,} accounts; the platform answers at {url}", flush=True)
                 with psycopg.connect(server.dsn()) as admin:
-                    found = admin.execute("select pg_backend_pid()").fetchone()
-                    postmaster = psutil.Process(found[0]).parent() if found else None
+                    row = admin.execute("select pg_backend_pid()").fetchone()
+                    postmaster = psutil.Process(row[0]).parent() if row else None
                 assert postmaster is not None
                 yield World(
                     url, old, [(str(s), str(n)) for s, n in accounts], [str(code) for (code,) in codes],
@@ -211,12 +211,12 @@ class Visitor:
         """Exchange an old token; returns what was wrong with the answer."""
         try:
             async with self._session.post(f"{self._world.url}/auth/exchange", data=self._world.token()) as answer:
-                told = await answer.json()
+                document = await answer.json()
                 if answer.status != 200:
                     return str(answer.status)
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             return type(error).__name__
-        self._cookies = {"__Host-mula": told["access_token"], "__Host-mula-form": "bench"}
+        self._cookies = {"__Host-mula": document["access_token"], "__Host-mula-form": "bench"}
         return None
 
     async def _look(self, name: str, expected: str) -> str | None:

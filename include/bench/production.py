@@ -169,18 +169,18 @@ class Production:
         with self.connect() as connection:
             coverage.one_moment(connection, order)
             covered = coverage.take(connection, order)
-        seen = covered.fingerprint
+        fingerprint = covered.fingerprint
         with self.connect() as connection:
-            run.note(connection, order.run, coverage=covered.as_dict(), fingerprint=seen)
+            run.note(connection, order.run, coverage=covered.as_dict(), fingerprint=fingerprint)
             written = connection.execute(
                 "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
                 "decided_at, expires_at) select %s, %s, 'approve', %s, 'approve', coalesce(max(try_number), 0) + 1, "
                 "'reviewer', now(), now() + interval '1 hour' from cutover.approvals returning approval_id",
-                (order.run, order.action, seen),
+                (order.run, order.action, fingerprint),
             ).fetchone()
             assert written is not None
             chain.cover(connection, "approval", order.run, ("approvals", written[0]))
-            return seen
+            return fingerprint
 
     def prepare(
         self, run: str, load: Mapping[str, str] = COPY, tables: Sequence[Table] = TABLES, **changes: Any

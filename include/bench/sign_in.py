@@ -76,9 +76,9 @@ def launched(server: EmbeddedPostgres, scale: int) -> dict[str, str]:
         transform.load(unified, MIGRATION, RUN, step=step, statement=statement, log=silent)
     transform.add_keys(unified, MIGRATION, RUN, silent)
     with opened(unified) as connection:
-        told = {"checks": [result.check for result in checks.run(connection, MIGRATION.migration, RUN)]}
-        run.note(connection, RUN, validation=told)
-        digests = {"result": phase.digest(told), "staged": transform.digest(connection, MIGRATION)}
+        record = {"checks": [result.check for result in checks.run(connection, MIGRATION.migration, RUN)]}
+        run.note(connection, RUN, validation=record)
+        digests = {"result": phase.digest(record), "staged": transform.digest(connection, MIGRATION)}
     _record(unified, "validation", **digests)
     _record(unified, "late_writes")
     review.build(unified, MIGRATION, RUN, silent)

@@ -161,10 +161,10 @@ class Bench:
         self.order = production.prepare("bench", MARKED)
         with production.connect() as connection:
             connection.autocommit = True
-            found = scope.read(
+            tables = scope.read(
                 connection, TABLES, incoming_schema="staging", backup_schema="staging", merged=[("auth", "users")]
             )
-            preparation.dress(connection, found)
+            preparation.dress(connection, tables)
 
     def site(self, name: str) -> Site:
         """A copy of what ``build`` made."""
@@ -308,11 +308,11 @@ class Bench:
         production = site.production
 
         def work(clock: Clock) -> dict[str, int]:
-            found = rehearse(clock.connector(production.connect), site.order, _quiet, clock)
-            if found.waited_ms is None:
-                raise SystemExit(f"not rehearsed: {found.reason}")
-            clock.released, clock.busy = clock.locked + found.waited_ms / 1000, None
-            return {"attempts": found.attempts, "carried": sum(count["carried"] for count in found.carried)}
+            outcome = rehearse(clock.connector(production.connect), site.order, _quiet, clock)
+            if outcome.waited_ms is None:
+                raise SystemExit(f"not rehearsed: {outcome.reason}")
+            clock.released, clock.busy = clock.locked + outcome.waited_ms / 1000, None
+            return {"attempts": outcome.attempts, "carried": sum(count["carried"] for count in outcome.carried)}
 
         self.measure("engine: rehearsal", work, site)
         before = self._catalogue(production)

@@ -56,10 +56,10 @@ def plain(connection: psycopg.Connection, suite: Suite, place: Place) -> None:
     table = sql.Identifier(*place.tables[suite.table])
     counted: list[sql.Composable] = [sql.SQL("count(*)")]
     for expectation in suite.for_phase(place.phase):
-        kind, told = expectation["type"], expectation["kwargs"]
-        columns = told.get("column_list") or [told.get("column")]
+        kind, arguments = expectation["type"], expectation["kwargs"]
+        columns = arguments.get("column_list") or [arguments.get("column")]
         if kind == "unexpected_rows_expectation":
-            query = place.within(told["unexpected_rows_query"]).format(batch=table.as_string(connection))
+            query = place.within(arguments["unexpected_rows_query"]).format(batch=table.as_string(connection))
             connection.execute(sql.SQL("select count(*) from ({}) as offending").format(sql.SQL(query)))
         elif kind.endswith("_to_be_unique"):
             names = sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -68,25 +68,25 @@ def plain(connection: psycopg.Connection, suite: Suite, place: Place) -> None:
             )
             connection.execute(sql.SQL(grouped).format(table, names))
         elif not kind.startswith("expect_table_"):
-            counted.append(sql.SQL("count(*) filter (where {})").format(_broken(kind, told)))
+            counted.append(sql.SQL("count(*) filter (where {})").format(_broken(kind, arguments)))
     connection.execute(sql.SQL("select {} from {}").format(sql.SQL(", ").join(counted), table))
 
 
-def _broken(kind: str, told: dict[str, Any]) -> sql.Composable:
+def _broken(kind: str, arguments: dict[str, Any]) -> sql.Composable:
     """The condition under which a row breaks an expectation about one column."""
-    column = sql.Identifier(told["column"])
-    pattern = sql.Literal(told.get("regex"))
-    least, most = sql.Literal(told.get("min_value")), sql.Literal(told.get("max_value"))
+    column = sql.Identifier(arguments["column"])
+    pattern = sql.Literal(arguments.get("regex"))
+    least, most = sql.Literal(arguments.get("min_value")), sql.Literal(arguments.get("max_value"))
     conditions: dict[str, Callable[[], sql.Composable]] = {
         "expect_column_values_to_not_be_null": lambda: sql.SQL("{} is null").format(column),
         "expect_column_values_to_be_in_set": lambda: sql.SQL("{} <> all ({})").format(
-            column, sql.Literal(told["value_set"])
+            column, sql.Literal(arguments["value_set"])
         ),
         "expect_column_values_to_be_between": lambda: sql.SQL("{0} < {1} or {0} > {2}").format(column, least, most),
         "expect_column_value_lengths_to_be_between": lambda: sql.SQL("length({}) > {}").format(column, most),
         "expect_column_values_to_match_regex": lambda: sql.SQL("{} !~ {}").format(column, pattern),
         "expect_column_values_to_not_match_regex": lambda: sql.SQL("{} ~ {}").format(
-            column, sql.Literal(told["regex"])
+            column, sql.Literal(arguments["regex"])
         ),
     }
     return conditions[kind]()

@@ -47,7 +47,7 @@ class Check:
 
     name: str
     expected: str
-    found: str
+    actual: str
     holds: bool
 
 
@@ -108,13 +108,13 @@ def _rows_of_members(connection: psycopg.Connection) -> int:
 
 
 def _booked_for_members(connection: psycopg.Connection) -> int:
-    found = _one(
+    booked = _one(
         connection,
         "select count(*) from public.transactions as t join auth.users as u on t.user_id = u.id "
         "where t.transaction_type = 'manual' and u.email like %s",
         [MEMBERS],
     )
-    return int(str(found))
+    return int(str(booked))
 
 
 def balances(connection: psycopg.Connection, run: str) -> list[Balance]:
@@ -130,9 +130,9 @@ def balances(connection: psycopg.Connection, run: str) -> list[Balance]:
 def check(connection: psycopg.Connection, run: str, before: Measured, scale: int = 1) -> list[Check]:
     """Compare production with what it must be after ``run``; ``before`` is from before the swap."""
     after = measure(connection)
-    found = _transactions(connection)
-    api = {product: count for (kind, product, _), count in found.items() if kind == "api"}
-    manual = {amount: count for (kind, _, amount), count in found.items() if kind == "manual"}
+    transactions = _transactions(connection)
+    api = {product: count for (kind, product, _), count in transactions.items() if kind == "api"}
+    manual = {amount: count for (kind, _, amount), count in transactions.items() if kind == "manual"}
     expected_manual = scale * sum(
         cohort.count for cohort in Profile().cohorts if P2P in cohort.tagged and P2P not in cohort.pays
     )
@@ -179,12 +179,12 @@ def _transactions(connection: psycopg.Connection) -> dict[tuple[str, str, str], 
     return {(str(kind), str(product), str(amount)): int(count) for kind, product, amount, count in rows}
 
 
-def _equal(name: str, expected: int, found: int) -> Check:
-    return Check(name, f"{expected:,}", f"{found:,}", expected == found)
+def _equal(name: str, expected: int, actual: int) -> Check:
+    return Check(name, f"{expected:,}", f"{actual:,}", expected == actual)
 
 
-def _at_least(name: str, minimum: int, found: int | None) -> Check:
-    return Check(name, f"at least {minimum:,}", f"{found or 0:,}", (found or 0) >= minimum)
+def _at_least(name: str, minimum: int, actual: int | None) -> Check:
+    return Check(name, f"at least {minimum:,}", f"{actual or 0:,}", (actual or 0) >= minimum)
 
 
 def _one(connection: psycopg.Connection, statement: str | sql.Composed, values: list[object] | None = None) -> object:

@@ -372,12 +372,12 @@ class _Maker:
         for position, account in enumerate(accounts[:count]):
             enrollment = self._uuid()
             account.enrollment = enrollment
-            seen = account.created + self.rng.randrange(DAY, 60 * DAY) if position % 5 < 3 else None
-            progress = {"percent": self.rng.randrange(101), "last_lesson": position % _LESSONS + 1} if seen else {}
+            seen_at = account.created + self.rng.randrange(DAY, 60 * DAY) if position % 5 < 3 else None
+            progress = {"percent": self.rng.randrange(101), "last_lesson": position % _LESSONS + 1} if seen_at else {}
             self.made.add(
                 "public.enrollments",
                 *(enrollment, account.id, COURSE_OF[P2P], transactions.get(account.id), P2P),
-                *("active", _moment(account.created), _moment(seen) if seen else None, json.dumps(progress)),
+                *("active", _moment(account.created), _moment(seen_at) if seen_at else None, json.dumps(progress)),
             )
 
     # tables around

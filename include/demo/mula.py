@@ -338,10 +338,10 @@ def load(superuser_dsn: dict[str, str], passwords: dict[str, str], size: Size | 
     for name in ("dasha", "compatibility"):
         with session(superuser_dsn[name], "cutover demonstration") as connection:
             mark = _mark(size)
-            found = connection.execute("select obj_description(to_regnamespace('public'), 'pg_namespace')").fetchone()
-            if found is not None and found[0] == mark:
+            row = connection.execute("select obj_description(to_regnamespace('public'), 'pg_namespace')").fetchone()
+            if row is not None and row[0] == mark:
                 continue
-            _empty(connection, found[0] if found else None)
+            _empty(connection, row[0] if row else None)
             made = made or _Maker(size).make()
             _fill(connection, name, made[name])
             connection.execute(sql.SQL("comment on schema public is {}").format(sql.Literal(mark)))

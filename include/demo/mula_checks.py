@@ -47,7 +47,7 @@ def check(connection: psycopg.Connection, run: str, before: Measured, scale: int
         "birth charts": after.counts["public.birth_charts"],
         "compatibility results": after.counts["public.compatibility_results"],
     }
-    results = [_at_least(name, scale * AT_LEAST[name], found) for name, found in figures.items()]
+    results = [_at_least(name, scale * AT_LEAST[name], actual) for name, actual in figures.items()]
     accounts = size.dasha_users + size.compatibility_users - size.without_email
     results.append(_equal("accounts with a person", accounts, after.counts["public.legacy_identities"] or 0))
     results.append(_none(connection, "charts of known people that are missing", _LOST_CHARTS))
@@ -60,8 +60,8 @@ def check(connection: psycopg.Connection, run: str, before: Measured, scale: int
     )
     low, high = (scale * bound for bound in REVENUE)
     results.append(Check("monthly revenue", f"{low:,} to {high:,}", str(revenue), low <= float(str(revenue)) <= high))
-    kept = {person for person, _ in before.accounts} & {person for person, _ in after.accounts}
-    results.append(_equal("earlier people that keep their id", len(before.accounts), len(kept)))
+    people = {person for person, _ in before.accounts} & {person for person, _ in after.accounts}
+    results.append(_equal("earlier people that keep their id", len(before.accounts), len(people)))
     if (rehearsed := _one(connection, sql.SQL(_REHEARSED).format(run=sql.Literal(run)))) is not None:
         # who has no address has no person, and was rejected before the approval
         results.append(_equal("accounts that get in and see their rows", accounts, int(str(rehearsed))))
@@ -72,10 +72,10 @@ def check(connection: psycopg.Connection, run: str, before: Measured, scale: int
 def ways_in(dsn: str) -> list[str]:
     """Somebody with a password and something to see in both applications, as lines that say how they sign in."""
     with psycopg.connect(dsn) as connection:
-        found = connection.execute(_IN_BOTH).fetchone()
-    if found is None:
+        row = connection.execute(_IN_BOTH).fetchone()
+    if row is None:
         return []
-    address, dasha, compatibility = found
+    address, dasha, compatibility = row
     return [
         f"e-mail     {address}",
         f"password   {password('dasha', dasha)} (of the Dasha Timer) or {password('compatibility', compatibility)} (of "
@@ -153,23 +153,25 @@ having sum(monthly_amount) <> 0
 """
 
 
-def _balanced(found: list[Balance]) -> Check:
-    unbalanced = [balance.source for balance in found if balance.remainder]
-    holds = len(found) >= SOURCES and not unbalanced
-    return Check("sources that balance to zero", f"{SOURCES} or more", ", ".join(unbalanced) or str(len(found)), holds)
+def _balanced(balances: list[Balance]) -> Check:
+    unbalanced = [balance.source for balance in balances if balance.remainder]
+    holds = len(balances) >= SOURCES and not unbalanced
+    return Check(
+        "sources that balance to zero", f"{SOURCES} or more", ", ".join(unbalanced) or str(len(balances)), holds
+    )
 
 
 def _none(connection: psycopg.Connection, name: str, query: str) -> Check:
-    found = len(connection.execute(query.encode()).fetchall())
-    return Check(name, "0", f"{found:,}", found == 0)
+    number = len(connection.execute(query.encode()).fetchall())
+    return Check(name, "0", f"{number:,}", number == 0)
 
 
-def _equal(name: str, expected: int, found: int) -> Check:
-    return Check(name, f"{expected:,}", f"{found:,}", expected == found)
+def _equal(name: str, expected: int, actual: int) -> Check:
+    return Check(name, f"{expected:,}", f"{actual:,}", expected == actual)
 
 
-def _at_least(name: str, minimum: int, found: int | None) -> Check:
-    return Check(name, f"at least {minimum:,}", f"{found or 0:,}", (found or 0) >= minimum)
+def _at_least(name: str, minimum: int, actual: int | None) -> Check:
+    return Check(name, f"at least {minimum:,}", f"{actual or 0:,}", (actual or 0) >= minimum)
 
 
 def _one(connection: psycopg.Connection, statement: sql.Composable) -> object:

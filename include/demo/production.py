@@ -56,10 +56,10 @@ def load(
     mark = _mark(population, contamination, orphans)
     with session(superuser_dsn, "cutover demonstration") as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('cutover demonstration'))")
-        found = _found_mark(connection)
-        loaded = found != mark
+        earlier = _mark_of(connection)
+        loaded = earlier != mark
         if loaded:
-            if found is not None and found.startswith(_MARK):
+            if earlier is not None and earlier.startswith(_MARK):
                 _empty(connection)
             else:
                 _require_unused(connection)
@@ -101,11 +101,11 @@ def _mark(population: Population, contamination: Contamination, orphans: bool) -
 def further_members(superuser_dsn: str) -> int:
     """How many further members the database was loaded with; 0 if it was not loaded."""
     with session(superuser_dsn, "cutover demonstration") as connection:
-        found = re.search(r", (\d+) further members,", _found_mark(connection) or "")
-    return int(found[1]) if found else 0
+        match = re.search(r", (\d+) further members,", _mark_of(connection) or "")
+    return int(match[1]) if match else 0
 
 
-def _found_mark(connection: psycopg.Connection) -> str | None:
+def _mark_of(connection: psycopg.Connection) -> str | None:
     row = connection.execute("select obj_description(to_regnamespace('public'), 'pg_namespace')").fetchone()
     return row[0] if row else None
 

@@ -241,5 +241,5 @@ def _missing(connection: psycopg.Connection, path: str, rows: Iterable[tuple[obj
     with connection.cursor().copy("copy expected from stdin") as copy:
         for row in rows:
             copy.write_row((*map(str, row), *[None] * (3 - len(row))))
-    found = connection.execute(sql.SQL("select * from ({}) as missing").format(statement(f"{_FOLDER}/{path}")))
-    return [" ".join(map(str, row)) for row in found]
+    cursor = connection.execute(sql.SQL("select * from ({}) as missing").format(statement(f"{_FOLDER}/{path}")))
+    return [" ".join(map(str, row)) for row in cursor]

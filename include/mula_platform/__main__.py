@@ -82,8 +82,8 @@ def _setup() -> int:
                 "set it as docs/platform.md says.",
             )
     setup.prepare(dsns["ADMIN_DSN"], os.environ.get("CUTOVER_PLATFORM_PASSWORD"))
-    found = {source: os.environ.get(f"CUTOVER_PLATFORM_{source.upper()}_DSN") for source in APPLICATIONS}
-    setup.carry_all({source: dsn for source, dsn in found.items() if dsn}, dsns["DSN"], print)
+    addresses = {source: os.environ.get(f"CUTOVER_PLATFORM_{source.upper()}_DSN") for source in APPLICATIONS}
+    setup.carry_all({source: dsn for source, dsn in addresses.items() if dsn}, dsns["DSN"], print)
     print(f"subscriptions: {setup.catch_up(dsns['DSN']):,} changed by what Stripe had said before")
     return 0
 
@@ -105,9 +105,9 @@ def _flag(database: Database, name: str | None, state: str | None) -> int:
             and not rows(connection, "page/set_flag", name=name, is_on=state == "on")
         ):
             raise CutoverError("platform.no-such-flag", name, "there is no such feature.", "./run platform flag")
-        for found in rows(connection, "page/flags"):
-            if name in (None, found["name"]):
-                print(f"{found['name']:<26} {'on ' if found['is_on'] else 'off'}  {found['meaning']}")
+        for flag in rows(connection, "page/flags"):
+            if name in (None, flag["name"]):
+                print(f"{flag['name']:<26} {'on ' if flag['is_on'] else 'off'}  {flag['meaning']}")
     return 0
 
 
@@ -123,26 +123,38 @@ def _billed_twice(database: Database, *, is_full: bool) -> int:
     for person in people:
         since = f"since {person.since:%Y-%m-%d}, " if person.since else ""
         print(f"\n{person.user_id}  {shown(person.email)}: {since}{person.monthly_amount} USD a month")
-        for found in person.subscriptions:
-            print(f"  {_subscription(found)}, {shown(found['stripe_subscription_id'] or 'no Stripe id')}")
+        for subscription in person.subscriptions:
+            print(f"  {_subscription(subscription)}, {shown(subscription['stripe_subscription_id'] or 'no Stripe id')}")
     if others:
         print(f"\nStripe speaks of {len(others):,} subscriptions that nobody has here.")
-    for found in others:
-        whose = f"; the same customer as {found['customer_user_id']}" if found["customer_user_id"] else ""
-        amount = "an unknown amount" if found["monthly_amount"] is None else f"{found['monthly_amount']} USD a month"
+    for subscription in others:
+        whose = f"; the same customer as {subscription['customer_user_id']}" if subscription["customer_user_id"] else ""
+        amount = (
+            "an unknown amount"
+            if subscription["monthly_amount"] is None
+            else f"{subscription['monthly_amount']} USD a month"
+        )
         print(
-            f"  {APPLICATIONS[found['source']]}, {shown(found['subscription_id'])}: {found['status'] or 'no status'}, "
-            f"{amount}, last on {found['newest_at']:%Y-%m-%d} ({found['newest_type']}){whose}"
+            f"  {APPLICATIONS[subscription['source']]}, {shown(subscription['subscription_id'])}: "
+            f"{subscription['status'] or 'no status'}, {amount}, "
+            f"last on {subscription['newest_at']:%Y-%m-%d} ({subscription['newest_type']}){whose}"
         )
     return 0
 
 
-def _subscription(found: Row) -> str:
-    applications = " and ".join(APPLICATIONS.get(source, source) for source in (found["source"] or "?").split(", "))
-    amount = "an unknown amount" if found["monthly_amount"] is None else f"{found['monthly_amount']} USD a month"
-    since = f" since {found['started_at']:%Y-%m-%d}" if found["started_at"] else ""
-    following = f", next on {found['next_billing_at']:%Y-%m-%d}" if found["next_billing_at"] else ""
-    return f"{applications}: {found['plan_name'] or 'no plan'}, {amount}, {found['status']}{since}{following}"
+def _subscription(subscription: Row) -> str:
+    applications = " and ".join(
+        APPLICATIONS.get(source, source) for source in (subscription["source"] or "?").split(", ")
+    )
+    amount = (
+        "an unknown amount"
+        if subscription["monthly_amount"] is None
+        else f"{subscription['monthly_amount']} USD a month"
+    )
+    since = f" since {subscription['started_at']:%Y-%m-%d}" if subscription["started_at"] else ""
+    following = f", next on {subscription['next_billing_at']:%Y-%m-%d}" if subscription["next_billing_at"] else ""
+    plan = subscription["plan_name"] or "no plan"
+    return f"{applications}: {plan}, {amount}, {subscription['status']}{since}{following}"
 
 
 if __name__ == "__main__":

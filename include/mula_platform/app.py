@@ -155,8 +155,8 @@ def _add_routes(app: FastAPI, platform: Platform) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         is_bearer = scheme.lower() == "bearer"
         session = session_of(platform, token) if is_bearer else None
-        if session is None and is_bearer and (seen := seen_in_rehearsal(platform, token)) is not None:
-            return JSONResponse(seen, headers={"cache-control": "no-store"})
+        if session is None and is_bearer and (rehearsed := seen_in_rehearsal(platform, token)) is not None:
+            return JSONResponse(rehearsed, headers={"cache-control": "no-store"})
         if session is None:
             headers = {"www-authenticate": 'Bearer realm="mula", error="invalid_token"'}
             return _refused("invalid_token", "sign in again", 401, headers)
@@ -187,10 +187,10 @@ def _missing(platform: Platform) -> list[str]:
     """What people cannot be served without, in words for whoever operates it."""
     try:
         with platform.database.autocommit() as connection:
-            found = row(connection, "ready")
+            state = row(connection, "ready")
     except (psycopg.Error, PoolTimeout) as error:
         return [f"the unified database does not answer ({type(error).__name__})"]
-    assert found is not None
+    assert state is not None
     wanted = {
         "has_people": "the unified database has no people yet: mula_unification has not been launched",
         "may_prove": "the role has no right to public.legacy_identities: ./run platform setup",
@@ -198,7 +198,7 @@ def _missing(platform: Platform) -> list[str]:
         "is_launched": "it is not known when the launch was: ./run platform setup",
         "has_key": "there is no key to sign with: ./run platform rotate-keys",
     }
-    return [why for name, why in wanted.items() if not found[name]]
+    return [why for name, why in wanted.items() if not state[name]]
 
 
 def _closed(request: Request, why: str, seconds: int) -> Response:

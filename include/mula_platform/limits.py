@@ -64,11 +64,11 @@ def claim(database: Database, buckets: Sequence[Bucket]) -> None:
     with database.transaction() as connection:
         do(connection, "limit/prune", kept=2 * WINDOW)
         for bucket, most in buckets:
-            found = row(connection, "limit/claim", bucket=bucket, span=WINDOW)
-            assert found is not None
-            if found["attempts"] > most:
+            claimed = row(connection, "limit/claim", bucket=bucket, span=WINDOW)
+            assert claimed is not None
+            if claimed["attempts"] > most:
                 connection.commit()
-                raise TooManyError(found["seconds_left"])
+                raise TooManyError(claimed["seconds_left"])
 
 
 def require_room(database: Database, buckets: Sequence[Bucket]) -> None:
@@ -80,9 +80,9 @@ def require_room(database: Database, buckets: Sequence[Bucket]) -> None:
 def require_room_in(connection: psycopg.Connection[Row], buckets: Sequence[Bucket]) -> None:
     """``require_room``, in the caller's transaction."""
     for bucket, most in buckets:
-        found = row(connection, "limit/counted", bucket=bucket, span=WINDOW)
-        if found is not None and found["attempts"] >= most:
-            raise TooManyError(found["seconds_left"])
+        bucket_row = row(connection, "limit/counted", bucket=bucket, span=WINDOW)
+        if bucket_row is not None and bucket_row["attempts"] >= most:
+            raise TooManyError(bucket_row["seconds_left"])
 
 
 def release(database: Database, buckets: Sequence[Bucket]) -> None:

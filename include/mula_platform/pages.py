@@ -79,8 +79,8 @@ class NotSignedIn(Exception):  # noqa: N818  (not an error)
 
 def platform_of(request: Request) -> Platform:
     """What the service is made of."""
-    found: Platform = request.app.state.platform
-    return found
+    platform: Platform = request.app.state.platform
+    return platform
 
 
 def client(request: Request) -> str | None:
@@ -104,9 +104,9 @@ def signed_in(request: Request) -> people.Session:
 
 async def own_form(request: Request) -> None:
     """Refuse a form that was not on a page of ours: it repeats what only this host's cookie knows."""
-    kept = request.cookies.get(FORM_COOKIE, "")
-    told = (await request.form()).get("form_key")
-    if not kept or not isinstance(told, str) or not secrets.compare_digest(kept.encode(), told.encode()):
+    cookie = request.cookies.get(FORM_COOKIE, "")
+    typed = (await request.form()).get("form_key")
+    if not cookie or not isinstance(typed, str) or not secrets.compare_digest(cookie.encode(), typed.encode()):
         raise HTTPException(403, "Your page was open for too long. Please go back, load it again, and repeat that.")
 
 
@@ -167,7 +167,7 @@ def _let_in(token: str, path: str = "/") -> Response:
 
 def _flags(request: Request) -> dict[str, bool]:
     with platform_of(request).database.autocommit() as connection:
-        return {found["name"]: found["is_on"] for found in rows(connection, "page/flags")}
+        return {flag["name"]: flag["is_on"] for flag in rows(connection, "page/flags")}
 
 
 # signing in and out
@@ -291,7 +291,7 @@ def dashboard(request: Request, session: Someone) -> Response:
         flags=flags,
         dasha=dasha[0] if dasha else None,
         result=results[0] if results else None,
-        subscriptions=[found for found in subscriptions if found["is_running"]],
+        subscriptions=[one for one in subscriptions if one["is_running"]],
         activity=activity,
         coming_soon=[card for flag, card in COMING_SOON.items() if flags.get(flag)],
     )

@@ -80,8 +80,8 @@ def _fits_pbkdf2(stored: str, password: str) -> bool:
     if match is None or not 1 <= int(match[2]) <= _MOST_ROUNDS:
         return False
     digest, rounds, salt, expected = match.groups()
-    found = base64.b64encode(hashlib.pbkdf2_hmac(digest, password.encode(), salt.encode(), int(rounds))).decode()
-    return hmac.compare_digest(found, expected)
+    digested = base64.b64encode(hashlib.pbkdf2_hmac(digest, password.encode(), salt.encode(), int(rounds))).decode()
+    return hmac.compare_digest(digested, expected)
 
 
 # Verified where there is no account, so that an address that nobody has takes as long as one that somebody has.

@@ -81,12 +81,12 @@ def follow(connection: psycopg.Connection[Row], source: str, subscription_id: st
     if known is None:
         LOG.warning("%s: Stripe speaks of %s, which nobody has here", source, subscription_id)
         return OF_NOBODY
-    told = rows(
+    events = rows(
         connection, "payment/events", source=source, subscription_id=subscription_id, known_at=known["known_at"]
     )
     state = after(
         State(**{name.name: known[name.name] for name in fields(State)}),
-        [Fact(**{name.name: event[name.name] for name in fields(Fact)}) for event in told],
+        [Fact(**{name.name: event[name.name] for name in fields(Fact)}) for event in events],
     )
     if not do(connection, "payment/set", id=known["id"], **vars(state)):
         return NOTHING_NEW
@@ -118,20 +118,20 @@ class Billed:
     @property
     def monthly_amount(self) -> Decimal:
         """Dollars a month, as far as is known."""
-        return sum((found["monthly_amount"] or Decimal(0) for found in self.subscriptions), Decimal(0))
+        return sum((one["monthly_amount"] or Decimal(0) for one in self.subscriptions), Decimal(0))
 
     @property
     def since(self) -> datetime | None:
         """When the second began."""
-        began = sorted(found["started_at"] for found in self.subscriptions if found["started_at"])
+        began = sorted(one["started_at"] for one in self.subscriptions if one["started_at"])
         return began[1] if len(began) > 1 else None
 
 
 def billed_twice(connection: psycopg.Connection[Row]) -> list[Billed]:
     """Everybody with more than one subscription that is billed, for support: names and ids are whole."""
     people: dict[UUID, list[Row]] = {}
-    for found in rows(connection, "payment/billed_twice"):
-        people.setdefault(found["user_id"], []).append(found)
+    for pair in rows(connection, "payment/billed_twice"):
+        people.setdefault(pair["user_id"], []).append(pair)
     return [Billed(person, theirs[0]["email"], tuple(theirs)) for person, theirs in people.items()]
 
 

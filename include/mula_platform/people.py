@@ -70,14 +70,14 @@ def find(connection: psycopg.Connection[Row], jti: str, rehearsal: str | None = 
     """The session of that id, if it is good at this moment; one of a rehearsal for whoever names that."""
     try:
         of = None if rehearsal is None else UUID(rehearsal)
-        found = row(connection, "session/find", jti=UUID(jti), rehearsal=of)
+        session = row(connection, "session/find", jti=UUID(jti), rehearsal=of)
     except ValueError:
         return None
-    if found is None:
+    if session is None:
         return None
     names = ("jti", "user_id", "identity_id", "holder", "source", "legacy_user_id", "email", "person_name",
              "account_name", "member_since")  # fmt: skip
-    return Session(hidden=tuple(found["hidden"]), **{name: found[name] for name in names})
+    return Session(hidden=tuple(session["hidden"]), **{name: session[name] for name in names})
 
 
 def begin(
@@ -164,8 +164,8 @@ def join(
     """
     prove(connection, identity_id, by)
     came = [
-        found["identity_id"]
-        for found in rows(
+        identity["identity_id"]
+        for identity in rows(
             connection, "account/join", user_id=user_id, holder=holder, identity_id=identity_id, joined_by=by
         )
     ]
@@ -183,14 +183,14 @@ def part(connection: psycopg.Connection[Row], *, user_id: UUID, identity_id: UUI
     """
     try:
         with connection.transaction():
-            found = row(connection, "account/unmerge", user_id=user_id, identity_id=identity_id)
+            account = row(connection, "account/unmerge", user_id=user_id, identity_id=identity_id)
     except psycopg.errors.RaiseException as error:
         raise RefusedError("This account was not joined with another one, so it cannot be taken out.") from error
-    if found is None or found["parted"] is None:
+    if account is None or account["parted"] is None:
         raise RefusedError("This account is not yours any more.")
     do(connection, "account/leave", identity_id=identity_id)
     do(connection, "session/revoke_account", identity_id=identity_id, why="contested")
-    return UUID(str(found["parted"]))
+    return UUID(str(account["parted"]))
 
 
 def delete(connection: psycopg.Connection[Row], session: Session) -> None:

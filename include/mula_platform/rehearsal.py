@@ -35,8 +35,8 @@ class Rehearsal:
 
 def current(connection: psycopg.Connection[Row]) -> Rehearsal | None:
     """The rehearsal that is open at this moment."""
-    found = row(connection, "rehearsal/open")
-    return None if found is None else Rehearsal(**found)
+    rehearsal = row(connection, "rehearsal/open")
+    return None if rehearsal is None else Rehearsal(**rehearsal)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Platform:
     def time_zones(self) -> tuple[str, ...]:
         """The names of places that the database knows, UTC first. It reads hundreds of files to tell them: once."""
         with self.database.autocommit() as connection:
-            return ("UTC", *(found["name"] for found in rows(connection, "page/time_zones")))
+            return ("UTC", *(zone["name"] for zone in rows(connection, "page/time_zones")))
 
 
 def session_of(platform: Platform, token: str) -> people.Session | None:
@@ -62,12 +62,12 @@ def seen_in_rehearsal(platform: Platform, token: str) -> dict[str, Any] | None:
         if session is None or str(session.user_id) != claims["sub"]:
             return None
         shown = row(connection, "page/shown", **session.scope)
-        kept = row(connection, "account/credential", identity_id=session.identity_id, user_id=session.user_id)
+        credential = row(connection, "account/credential", identity_id=session.identity_id, user_id=session.user_id)
     return {
         "user_id": str(session.user_id),
         "source": session.source,
         "legacy_user_id": session.legacy_user_id,
-        "password": (passwords.scheme(kept["hash"]) or "unknown") if kept else None,
+        "password": (passwords.scheme(credential["hash"]) or "unknown") if credential else None,
         "shown": shown,
     }
 
@@ -81,10 +81,10 @@ def rehearsed_answer(sign_in: Callable[[], str]) -> JSONResponse:
     try:
         return JSONResponse({"access_token": sign_in(), "token_type": "Bearer"}, headers=headers)
     except RehearsedError as error:
-        told, status = {"error": "invalid_request", "reason": error.reason}, 400
+        answer, status = {"error": "invalid_request", "reason": error.reason}, 400
     except WrongError:
-        told, status = {"error": "invalid_request", "error_description": "the subject_token is not accepted"}, 400
+        answer, status = {"error": "invalid_request", "error_description": "the subject_token is not accepted"}, 400
     except limits.TooManyError as error:
-        told, status = {"error": "slow_down"}, 429
+        answer, status = {"error": "slow_down"}, 429
         headers["retry-after"] = str(error.seconds)
-    return JSONResponse(told, status_code=status, headers=headers)
+    return JSONResponse(answer, status_code=status, headers=headers)

@@ -28,8 +28,8 @@ def prepare(administrator: str, password: str | None = None) -> None:
     Raises CutoverError ``platform.nothing-launched``.
     """
     with session(administrator, _APPLICATION) as connection:
-        found = connection.execute("select to_regclass('public.legacy_identities') is not null").fetchone()
-        if found != (True,):
+        row = connection.execute("select to_regclass('public.legacy_identities') is not null").fetchone()
+        if row != (True,):
             raise CutoverError(
                 "platform.nothing-launched",
                 f"database {connection.info.dbname}",

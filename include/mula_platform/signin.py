@@ -100,12 +100,12 @@ class SignIn:
         buckets = limits.sign_in(str(identity), limits.client_key(client))
         limits.claim(self.database, buckets)
         with self.database.autocommit() as connection:
-            found = row(connection, "account/credential", identity_id=identity, user_id=session.user_id)
+            stored = row(connection, "account/credential", identity_id=identity, user_id=session.user_id)
         usable = _can_be_typed(password) and len(password) <= passwords.LONGEST
-        if not usable or not passwords.fits(found["hash"] if found else passwords.NOBODY, password) or found is None:
+        if not usable or not passwords.fits(stored["hash"] if stored else passwords.NOBODY, password) or stored is None:
             raise WrongError("wrong password")
-        renewed = None if passwords.is_ours(found["hash"]) else passwords.make(password)
-        credential = {"identity_id": identity, "hash": found["hash"], "user_id": session.user_id}
+        renewed = None if passwords.is_ours(stored["hash"]) else passwords.make(password)
+        credential = {"identity_id": identity, "hash": stored["hash"], "user_id": session.user_id}
         with self.database.transaction() as connection:
             self._use(connection, credential, renewed)
             now = people.find(connection, str(session.jti))
@@ -117,13 +117,13 @@ class SignIn:
     def _use(self, connection: psycopg.Connection[Row], credential: Row, renewed: str | None) -> None:
         """Believe a password that fitted, if the account is still as it was when that was found out."""
         identity = credential["identity_id"]
-        found = row(connection, "account/lock_credential", identity_id=identity, hash=credential["hash"])
-        if found is None:
+        locked = row(connection, "account/lock_credential", identity_id=identity, hash=credential["hash"])
+        if locked is None:
             # the same password a moment ago, in another request: the hash is ours by now
             known = row(connection, "account/credential", identity_id=identity, user_id=credential["user_id"])
             if known is None or not passwords.is_ours(known["hash"]):
                 raise WrongError("changed meanwhile")
-        elif found["user_id"] != credential["user_id"]:
+        elif locked["user_id"] != credential["user_id"]:
             raise WrongError("changed meanwhile")
         elif renewed is not None:
             do(connection, "account/renew_credential", identity_id=identity, hash=renewed)
@@ -168,12 +168,12 @@ class SignIn:
         # in this transaction: of two at once the other waits here, and finds it used
         if row(connection, "token/use", digest=old.digest, expires_at=old.expires_at) is None:
             raise WrongError("used before")
-        found = row(connection, "account/of_legacy", source=old.source, legacy_user_id=old.legacy_user_id)
-        if found is None:
+        legacy = row(connection, "account/of_legacy", source=old.source, legacy_user_id=old.legacy_user_id)
+        if legacy is None:
             raise WrongError("no such account")
-        if found["is_void"]:
+        if legacy["is_void"]:
             raise WrongError(TAKEN_OVER)
-        identity, user_id = found["identity_id"], found["user_id"]
+        identity, user_id = legacy["identity_id"], legacy["user_id"]
         if within is not None and within.user_id == user_id and within.identity_id != identity:
             people.join(connection, user_id=user_id, holder=within.holder, identity_id=identity, by="token")
             return ""
@@ -202,12 +202,12 @@ class SignIn:
                     raise WrongError("token exchange is switched off")
                 with rehearsal.undone(connection):
                     self._exchange(connection, old)
-                found = row(connection, "account/of_legacy", source=source, legacy_user_id=old.legacy_user_id)
-                if found is None:
+                account = row(connection, "account/of_legacy", source=source, legacy_user_id=old.legacy_user_id)
+                if account is None:
                     raise WrongError("no such account")
                 return people.begin_rehearsed(
                     connection, self.ring, self.settings.url, running,
-                    user_id=found["user_id"], identity_id=found["identity_id"], way="token",
+                    user_id=account["user_id"], identity_id=account["identity_id"], way="token",
                 )  # fmt: skip
 
     def rehearse_password(self, address: str, password: str, *, token: str, source: str, client: str | None) -> str:
@@ -249,7 +249,7 @@ class SignIn:
 
 def is_on(connection: psycopg.Connection[Row], flag: str) -> bool:
     """Whether a feature is switched on."""
-    return any(found["is_on"] for found in rows(connection, "page/flags") if found["name"] == flag)
+    return any(each["is_on"] for each in rows(connection, "page/flags") if each["name"] == flag)
 
 
 @contextmanager

@@ -272,24 +272,26 @@ def read(payload: bytes) -> Fact:
     return fact
 
 
-def _snapshot(fact: Fact, found: _Subscription) -> Fact:
-    status = "canceled" if fact.event_type.endswith(".deleted") and found.status not in ENDED else found.status
+def _snapshot(fact: Fact, subscription: _Subscription) -> Fact:
+    status = (
+        "canceled" if fact.event_type.endswith(".deleted") and subscription.status not in ENDED else subscription.status
+    )
     return Fact(
         fact.event_id,
         fact.event_type,
         fact.created_at,
-        found.id,
-        _id(found.customer),
+        subscription.id,
+        _id(subscription.customer),
         status,
-        next((item.price.plan for item in found.items.data if item.price.plan), None),
-        found.monthly_amount,
-        found.period_ends_at,
-        found.cancel_at_period_end or status in ENDED,
+        next((item.price.plan for item in subscription.items.data if item.price.plan), None),
+        subscription.monthly_amount,
+        subscription.period_ends_at,
+        subscription.cancel_at_period_end or status in ENDED,
     )
 
 
-def _invoice(fact: Fact, found: _Invoice) -> Fact:
-    return Fact(fact.event_id, fact.event_type, fact.created_at, found.subscription_id, _id(found.customer))
+def _invoice(fact: Fact, invoice: _Invoice) -> Fact:
+    return Fact(fact.event_id, fact.event_type, fact.created_at, invoice.subscription_id, _id(invoice.customer))
 
 
 def _id(reference: Reference) -> str | None:

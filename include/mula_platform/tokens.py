@@ -162,10 +162,10 @@ class KeyRing:
             if time.monotonic() - self._read_at < after:
                 return
             with self.database.autocommit() as connection:
-                found = rows(connection, "key/list")
+                keys = rows(connection, "key/list")
             believed = {}
             signing = None
-            for row in found:
+            for row in keys:
                 public = ECAlgorithm.from_jwk(row["jwk"])
                 assert isinstance(public, ec.EllipticCurvePublicKey)
                 believed[row["kid"]] = public
@@ -175,5 +175,5 @@ class KeyRing:
                     assert isinstance(private, ec.EllipticCurvePrivateKey)
                     signing = (row["kid"], private)
             self._believed, self._signing = believed, signing
-            self._jwks = [{**row["jwk"], "kid": row["kid"], "alg": ALGORITHM, "use": "sig"} for row in found]
+            self._jwks = [{**row["jwk"], "kid": row["kid"], "alg": ALGORITHM, "use": "sig"} for row in keys]
             self._read_at = time.monotonic()

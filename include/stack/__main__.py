@@ -135,8 +135,8 @@ def _down(arguments: list[str]) -> int:
     argparse.ArgumentParser(prog="./run down").parse_args(arguments)
     settings = Settings.read()
     stopped = Deployment(settings, Console()).down()
-    kept = f"Stopped. The data is kept in {short(settings.home)}; ./run up goes on with it."
-    print(kept if stopped else "Nothing was running.")
+    sentence = f"Stopped. The data is kept in {short(settings.home)}; ./run up goes on with it."
+    print(sentence if stopped else "Nothing was running.")
     return 0
 
 

@@ -73,13 +73,13 @@ class Airflow:
         password = settings.secrets["airflow_database_password"]
         with session(settings.postgres.dsn(), "cutover stack", autocommit=True) as admin:
             _ensure_role(admin, AIRFLOW_DATABASE, password)
-            found = admin.execute(
+            row = admin.execute(
                 "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [AIRFLOW_DATABASE]
             ).fetchone()
-            if found == (state,):
+            if row == (state,):
                 return False
             self.processes.stop(["migration"])  # of a killed run: it would hold the database
-            if found:
+            if row:
                 self._migrate(AIRFLOW_DATABASE)
             else:
                 partial = f"{AIRFLOW_DATABASE}_incomplete"

@@ -77,13 +77,13 @@ def variables(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     held = {path.name: _read(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     if password := held.get("metadata_password"):
         database = f"airflow:{quote(password, safe='')}@metadata/airflow"
-        found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"postgresql+psycopg2://{database}"
+        values["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"postgresql+psycopg2://{database}"
         if broker := held.get("redis_password"):
-            found["AIRFLOW__CELERY__BROKER_URL"] = f"redis://:{quote(broker, safe='')}@redis:6379/0"
-            found["AIRFLOW__CELERY__RESULT_BACKEND"] = f"db+postgresql://{database}"
+            values["AIRFLOW__CELERY__BROKER_URL"] = f"redis://:{quote(broker, safe='')}@redis:6379/0"
+            values["AIRFLOW__CELERY__RESULT_BACKEND"] = f"db+postgresql://{database}"
     for name, variable in {
         "fernet_key": "AIRFLOW__CORE__FERNET_KEY",
         "api_secret_key": "AIRFLOW__API__SECRET_KEY",
@@ -91,11 +91,11 @@ def variables(folder: Path) -> dict[str, str]:
         "production_password": "PRODUCTION_PASSWORD",
     }.items():
         if value := held.get(name):
-            found[variable] = value
+            values[variable] = value
     for name, text in held.items():
         if name.endswith(".env"):
-            found |= _lines(folder / name, text)
-    return found
+            values |= _lines(folder / name, text)
+    return values
 
 
 def _read(path: Path) -> str:
@@ -111,7 +111,7 @@ def _read(path: Path) -> str:
 
 
 def _lines(path: Path, text: str) -> dict[str, str]:
-    found = {}
+    values = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -121,8 +121,8 @@ def _lines(path: Path, text: str) -> dict[str, str]:
             raise CutoverError(
                 "stack.secret-unreadable", f"{path}, line {number}", "it is not NAME=value.", "correct that line."
             )
-        found[match[1]] = match[2]
-    return found
+        values[match[1]] = match[2]
+    return values
 
 
 def main(command: Sequence[str], mounted: Path = MOUNTED, given: Mapping[str, str] | None = None) -> None:

@@ -151,8 +151,8 @@ class Demonstration:
                     if dag["is_paused"]:
                         self._operator.patch(path, {"is_paused": False})
                     return
-            found = self._operator.get("importErrors")["import_errors"]
-            errors = [error for error in found if str(error["filename"]).endswith(f"{self.migration}.py")]
+            faults = self._operator.get("importErrors")["import_errors"]
+            errors = [error for error in faults if str(error["filename"]).endswith(f"{self.migration}.py")]
             if errors:
                 trace = "\n".join(errors[0]["stack_trace"].strip().splitlines()[-6:])
                 raise CutoverError(
@@ -196,11 +196,11 @@ class Demonstration:
         own = self.deployment.settings.own_databases()
         ours: dict[str, Any] = {name: without_password(conninfo_to_dict(dsn)) for name, dsn in own.items()}
         for name in names:
-            if (found := there.get(name)) != ours.get(name):
+            if (actual := there.get(name)) != ours.get(name):
                 raise CutoverError(
                     "demo.another-database",
                     f"connection {name}",
-                    f"Airflow's tasks would work on {found}, and the demonstration's own is {ours.get(name)}. Nothing "
+                    f"Airflow's tasks would work on {actual}, and the demonstration's own is {ours.get(name)}. Nothing "
                     "was triggered.",
                     "unset what leads them elsewhere (a secrets backend, an airflow.cfg in .local/airflow, a "
                     "connection kept in Airflow), and try again.",
@@ -209,8 +209,8 @@ class Demonstration:
     def _unfinished_run(self) -> str | None:
         """The newest run that has not ended: a second one would only wait behind it."""
         for state in ("running", "queued"):
-            found = self._operator.get(f"dags/{self.migration}/dagRuns", state=state, limit=1, order_by="-run_after")
-            for run in found["dag_runs"]:
+            runs = self._operator.get(f"dags/{self.migration}/dagRuns", state=state, limit=1, order_by="-run_after")
+            for run in runs["dag_runs"]:
                 self.console.line("Going on with the run that has not finished yet.")
                 return str(run["dag_run_id"])
         return None
@@ -289,7 +289,7 @@ class Demonstration:
         for result in results:
             mark = self.console.styled("✓", "green") if result.holds else self.console.styled("✗", "red")
             expected = "" if result.holds else f"   expected {result.expected}"
-            say(f"  {mark} {result.name:<{width}}  {result.found:>7}{expected}")
+            say(f"  {mark} {result.name:<{width}}  {result.actual:>7}{expected}")
         say()
         broken = sum(not result.holds for result in results)
         if broken:

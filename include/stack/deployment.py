@@ -71,12 +71,12 @@ class Deployment:
             settings.make_signing_key()
             self._stop_what_changed(scale)
             self._require_ports(postgres_runs=was_up, mula=mula)
-            with self.console.timed("PostgreSQL") as told:
+            with self.console.timed("PostgreSQL") as lines:
                 embedded.start()
-                told.append(f"127.0.0.1:{embedded.port}")
+                lines.append(f"127.0.0.1:{embedded.port}")
             # The world is made while Airflow starts; the demonstration's needs no Airflow, nor the reverse.
             world = _Background(lambda: self._make_world(scale, mula, members))
-            with self.console.timed("Airflow") as told:
+            with self.console.timed("Airflow") as lines:
                 self.console.status("preparing Airflow's database and accounts")
 
                 def tell(names: str) -> None:
@@ -86,7 +86,7 @@ class Deployment:
                 self.airflow.prepare()
                 self.airflow.start()
                 self.airflow.wait_until_healthy(tell=tell)
-                told.append(settings.url)
+                lines.append(settings.url)
             self.console.status("loading the production database")
             world.join()
 
@@ -148,12 +148,12 @@ class Deployment:
     def _load_mula(self, scale: int) -> None:
         from demo import mula
 
-        with self.console.timed("Mula") as told:
+        with self.console.timed("Mula") as lines:
             superuser = {name: self.settings.postgres.dsn(name) for name in mula.DATABASES}
             for name in mula.DATABASES:
                 _ensure_database(self.settings.postgres.dsn(), name)
             loaded = mula.load(superuser, self.settings.role_passwords, mula.Size().times(scale))
-            told.append("demonstration loaded" if loaded else "as the last run left them")
+            lines.append("demonstration loaded" if loaded else "as the last run left them")
 
     def start_platform(self) -> str:
         """Set up the unified platform over what mula_unification has launched, and start it; returns its address.
@@ -161,7 +161,7 @@ class Deployment:
         Raises CutoverError ``stack.platform-does-not-start``, with what the setup or the service has said.
         """
         environment = self.settings.platform_environment()
-        with self.locked(), self.console.timed("Platform") as told:
+        with self.locked(), self.console.timed("Platform") as lines:
             self._platform_command(["setup"], environment)
             self._write_test_people()
             if not any((self.settings.home / "platform" / "keys").glob("*.pem")):
@@ -181,7 +181,7 @@ class Deployment:
                         "read the log above, and run the same command again.",
                     )
                 time.sleep(0.1)
-            told.append(url)
+            lines.append(url)
         return url
 
     def _write_test_people(self) -> None:
@@ -207,7 +207,7 @@ class Deployment:
     def _start_simulators(self, scale: int) -> None:
         if self.processes.leader(SIMULATORS):
             return
-        with self.console.timed("Simulators") as told:
+        with self.console.timed("Simulators") as lines:
             log = self.processes.log(SIMULATORS)
             offset = log.stat().st_size if log.exists() else 0
             self.processes.start(SIMULATORS, self._simulators(scale), self.settings.python_environment())
@@ -220,7 +220,7 @@ class Deployment:
                         "stack.simulators-do-not-start", str(log), f"they ended: {text[-500:]}", "read the log above."
                     )
                 time.sleep(0.1)
-            told += [f"Xendit 127.0.0.1:{self.settings.xendit_port}", f"Systeme.io :{self.settings.systemeio_port}"]
+            lines += [f"Xendit 127.0.0.1:{self.settings.xendit_port}", f"Systeme.io :{self.settings.systemeio_port}"]
 
     def further_members(self) -> int:
         """How many members production has been loaded with beside those of the real account."""
@@ -236,7 +236,7 @@ class Deployment:
         from demo import production
         from demo.contamination import Contamination
 
-        with self.console.timed("Production") as told:
+        with self.console.timed("Production") as lines:
             _ensure_database(self.settings.postgres.dsn(), PRODUCTION_DATABASE)
             try:
                 if members is None:
@@ -255,7 +255,7 @@ class Deployment:
                     f"the demonstration cannot be loaded: {str(error).strip().splitlines()[0]}",
                     f"read {self.settings.home / 'postgres' / 'postgres.log'}, and run the same command again.",
                 ) from error
-            told.append("demonstration loaded" if loaded else "as the last run left it")
+            lines.append("demonstration loaded" if loaded else "as the last run left it")
 
 
 class _Background:

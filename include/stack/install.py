@@ -72,8 +72,8 @@ def main(root: str, arguments: list[str]) -> NoReturn:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(
-            f"[stack.not-writable] {error.filename or folder}: {error.strerror}.\n  To clear it: make this folder "
-            "writable for the user who runs ./run, with room in it, or run a copy of the checkout that is."
+            f"[stack.not-writable] {error.filename or folder}: {error.strerror or error}.\n  To clear it: make this "
+            "folder writable for the user who runs ./run, with room in it, or run a copy of the checkout that is."
         )
     except KeyboardInterrupt:
         sys.exit(130)

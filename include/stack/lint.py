@@ -130,10 +130,10 @@ def image_requirements(root: Path) -> str:
     for name, block in named:
         via = block.partition("# via")[2].replace("#", " ").replace("-r requirements.in", "-r")
         wanted_by.setdefault(name, set()).update(_canonical(parent) for parent in via.split())
-    kept = {name for name, parents in wanted_by.items() if "-r" in parents and name not in left_out}
-    while more := {name for name, parents in wanted_by.items() if name not in kept and parents & kept}:
-        kept |= more
-    return _IMAGE_HEAD + "".join(f"{block}\n" for name, block in named if name in kept)
+    names = {name for name, parents in wanted_by.items() if "-r" in parents and name not in left_out}
+    while more := {name for name, parents in wanted_by.items() if name not in names and parents & names}:
+        names |= more
+    return _IMAGE_HEAD + "".join(f"{block}\n" for name, block in named if name in names)
 
 
 def _canonical(name: str) -> str:
@@ -174,18 +174,18 @@ def _digest_of(image: str) -> str:
     command = ["docker", "buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", image]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = done.stdout.strip()
+        digest = done.stdout.strip()
         why = (done.stderr.strip().splitlines() or ["it gave no digest"])[-1]
     except OSError as error:
-        found, why = "", f"docker cannot be run: {error.strerror}"
-    if not re.fullmatch("sha256:[0-9a-f]{64}", found):
+        digest, why = "", f"docker cannot be run: {error.strerror}"
+    if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
         raise CutoverError(
             "stack.no-digest",
             f"image {image}",
             f"its digest is not known: {why}.",
             "run ./run images where Docker with buildx reaches your registry.",
         )
-    return found
+    return digest
 
 
 def lock(*, upgrade: bool = False) -> int:

@@ -61,7 +61,7 @@ class Processes:
         """Component -> its live processes, orphans included."""
         mine = os.getuid()
         suffix = f"@{self.home}"
-        found: dict[str, list[psutil.Process]] = {}
+        members: dict[str, list[psutil.Process]] = {}
         for process in psutil.process_iter():
             try:
                 if process.uids().real != mine or process.status() == psutil.STATUS_ZOMBIE:
@@ -70,8 +70,8 @@ class Processes:
             except (psutil.Error, OSError):
                 continue  # it ended while we looked, or it is not ours to look at
             if mark.endswith(suffix):
-                found.setdefault(mark.removesuffix(suffix), []).append(process)
-        return found
+                members.setdefault(mark.removesuffix(suffix), []).append(process)
+        return members
 
     def leader(self, component: str) -> psutil.Process | None:
         """The process that was started as this component, if it still lives; its orphans do not count."""
@@ -89,9 +89,9 @@ class Processes:
         wanted = None if components is None else set(components)
         deadline = time.monotonic() + patience
         asked: set[int] = set()
-        seen: set[int] = set()
+        processes: set[int] = set()
         while remaining := self._processes(wanted):
-            seen |= remaining.keys()
+            processes |= remaining.keys()
             late = time.monotonic() > deadline
             for pid, process in remaining.items():
                 led = _session(pid) != pid and _session(pid) in remaining
@@ -102,7 +102,7 @@ class Processes:
                         process.terminate()
                         asked.add(pid)
             time.sleep(0.1)
-        return len(seen)
+        return len(processes)
 
     def _processes(self, wanted: set[str] | None) -> dict[int, psutil.Process]:
         return {

@@ -273,8 +273,8 @@ class Settings:
         known = {name: plain_dsn(uri) for name, uri in self.connections().items()}
         if self.is_given(connection):
             known[connection] = plain_dsn(self.variables[f"AIRFLOW_CONN_{connection.upper()}"])
-        found = known.get(connection)
-        if found is None:
+        address = known.get(connection)
+        if address is None:
             names = ", ".join(sorted(["airflow", *(name for name, dsn in known.items() if dsn)]))
             raise CutoverError(
                 "stack.no-such-connection",
@@ -282,7 +282,7 @@ class Settings:
                 "it is not a PostgreSQL connection that this deployment knows.",
                 f"name one of: {names}; or set AIRFLOW_CONN_{connection.upper()}.",
             )
-        return found
+        return address
 
     def python_environment(self) -> dict[str, str]:
         """The caller's environment for a Python process of ours: byte code is kept, our packages are found."""
@@ -373,11 +373,11 @@ def of_the_demonstration(variables: Mapping[str, str]) -> tuple[dict[str, str], 
     of databases, which `Settings.require_own_databases` refuses by name.
     """
     connections = {f"AIRFLOW_CONN_{name.upper()}" for name in ("xendit", "systemeio", *DATABASE_CONNECTIONS)}
-    kept = {*connections, *_DEMONSTRATION_OPTIONS, *_DEMONSTRATION_SETTINGS}
+    names = {*connections, *_DEMONSTRATION_OPTIONS, *_DEMONSTRATION_SETTINGS}
     withheld = sorted(
         name
         for name in variables
-        if (name.startswith(("AIRFLOW", "_AIRFLOW", "CUTOVER_")) and name not in kept) or is_libpq(name)
+        if (name.startswith(("AIRFLOW", "_AIRFLOW", "CUTOVER_")) and name not in names) or is_libpq(name)
     )
     return {name: value for name, value in variables.items() if name not in withheld}, withheld
 
@@ -412,16 +412,16 @@ def kept_secrets(path: Path, makers: Mapping[str, Callable[[], str]]) -> dict[st
 
     The file is replaced, never edited, so that a kill leaves the old one or the new one.
     """
-    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: make() for name, make in makers.items() if name not in kept}
+    secrets: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    missing = {name: make() for name, make in makers.items() if name not in secrets}
     if missing:
-        kept |= missing
+        secrets |= missing
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.touch(mode=0o600)
-        partial.write_text(json.dumps(kept, indent=2) + "\n")
+        partial.write_text(json.dumps(secrets, indent=2) + "\n")
         partial.replace(path)
-    return kept
+    return secrets
 
 
 def password_and_extra(connection: str) -> tuple[str, dict[str, Any]]:

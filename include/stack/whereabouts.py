@@ -19,14 +19,14 @@ def main(names: list[str]) -> None:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    found: dict[str, dict[str, str] | None] = {}
+    targets: dict[str, dict[str, str] | None] = {}
     for name in names:
         try:
             connection = BaseHook.get_connection(name)
         except AirflowNotFoundException:
-            found[name] = None
+            targets[name] = None
             continue
-        told = parameters(
+        options = parameters(
             host=connection.host,
             port=connection.port,
             user=connection.login,
@@ -34,13 +34,13 @@ def main(names: list[str]) -> None:
             dbname=connection.schema,
             extra=connection.extra_dejson,
         )
-        found[name] = without_password(told)
-    print(json.dumps(found))
+        targets[name] = without_password(options)
+    print(json.dumps(targets))
 
 
-def without_password(told: Mapping[str, Any]) -> dict[str, str]:
+def without_password(options: Mapping[str, Any]) -> dict[str, str]:
     """Connection options that may be shown."""
-    return {name: str(value) for name, value in told.items() if "password" not in name}
+    return {name: str(value) for name, value in options.items() if "password" not in name}
 
 
 if __name__ == "__main__":

@@ -65,24 +65,24 @@ class Assessment:
 
     def lines(self) -> list[str]:
         """The findings in words, for a log or a terminal."""
-        told = []
+        lines = []
         for source in self.sources:
             rows = sum(table["rows"] or 0 for table in source.tables)
-            told.append(f"{source.name}: {len(source.tables)} tables, {rows:,} rows, {source.bytes / 1e6:,.1f} MB")
+            lines.append(f"{source.name}: {len(source.tables)} tables, {rows:,} rows, {source.bytes / 1e6:,.1f} MB")
             for table in source.tables:
-                told += [f"  {table['name']}: {said}" for said in table["differs"]]
+                lines += [f"  {table['name']}: {said}" for said in table["differs"]]
             for one in source.addresses:
-                told.append(
+                lines.append(
                     f"  {one['where']}: {one['addresses']:,} addresses in {one['row_count']:,} rows, "
                     f"{one['repeated']:,} of them several times, {one['unusable']:,} rows without one"
                 )
-            told += [
+            lines += [
                 f"  {one['where']}: {one['orphans']:,} rows without their {one['parent']}" for one in source.orphans
             ]
-            told += [f"  {one['title']}: {one['found']:,}" for one in source.within]
-            told += [f"  not measured: {problem}" for problem in source.problems]
-        told += [f"{one['title']}: {one['different']:,} of {one['shared']:,} in several" for one in self.between]
-        return told
+            lines += [f"  {one['title']}: {one['found']:,}" for one in source.within]
+            lines += [f"  not measured: {problem}" for problem in source.problems]
+        lines += [f"{one['title']}: {one['different']:,} of {one['shared']:,} in several" for one in self.between]
+        return lines
 
 
 def path_of(docs_root: Path, migration: str) -> Path:
@@ -100,13 +100,13 @@ def keep(made: Assessment, docs_root: Path) -> Path:
     return path
 
 
-def kept(docs_root: Path, migration: str) -> dict[str, Any] | None:
+def load(docs_root: Path, migration: str) -> dict[str, Any] | None:
     """The newest assessment of a migration as it was written, if there is one."""
     path = path_of(docs_root, migration)
     if not path.is_file():
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    assessment: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return assessment
 
 
 def assess(migration: Migration, connect_to: Callable[[str], Connect], log: Log) -> Assessment:
@@ -145,11 +145,11 @@ def _source(migration: Migration, name: str, connection: psycopg.Connection) -> 
     )  # fmt: skip
     declared = {table.table: table for table in migration.tables_of(name)}
     there = set()
-    for found in tables:
-        full = f"{found['schema_name']}.{found['table_name']}"
+    for measured in tables:
+        full = f"{measured['schema_name']}.{measured['table_name']}"
         there.add(full)
         table = declared.get(full)
-        rows = found["estimate"]
+        rows = measured["estimate"]
         if table is not None:
             counted = _measured(connection, source, full, "assess/count.sql", source=_of(table))
             rows = counted["row_count"] if counted else None
@@ -158,9 +158,9 @@ def _source(migration: Migration, name: str, connection: psycopg.Connection) -> 
                 "name": full,
                 "rows": rows,
                 "is_exact": table is not None,
-                "bytes": found["bytes"],
-                "columns": found["columns"],
-                "differs": _differences(table, found["columns"]),
+                "bytes": measured["bytes"],
+                "columns": measured["columns"],
+                "differs": _differences(table, measured["columns"]),
             }
         )
     source.problems += [f"{full}: declared, and not there" for full in declared if full not in there]
@@ -238,13 +238,13 @@ def _address_columns(migration: Migration, tables: list[Table]) -> list[tuple[Ta
 def _references(migration: Migration, tables: list[Table]) -> list[tuple[Table, str, Table]]:
     """(child, column, parent): where a column leads to the key of another table of the same source."""
     by_name = {table.name: table for table in tables}
-    found = []
+    references = []
     for columns in (migration.person.leads if migration.person else {}).values():
         named = [tuple(column.split(".", 1)) for column in columns if "." in column]
         known = [(by_name[table], column) for table, column in named if table in by_name]
         parents = [table for table, column in known if column == table.key]
-        found += [(child, column, parent) for parent in parents for child, column in known if child is not parent]
-    return found
+        references += [(child, column, parent) for parent in parents for child, column in known if child is not parent]
+    return references
 
 
 def _side_by_side(sources: list[Source]) -> list[dict[str, Any]]:
@@ -286,11 +286,11 @@ def _between(
     for path in files.files(f"{migration.migration}/assess/between", "*/*.sql"):
         *_, name, database = PurePosixPath(path).with_suffix("").parts
         compared.setdefault(name, {})[database] = path
-    found = []
+    comparisons = []
     for paths in compared.values():
         queries = {name: files.statement(path) for name, path in paths.items() if name in connections}
-        found += _compared(_title(next(iter(paths.values()))), connections, queries, sources)
-    return found
+        comparisons += _compared(_title(next(iter(paths.values()))), connections, queries, sources)
+    return comparisons
 
 
 def _compared(

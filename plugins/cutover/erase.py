@@ -117,59 +117,59 @@ def erase(
     Raises CutoverError ``swap.another-run`` while a swap runs, ``erase.still-referenced`` if somebody else's row needs
     one of the person's, ``erase.nobody-named`` and ``erase.not-declared``.
     """
-    found = _erase(connection, migration, given)
-    values = {"migration": migration.migration, "digests": found.digests, "by": by, "erasure_id": erasure_id}
+    erasure = _erase(connection, migration, given)
+    values = {"migration": migration.migration, "digests": erasure.digests, "by": by, "erasure_id": erasure_id}
     row = connection.execute(
-        files.statement("erase/record.sql"), {**values, "counts": Jsonb(found.as_dict())}
+        files.statement("erase/record.sql"), {**values, "counts": Jsonb(erasure.as_dict())}
     ).fetchone()
     assert row is not None  # inserted or updated just now
-    _chain(connection, int(row[0]), found, approved)
-    return found
+    _chain(connection, int(row[0]), erasure, approved)
+    return erasure
 
 
 def returned(connection: psycopg.Connection, migration: Migration) -> dict[str, int]:
     """Raw table → rows of people who were erased before, and whom a source has brought back."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     if migration.person is None:
-        return found
+        return counts
     for table in tables_of(connection, migration):
         column = next((column for column, kind in table.leads.items() if kind == "address"), None)
         if table.schema == "raw" and column is not None:
             query = files.statement("erase/returned.sql", raw=table.identifier, address=column)
             row = connection.execute(query, {"migration": migration.migration}).fetchone()
             if row and row[0]:
-                found[table.full] = int(row[0])
-    return found
+                counts[table.full] = int(row[0])
+    return counts
 
 
-def lines(found: Found) -> list[str]:
+def lines(copies: Found) -> list[str]:
     """What is (or would be) done, in words; nobody is named."""
-    told = [
+    sentences = [
         f"{name}: {', '.join(f'{rows:,} {what}' for what, rows in of_table.items())}"
-        for name, of_table in sorted(found.counts.items())
+        for name, of_table in sorted(copies.counts.items())
     ] or ["Nothing that the engine keeps is theirs."]
-    told += [
+    sentences += [
         f"{schema} loses {rows:,} rows: a rollback to it goes through, and comes back without them."
-        for schema, rows in sorted(found.backups.items())
+        for schema, rows in sorted(copies.backups.items())
     ]
-    told += [f"run {run} waits: what it has staged changes, so an approval of it is void." for run in found.runs]
-    told += [
+    sentences += [f"run {run} waits: what it has staged changes, so an approval of it is void." for run in copies.runs]
+    sentences += [
         f"{name}: {rows:,} still in production. Those are the application's to delete."
-        for name, rows in sorted(found.production.items())
+        for name, rows in sorted(copies.production.items())
     ]
-    told += [
+    sentences += [
         f"{name}: {rows:,} entries of evidence name them (a comment, for instance), and are not changed."
-        for name, rows in sorted(found.evidence.items())
+        for name, rows in sorted(copies.evidence.items())
     ]
-    if any(name.startswith("raw.") for name in found.counts):
-        told.append("Erase them at the sources first: the next sync brings back what a source still has.")
-    return told
+    if any(name.startswith("raw.") for name in copies.counts):
+        sentences.append("Erase them at the sources first: the next sync brings back what a source still has.")
+    return sentences
 
 
-def _chain(connection: psycopg.Connection, erasure_id: int, found: Found, approved: Sequence[chain.Row]) -> None:
+def _chain(connection: psycopg.Connection, erasure_id: int, copies: Found, approved: Sequence[chain.Row]) -> None:
     """Have the hash chain cover the erasure, and the approval that it has used."""
-    told = {"erasure": erasure_id, **found.as_dict(), "digests": found.digests}
-    chain.append(connection, "erasure", None, approved, says=told)
+    content = {"erasure": erasure_id, **copies.as_dict(), "digests": copies.digests}
+    chain.append(connection, "erasure", None, approved, says=content)
 
 
 def _person(connection: psycopg.Connection, migration: Migration, given: str) -> Person:
@@ -196,26 +196,26 @@ def _erase(connection: psycopg.Connection, migration: Migration, given: str) -> 
     tables = tables_of(connection, migration)
     follow(connection, migration, tables, person)
     waiting = run.waiting(connection, migration.migration)
-    found = Found(digests=digests_of(connection, person))
+    erased = Found(digests=digests_of(connection, person))
     copies = [table for table in tables if table.is_ours and not table.is_record]
     with asleep(connection, [table.identifier for table in copies], captures=True):
         _unlink(connection, copies, person)
-        _delete_all(connection, copies, person, found)
+        _delete_all(connection, copies, person, erased)
         for table in copies:
-            found.add(table, "redacted", _redact(connection, table, person))
-    _forget_counts(connection, found)
+            erased.add(table, "redacted", _redact(connection, table, person))
+    _forget_counts(connection, erased)
     # captured writes come last: what was deleted elsewhere must not be kept there
     for table in tables:
         if table.is_record and not table.is_evidence:
-            _take_out_of_records(connection, migration, table, person, found)
-    if any(name.startswith(("staging", "input")) for name in found.counts):
-        found.runs = waiting
+            _take_out_of_records(connection, migration, table, person, erased)
+    if any(name.startswith(("staging", "input")) for name in erased.counts):
+        erased.runs = waiting
     for table in tables:
         if not table.is_ours:
-            _count(connection, table, is_theirs(table, person), person, found.production)
+            _count(connection, table, is_theirs(table, person), person, erased.production)
         elif table.is_evidence and table.name != "erasure":
-            _count(connection, table, _mentions(table), person, found.evidence)
-    return found
+            _count(connection, table, _mentions(table), person, erased.evidence)
+    return erased
 
 
 def _mentions(table: Table) -> sql.Composable:
@@ -259,7 +259,7 @@ def _unlink(connection: psycopg.Connection, copies: list[Table], person: Person)
                 connection.execute(query, person.parameters)
 
 
-def _delete_all(connection: psycopg.Connection, copies: list[Table], person: Person, found: Found) -> None:
+def _delete_all(connection: psycopg.Connection, copies: list[Table], person: Person, tally: Found) -> None:
     """Delete what is the person's, whatever order the foreign keys want."""
     left = [(table, condition) for table in copies if (condition := is_theirs(table, person)) is not None]
     while left:
@@ -268,7 +268,7 @@ def _delete_all(connection: psycopg.Connection, copies: list[Table], person: Per
             query = files.statement("erase/delete.sql", copy=table.identifier, condition=condition)
             try:
                 with connection.transaction():
-                    found.add(table, "deleted", connection.execute(query, person.parameters).rowcount)
+                    tally.add(table, "deleted", connection.execute(query, person.parameters).rowcount)
             except psycopg.errors.ForeignKeyViolation as error:
                 again.append((table, condition))
                 refused = error
@@ -300,7 +300,7 @@ def _redact(connection: psycopg.Connection, table: Table, person: Person) -> int
 
 
 def _take_out_of_records(
-    connection: psycopg.Connection, migration: Migration, table: Table, person: Person, found: Found
+    connection: psycopg.Connection, migration: Migration, table: Table, person: Person, tally: Found
 ) -> None:
     """Rows about the person are blanked or deleted; in those of others (a captured write, say) they are unnamed."""
     whose = [condition for condition in (is_theirs(table, person), _in_bytes(table)) if condition is not None]
@@ -311,17 +311,17 @@ def _take_out_of_records(
         query = files.statement(
             "erase/delete.sql", copy=table.identifier, condition=sql.SQL("t.address = any(%(digests)s::text[])")
         )
-        found.add(table, "deleted", connection.execute(query, {"digests": found.digests}).rowcount)
+        tally.add(table, "deleted", connection.execute(query, {"digests": tally.digests}).rowcount)
         return
     if table.name in ("rejects", "quarantine", "audience"):
         named = sql.SQL("({})").format(sql.SQL(" or ").join([*whose, _mentions(table)]))
         query = files.statement(f"erase/blank_{table.name}.sql", condition=named)
-        found.add(table, "blanked", connection.execute(query, person.parameters).rowcount)
+        tally.add(table, "blanked", connection.execute(query, person.parameters).rowcount)
         return
     if whose:
         query = files.statement("erase/delete.sql", copy=table.identifier, condition=sql.SQL(" or ").join(whose))
-        found.add(table, "deleted", connection.execute(query, person.parameters).rowcount)
-    found.add(table, "redacted", _redact(connection, table, person))
+        tally.add(table, "deleted", connection.execute(query, person.parameters).rowcount)
+    tally.add(table, "redacted", _redact(connection, table, person))
 
 
 def _of_source(migration: Migration, person: Person) -> sql.Composable:
@@ -339,9 +339,9 @@ def _of_source(migration: Migration, person: Person) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(" or ").join(conditions)) if conditions else sql.SQL("false")
 
 
-def _forget_counts(connection: psycopg.Connection, found: Found) -> None:
+def _forget_counts(connection: psycopg.Connection, tally: Found) -> None:
     """Tell the extraction that fewer rows are stored: else it would take them for somebody's doing, and read anew."""
-    for name, of_table in found.counts.items():
+    for name, of_table in tally.counts.items():
         schema, _, table = name.partition(".")
         if schema == "raw" and "deleted" in of_table:
             connection.execute(
@@ -366,36 +366,36 @@ def _count(
 def fingerprint_of(row: Run) -> str:
     """What an approval is about: this request of this person, whatever rows there are by then."""
     review = row.review or {}
-    told = json.dumps([row.migration, review.get("request"), review.get("digests")])
-    return hashlib.sha256(told.encode()).hexdigest()
+    content = json.dumps([row.migration, review.get("request"), review.get("digests")])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def review(connect: Connect, migration: Migration, this_run: str, erasure_id: int, log: Log) -> list[str]:
     """Count what a request would erase, and store the figures with their fingerprint in the run's row."""
     with opened(connect) as connection:
         made_from = phase.require(connection, migration, this_run, "review", ACTION)
-        found = preview(connection, migration, subject_of(connection, migration, erasure_id))
-        told = {"request": erasure_id, "digests": found.digests, "lines": lines(found), **found.as_dict()}
+        copies = preview(connection, migration, subject_of(connection, migration, erasure_id))
+        stored = {"request": erasure_id, "digests": copies.digests, "lines": lines(copies), **copies.as_dict()}
         request.keep_review(
             connection,
             migration,
             this_run,
             _REQUESTS,
             made_from=made_from,
-            told=told,
+            content=stored,
             fingerprint_of=fingerprint_of,
         )
-    for line in lines(found):
+    for line in lines(copies):
         log(line)
-    return lines(found)
+    return lines(copies)
 
 
 def markdown(review: dict[str, Any]) -> str:
     """The figures as the approval form shows them."""
-    told = "\n".join(f"* {line}" for line in review["lines"])
+    bullets = "\n".join(f"* {line}" for line in review["lines"])
     return (
         f"Erases the person of request {review['request']} from everything that the engine keeps. **This cannot be "
-        f"undone.**\n\n{told}"
+        f"undone.**\n\n{bullets}"
     )
 
 
@@ -407,7 +407,7 @@ def erase_reviewed(connect: Connect, migration: Migration, this_run: str, log: L
         subject = subject_of(connection, migration, number)
         given = approval.consume(connection, this_run, ACTION, fingerprint_of(row))
         run.note(connection, this_run, finished_at=datetime.now(timezone.utc))
-        found = erase(connection, migration, subject, by=given.approved_by, erasure_id=number, approved=[given.row])
-    for line in lines(found):
+        copies = erase(connection, migration, subject, by=given.approved_by, erasure_id=number, approved=[given.row])
+    for line in lines(copies):
         log(line)
-    return found.as_dict()
+    return copies.as_dict()

@@ -185,10 +185,10 @@ def _parsed(text: str) -> Any:
     import sqlglot
 
     try:
-        found = sqlglot.parse(_VALUE.sub("null", text), read="postgres")
+        statements = sqlglot.parse(_VALUE.sub("null", text), read="postgres")
     except sqlglot.errors.SqlglotError:
         return None
-    return found[0] if found else None
+    return statements[0] if statements else None
 
 
 def _line_of(text: str, pattern: str) -> int:
@@ -341,15 +341,15 @@ def _statements(path: str) -> list[_Statement]:
     """The statements of a file, as PostgreSQL would take them one by one."""
     text = files.text(path)
     ends = [part.start() for part in _PARTS.finditer(text) if part[0] == ";"]
-    found = []
+    statements = []
     for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(text)], strict=True):
         part = text[start:end]
         # comments stay within a statement, and go in front of it
         head = re.match(r"(\s+|--[^\n]*(\n|$)|/\*.*?\*/)*", part, re.DOTALL)
         begin = head.end() if head else 0
         if part[begin:].strip():
-            found.append(_Statement(path, part[begin:], text[: start + begin].count("\n") + 1))
-    return found
+            statements.append(_Statement(path, part[begin:], text[: start + begin].count("\n") + 1))
+    return statements
 
 
 def _empty_schemas(connection: psycopg.Connection) -> None:

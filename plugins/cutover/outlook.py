@@ -30,7 +30,7 @@ class Outlook:
     unknown: str | None = None
 
     @property
-    def told(self) -> str:
+    def verdict(self) -> str:
         """In one sentence."""
         if self.unknown:
             return f"It cannot be said whether anything stands in the way: {self.unknown}"

@@ -229,10 +229,10 @@ def follow(connection: psycopg.Connection, migration: Migration, tables: list[Ta
             condition = None if table.is_record else is_theirs(table, person)
             for column, kind in table.leads.items() if condition is not None else ():
                 if kind != "address":
-                    found = _values(connection, table, column, condition, person.parameters) - person.known[kind]
-                    if found and kind in declared.shared:
-                        found -= _of_others(connection, tables, kind, found, person)
-                    person.known[kind] |= found
+                    values = _values(connection, table, column, condition, person.parameters) - person.known[kind]
+                    if values and kind in declared.shared:
+                        values -= _of_others(connection, tables, kind, values, person)
+                    person.known[kind] |= values
         if sum(map(len, person.known.values())) == before:
             return
 
@@ -242,8 +242,8 @@ def find_address(connection: psycopg.Connection, tables: list[Table], person: Pe
     for table in tables:
         columns = [column for column, kind in table.leads.items() if kind == "address"]
         if table.leads.get("id") == account and columns:
-            found = _values(connection, table, columns[0], is_theirs(table, person), person.parameters)
-            keys = connection.execute(files.statement("person/email_keys.sql"), {"values": list(found)})
+            addresses = _values(connection, table, columns[0], is_theirs(table, person), person.parameters)
+            keys = connection.execute(files.statement("person/email_keys.sql"), {"values": list(addresses)})
             person.known["address"] |= {key for (key,) in keys.fetchall() if key}
 
 
@@ -259,7 +259,7 @@ def _of_others(
     connection: psycopg.Connection, tables: list[Table], kind: str, values: set[str], person: Person
 ) -> set[str]:
     """Those of the values, of a kind of which several people may have one, that stand beside another address too."""
-    found: set[str] = set()
+    others: set[str] = set()
     parameters = {**person.parameters, kind: sorted(values)}
     for table in tables:
         address = next((column for column, of in table.leads.items() if of == "address"), None)
@@ -271,8 +271,8 @@ def _of_others(
                     sql.Identifier("t", address),
                     sql.Placeholder("address"),
                 )
-                found |= _values(connection, table, column, condition, parameters)
-    return found
+                others |= _values(connection, table, column, condition, parameters)
+    return others
 
 
 def digests_of(connection: psycopg.Connection, person: Person) -> list[str]:

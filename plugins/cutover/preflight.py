@@ -91,7 +91,7 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         if reasons:
             raise PreflightError(reasons)
         reasons = _unfinished(connection, migration, this_run)
-        found = scope.read(
+        tables = scope.read(
             connection,
             migration.swapped_tables(),
             incoming_schema="staging",
@@ -101,7 +101,7 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         )
         reasons += [
             CutoverError(f"preflight.{r.code}", r.object, r.why, r.remedy)
-            for r in refusals.find(connection, found, retired=migration.retire)
+            for r in refusals.find(connection, tables, retired=migration.retire)
         ]
         reasons += _shapes(connection, migration)
         reasons += _own(connection, migration)
@@ -111,14 +111,14 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         if reasons:
             raise PreflightError(reasons)
         kinds: dict[str, int] = {}
-        for dependent in found.dependents:
+        for dependent in tables.dependents:
             kinds[dependent.kind] = kinds.get(dependent.kind, 0) + 1
-        size = connection.execute(files.statement("preflight/size.sql"), {"tables": found.outgoing}).fetchone()
+        size = connection.execute(files.statement("preflight/size.sql"), {"tables": tables.outgoing}).fetchone()
         assert size is not None
         findings = Findings(
             server_version=str(connection.info.parameter_status("server_version")),
             dependents=kinds,
-            tables=[f"{table.schema}.{table.name}" for table in found.tables],
+            tables=[f"{table.schema}.{table.name}" for table in tables.tables],
             bytes=size[0],
         )
     log(f"PostgreSQL {findings.server_version}; tables: {', '.join(findings.tables)}")
@@ -195,7 +195,7 @@ def _event_triggers(connection: psycopg.Connection, migration: Migration) -> lis
 def _rights(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
     merged, inserted = migration.merged_tables(), migration.inserted_tables()
     deleted = migration.deleted_tables()
-    found = catalog.rows(
+    rights = catalog.rows(
         connection,
         "rights",
         merged_schemas=[schema for schema, _ in merged],
@@ -206,12 +206,14 @@ def _rights(connection: psycopg.Connection, migration: Migration) -> list[Cutove
         delete_tables=[table for _, table in deleted],
         target_schema=migration.target_schema,
     )
-    return [CutoverError(f"preflight.{r['code']}", r["object"], f"{r['why']}.", r["remedy"]) for r in found]
+    return [CutoverError(f"preflight.{r['code']}", r["object"], f"{r['why']}.", r["remedy"]) for r in rights]
 
 
 def _publications(connection: psycopg.Connection, migration: Migration) -> list[CutoverError]:
     """Looked for before the engine makes its first table, which would be published."""
-    found = catalog.rows(connection, "publications_of_all_tables", tolerated=list(migration.tolerated_publications))
+    publications = catalog.rows(
+        connection, "publications_of_all_tables", tolerated=list(migration.tolerated_publications)
+    )
     return [
         CutoverError(
             "preflight.publication-of-all-tables",
@@ -222,7 +224,7 @@ def _publications(connection: psycopg.Connection, migration: Migration) -> list[
             f"its consumer passes over tables that it does not know, add {row['name']} to tolerated_publications in "
             "migration.yaml.",
         )
-        for row in found
+        for row in publications
     ]
 
 
@@ -284,7 +286,7 @@ def _statements(connection: psycopg.Connection, migration: Migration) -> list[Cu
 
 def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: str) -> list[CutoverError]:
     """A swap that committed but was not finished: its foreign keys are not validated, its backup still holds on."""
-    found = connection.execute(
+    rows = connection.execute(
         files.statement("preflight/unfinished.sql"), {"migration": migration.migration, "run": this_run}
     ).fetchall()
     return [
@@ -294,7 +296,7 @@ def _unfinished(connection: psycopg.Connection, migration: Migration, this_run: 
             "it committed, but what follows after the lock (validated keys, certificate) was not completed.",
             f"clear its task {action}: it finds the {action} done and completes the rest.",
         )
-        for run, action in found
+        for run, action in rows
     ]
 
 

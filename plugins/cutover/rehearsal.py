@@ -145,7 +145,7 @@ class Report:
             if way.percent > percent
         ]
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As it is kept on record."""
         ways = {name: {**vars(way), "percent": round(way.percent, 3)} for name, way in self.ways.items()}
         return {"ways": ways, "closed": self.closed, "seconds": round(self.seconds, 1)}
@@ -204,12 +204,14 @@ class Service:
 
         for left in reversed(range(_TRIES)):
             with suppress(urllib3.exceptions.HTTPError):
-                found = self._pool.request(
+                answer = self._pool.request(
                     method, f"{self.base}{path}", body=body, headers={**self._headers, **headers}, redirect=False
                 )
                 # a window that has ended a moment ago, or a database that was restarted: it says to come again
-                if found.status not in (502, 503, 504) or not left:
-                    return Answer(found.status, _parsed(found.data), {k.lower(): v for k, v in found.headers.items()})
+                if answer.status not in (502, 503, 504) or not left:
+                    return Answer(
+                        answer.status, _parsed(answer.data), {k.lower(): v for k, v in answer.headers.items()}
+                    )
             if left:
                 time.sleep(1)
         return None
@@ -220,12 +222,12 @@ def why_not_yet(connect: Connect, migration: Migration, this_run: str) -> str | 
     statement = files.text(f"{migration.migration}/sign_ins/ready.sql").encode()
     try:
         with opened(connect) as connection:
-            found = connection.execute(statement, {"run": this_run}).fetchone()
+            row = connection.execute(statement, {"run": this_run}).fetchone()
     except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction):
         return "the service has not been set up in this database"
     except psycopg.errors.InsufficientPrivilege:
         return "the service was set up here for another role than this one"
-    return None if found is None or found[0] is None else str(found[0])
+    return None if row is None or row[0] is None else str(row[0])
 
 
 def people(given: Mapping[str, Any], obj: str) -> list[Person]:
@@ -278,8 +280,8 @@ def rehearse(
 def record(connection: psycopg.Connection, migration: Migration, this_run: str, report: Report, percent: float) -> None:
     """Write down what was found, and sign it, in the caller's transaction; accounts are named in the record alone."""
     trouble = report.trouble(percent)
-    told: dict[str, Any] = {**report.told(), "limit_percent": percent, "trouble": trouble}
-    phase.record(connection, migration, this_run, STEP, [], holds=not trouble, **told)
+    stored: dict[str, Any] = {**report.as_dict(), "limit_percent": percent, "trouble": trouble}
+    phase.record(connection, migration, this_run, STEP, [], holds=not trouble, **stored)
     counted = {
         name: {"tried": way.tried, "failed": way.failed, "reasons": dict(way.reasons)}
         for name, way in report.ways.items()
@@ -313,12 +315,12 @@ def of_run(connection: psycopg.Connection, this_run: str) -> dict[str, Any] | No
     newest = phase.newest(connection, this_run)
     if STEP not in newest:
         return None
-    found, answer = newest[STEP], newest.get(ANSWER)
+    record, answer = newest[STEP], newest.get(ANSWER)
     # an answer is about the rehearsal before it
-    decided = answer if answer is not None and answer.record_id > found.record_id else None
+    decided = answer if answer is not None and answer.record_id > record.record_id else None
     return {
-        **found.result,
-        "recorded_at": found.recorded_at,
+        **record.result,
+        "recorded_at": record.recorded_at,
         "answer": {**decided.result, "recorded_at": decided.recorded_at} if decided else None,
     }
 
@@ -331,8 +333,8 @@ def _open(connect: Connect, migration: Migration, this_run: str) -> Iterator[dic
     count = files.statement("rehearsal/accounts.sql", accounts=sql.SQL(files.text(f"{folder}/accounts.sql")))
     # a transaction would keep the rows from being seen; the session itself is what holds the rehearsal open
     with opened(connect, autocommit=True) as holder:
-        found = holder.execute(count, {"run": this_run}).fetchone()
-        accounts = 0 if found is None else int(found[0])
+        row = holder.execute(count, {"run": this_run}).fetchone()
+        accounts = 0 if row is None else int(row[0])
         lasts = min(max(_LEAST_OPEN, accounts * timedelta(seconds=0.1)), _MOST_OPEN)
         try:
             keys = dict(holder.execute(begin, {"run": this_run, "lasts": lasts}).fetchall())
@@ -403,9 +405,9 @@ class _Asking:
                 self.report.closed += 1
                 return
             self.report.token.count(account.name, reason)
-            kept = shown.get("password")
-            if kept is not None:
-                why = "a hash of a scheme that the service does not know" if kept == "unknown" else None
+            password = shown.get("password")
+            if password is not None:
+                why = "a hash of a scheme that the service does not know" if password == "unknown" else None
                 self.report.password_kept.count(account.name, why)
 
     def person(self, person: Person) -> None:
@@ -427,9 +429,9 @@ class _Asking:
             "cookie": f"{declared.form_cookie}={key}",
             declared.header: f"{declared.token_types[known.application]} {proof}",
         }
-        reason, seen = self._follow(known, self._service.post(declared.sign_in, form, headers))
+        reason, account_page = self._follow(known, self._service.post(declared.sign_in, form, headers))
         # of two accounts of a person with one password either may be the one that was let in
-        is_theirs = known.user_id is not None and seen.get("user_id") == known.user_id
+        is_theirs = known.user_id is not None and account_page.get("user_id") == known.user_id
         return None if reason == _ANOTHER and is_theirs else reason
 
     def _follow(self, account: Account, answer: Answer | None) -> tuple[str | None, Mapping[str, Any]]:
@@ -439,11 +441,11 @@ class _Asking:
             return "no answer", {}
         if answer.status != 200:
             return str(answer.body.get("reason") or f"answered {answer.status}"), {}
-        told = self._service.get(self._service.declared.account, str(answer.body.get("access_token")))
-        self._require_open(told)
-        if told is None or told.status != 200:
-            return "no answer" if told is None else f"let in, and then answered {told.status}", {}
-        return _amiss(account, told.body), told.body
+        page = self._service.get(self._service.declared.account, str(answer.body.get("access_token")))
+        self._require_open(page)
+        if page is None or page.status != 200:
+            return "no answer" if page is None else f"let in, and then answered {page.status}", {}
+        return _amiss(account, page.body), page.body
 
     def _require_open(self, answer: Answer | None) -> None:
         """Raise when the service is gone, or believes the rehearsal no more: all others would only fail alike."""
@@ -498,23 +500,23 @@ class _Progress:
         self._log(f"{self._done:,} of {self._total:,} accounts in {took:,.1f} s, {self._done / took:,.0f} a second")
 
 
-def _amiss(account: Account, seen: Mapping[str, Any]) -> str | None:
+def _amiss(account: Account, page: Mapping[str, Any]) -> str | None:
     """Why what the service says of whoever was let in is not what it should say of this account; None if it is."""
-    if (seen.get("source"), seen.get("legacy_user_id")) != (account.application, account.account):
+    if (page.get("source"), page.get("legacy_user_id")) != (account.application, account.account):
         return _ANOTHER
-    if account.user_id is not None and seen.get("user_id") != account.user_id:
+    if account.user_id is not None and page.get("user_id") != account.user_id:
         return "reaches another person"
-    for kind, found in seen.get("shown", {}).items():
-        if found < account.least.get(kind, 0):
+    for kind, names in page.get("shown", {}).items():
+        if names < account.least.get(kind, 0):
             return f"does not see its {kind}"
-        if found > account.most.get(kind, 0):
+        if names > account.most.get(kind, 0):
             return f"sees {kind} that are not its own"
     return None
 
 
 def _parsed(data: bytes) -> Mapping[str, Any]:
     with suppress(ValueError):
-        found = json.loads(data)
-        if isinstance(found, dict):
-            return found
+        document = json.loads(data)
+        if isinstance(document, dict):
+            return document
     return {}

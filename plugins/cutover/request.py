@@ -57,11 +57,11 @@ def keep_review(
     kind: Kind,
     *,
     made_from: Sequence[int],
-    told: dict[str, Any],
+    content: dict[str, Any],
     fingerprint_of: Callable[[run.Run], str],
 ) -> None:
     """Store what a person is shown about a request in the run's row, with its fingerprint and a link of the chain."""
-    run.note(connection, this_run, review=told)
+    run.note(connection, this_run, review=content)
     run.note(connection, this_run, fingerprint=fingerprint_of(run.get(connection, this_run)))
-    phase.record(connection, migration, this_run, "review", made_from, action=kind.action, request=told["request"])
+    phase.record(connection, migration, this_run, "review", made_from, action=kind.action, request=content["request"])
     chain.cover(connection, "review", this_run, ("run", this_run))

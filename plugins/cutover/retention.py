@@ -59,9 +59,9 @@ def review(connect: Connect, migration: Migration, this_run: str, days: int, log
     """List what would be dropped, and store the list with its fingerprint in the run's row. Returns the schemas."""
     with opened(connect) as connection:
         made_from = phase.require(connection, migration, this_run, "review", ACTION)
-        found = backups(connection, migration.migration, days)
-        chosen = [backup for backup in found if backup.droppable]
-        for backup in found:
+        due = backups(connection, migration.migration, days)
+        chosen = [backup for backup in due if backup.droppable]
+        for backup in due:
             fate = "would be dropped" if backup in chosen else f"is kept: {_why_kept(backup, days)}"
             log(f"{backup.backup_schema} of {backup.recorded_at:%Y-%m-%d} ({backup.bytes / 1e6:,.0f} MB) {fate}")
         listed = {
@@ -144,8 +144,8 @@ def _why_kept(backup: Backup, days: int) -> str:
 def _reviewed(connection: psycopg.Connection, migration: Migration, row: run.Run) -> list[Backup]:
     listed = row.review or {}
     names = {entry["schema"] for entry in listed.get("schemas", [])}
-    found = backups(connection, migration.migration, listed.get("days", 0))
-    return [backup for backup in found if backup.backup_schema in names and backup.droppable]
+    due = backups(connection, migration.migration, listed.get("days", 0))
+    return [backup for backup in due if backup.backup_schema in names and backup.droppable]
 
 
 def _fingerprint(chosen: list[Backup]) -> str:
@@ -166,8 +166,8 @@ def _require_alone(connection: psycopg.Connection) -> None:
 def _drop_one(connection: psycopg.Connection, backup: Backup) -> None:
     try:
         # the statements are read one by one: dropping the tables is what empties the schema
-        found = connection.execute(files.statement("retention/drop_backup.sql"), {"schema": backup.backup_schema})
-        for (statement,) in found.fetchall():
+        dropped = connection.execute(files.statement("retention/drop_backup.sql"), {"schema": backup.backup_schema})
+        for (statement,) in dropped.fetchall():
             connection.execute(statement.encode())
     except psycopg.errors.DependentObjectsStillExist as error:
         raise CutoverError(

@@ -97,8 +97,8 @@ def undoable(connection: psycopg.Connection, migration: str, take_back: str = NE
         found_entry = ledger.find(connection, in_force[-1])
         assert found_entry is not None
         entry = found_entry
-    found = connection.execute("select to_regnamespace(quote_ident(%s)) is null", (entry.backup_schema,)).fetchone()
-    if found == (True,):
+    row = connection.execute("select to_regnamespace(quote_ident(%s)) is null", (entry.backup_schema,)).fetchone()
+    if row == (True,):
         raise CutoverError(
             "rollback.backup-dropped",
             entry.backup_schema,
@@ -156,15 +156,15 @@ def preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None = None
 
     ``rehearsal`` is told with it. Raises CutoverError ``rollback.cannot-preview`` for what PostgreSQL refuses of it.
     """
-    with answer.told("rollback.cannot-preview", f"{planned.run} (takes back {planned.undoes})"):
+    with answer.as_error("rollback.cannot-preview", f"{planned.run} (takes back {planned.undoes})"):
         return _preview(connect, planned, rehearsal)
 
 
 def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> Preview:
     with connect() as connection:
-        found = read_scope(connection, planned)
-        require_recorded(connection, planned, found)
-        reasons = refusals.find(connection, found)
+        scope = read_scope(connection, planned)
+        require_recorded(connection, planned, scope)
+        reasons = refusals.find(connection, scope)
         connection.commit()
         # one snapshot for what is carried, what is looked at and what an approval covers
         coverage.one_moment(connection, planned, writes=True)
@@ -174,41 +174,41 @@ def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> P
             # accounts that it made), it has the rows of before
             before = {
                 t.name: _count(connection, t.incoming, planned.incoming_schema, t.name, planned.except_xid)
-                for t in found.tables
+                for t in scope.tables
             }
-            preparation.strip_triggers(connection, found)
+            preparation.strip_triggers(connection, scope)
             began = time.monotonic()
-            counts, _ = carry(connection, planned.run, found, planned.since, planned.except_xid)
+            counts, _ = carry(connection, planned.run, scope, planned.since, planned.except_xid)
             took = time.monotonic() - began
             in_quarantine = connection.execute(
                 files.statement("rollback/quarantine.sql"), {"run": planned.run}
             ).fetchall()
             # accounts that an earlier rollback took back are made again first: keys to them are judged in the swap
-            staying = outside.refusing(connection, found, planned.leaving)
+            staying = outside.refusing(connection, scope, planned.leaving)
             lost = orphans.find(connection, staying, merged=not planned.merge)
-            leaving = outside.collect(connection, planned.run, found, planned.leaving, whole=False)
+            leaving = outside.collect(connection, planned.run, scope, planned.leaving, whole=False)
             rows = {
                 t.name: {
                     "before": before[t.name],
                     "now": _count(connection, t.outgoing, t.schema, t.name),
                     "after": _count(connection, t.incoming, planned.incoming_schema, t.name),
                 }
-                for t in found.tables
+                for t in scope.tables
             }
-            gone = _leaves_with(connection, planned, found)
-            accounts = _accounts(connection, planned, found.outgoing)
+            gone = _leaves_with(connection, planned, scope)
+            accounts = _accounts(connection, planned, scope.outgoing)
             waiting = outside.waiting(connection, planned.undoes or "")
         undone = ledger.find(connection, planned.undoes or "")
         stays = {name: count for name in _STAYS if (count := (undone.report if undone else {}).get(name))}
         names = ("table_name", "operation", "sqlstate", "reason", "writes")
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "undoes": planned.undoes or "",
             "past": planned.past,
             "action": planned.action,
             "backup_schema": planned.incoming_schema,
             "tables": [
                 {"schema": t.schema, "name": t.name, "comes_back": t.incoming is not None, **rows[t.name]}
-                for t in found.tables
+                for t in scope.tables
             ],
             "carried": total(counts),
             "carrying": {
@@ -229,9 +229,9 @@ def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> P
             "rehearsal": rehearsal and rehearsal.as_dict(),
         }
         coverage.whole_tables(connection)
-        told = coverage.as_stored(connection, told)
-        seen = coverage.take(connection, planned, review=told)
-    return Preview(**told, fingerprint=seen.fingerprint, coverage=seen)
+        content = coverage.as_stored(connection, content)
+        covered = coverage.take(connection, planned, review=content)
+    return Preview(**content, fingerprint=covered.fingerprint, coverage=covered)
 
 
 def _count(
@@ -247,9 +247,9 @@ def _count(
     return int(row[0]) if row else 0
 
 
-def _leaves_with(connection: psycopg.Connection, planned: Order, found: Scope) -> list[dict[str, Any]]:
+def _leaves_with(connection: psycopg.Connection, planned: Order, scope: Scope) -> list[dict[str, Any]]:
     """Writes since the entry to each table that has no predecessor: by table and operation."""
-    names = {t.outgoing: f"{t.schema}.{t.name}" for t in found.tables if t.outgoing is not None and t.incoming is None}
+    names = {t.outgoing: f"{t.schema}.{t.name}" for t in scope.tables if t.outgoing is not None and t.incoming is None}
     rows = connection.execute(
         files.statement("rollback/pending.sql"),
         {"tables": list(names), "since": planned.since, "except_xid": planned.except_xid},
@@ -284,22 +284,26 @@ def review(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         parameters = run.get(connection, this_run).parameters
         planned = order_for(connection, migration, this_run, parameters)
     rehearsal = rehearse(connect, planned, log) if parameters.get("rehearse") else None
-    seen = preview(connect, planned, rehearsal)
-    for one in seen.leaves_with:
+    foreseen = preview(connect, planned, rehearsal)
+    for one in foreseen.leaves_with:
         log(f"{one['table_name']} {one['operation']}: {one['writes']:,} writes go to the backup with the table")
-    for count in seen.carried:
+    for count in foreseen.carried:
         log(
             f"{count['table_name']} {count['operation']}: {count['carried']} carried back, "
             f"{count['already_gone']} already gone, {count['quarantined']} cannot be"
         )
-    if how_long := carrying(seen.as_dict()):
+    if how_long := carrying(foreseen.as_dict()):
         log(how_long)
-    if seen.refusals:
-        raise refusals.SwapRefusedError([refusals.Refusal(**reason) for reason in seen.refusals])
-    if seen.orphans:
-        raise orphans.refusal([orphans.Orphans(**found) for found in seen.orphans])
+    if foreseen.refusals:
+        raise refusals.SwapRefusedError([refusals.Refusal(**reason) for reason in foreseen.refusals])
+    if foreseen.orphans:
+        raise orphans.refusal([orphans.Orphans(**row) for row in foreseen.orphans])
     with opened(connect) as connection:
-        values = {"review": seen.as_dict(), "coverage": seen.coverage.as_dict(), "fingerprint": seen.fingerprint}
+        values = {
+            "review": foreseen.as_dict(),
+            "coverage": foreseen.coverage.as_dict(),
+            "fingerprint": foreseen.fingerprint,
+        }
         run.note(connection, this_run, **values)
         phase.record(
             connection,
@@ -308,11 +312,11 @@ def review(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
             "review",
             made_from,
             action=phase.ROLLBACK,
-            fingerprint=seen.fingerprint,
+            fingerprint=foreseen.fingerprint,
         )
         chain.cover(connection, "review", this_run, ("run", this_run))
-    log(f"run {seen.undoes} can be rolled back" + (f", past {seen.past}" if seen.past else ""))
-    return seen.as_dict()
+    log(f"run {foreseen.undoes} can be rolled back" + (f", past {foreseen.past}" if foreseen.past else ""))
+    return foreseen.as_dict()
 
 
 def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: run.Run) -> str:
@@ -374,8 +378,8 @@ def markdown(review: dict[str, Any]) -> str:
     ]
     if how_long := carrying(review):
         lines += [how_long, ""]
-    if told := in_words(review.get("rehearsal")):
-        lines += [f"{told}.", ""]
+    if sentence := in_words(review.get("rehearsal")):
+        lines += [f"{sentence}.", ""]
     if review.get("leaves_with"):
         lines += ["**Written since to tables that go to the backup** (what takes this back brings them again):", ""]
         lines += [f"* {one['writes']:,} × {one['operation']} of {one['table_name']}" for one in review["leaves_with"]]

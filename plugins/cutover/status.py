@@ -79,7 +79,7 @@ class Status:
 def look(connection: psycopg.Connection, migration: Migration) -> Status:
     """Look now, by reading alone, in the caller's transaction, whose statement timeout bounds each query by itself."""
 
-    def told(query: Callable[[psycopg.Connection, Migration], T]) -> T | None:
+    def asked(query: Callable[[psycopg.Connection, Migration], T]) -> T | None:
         try:
             with connection.transaction():
                 return query(connection, migration)
@@ -87,12 +87,12 @@ def look(connection: psycopg.Connection, migration: Migration) -> Status:
             return None
 
     return Status(
-        questions=told(_questions),
-        backlog=told(_backlog),
-        backups=told(_backups),
-        entry=told(newest_entry),
-        extracted=told(_extracted),
-        dags=told(_dags),
+        questions=asked(_questions),
+        backlog=asked(_backlog),
+        backups=asked(_backups),
+        entry=asked(newest_entry),
+        extracted=asked(_extracted),
+        dags=asked(_dags),
     )
 
 

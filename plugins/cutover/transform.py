@@ -139,23 +139,23 @@ def add_keys(connect: Connect, migration: Migration, this_run: str, log: Log) ->
 def _dress(connect: Connect, migration: Migration) -> int:
     """Each statement in a transaction of its own. Returns how many they were."""
     with opened(connect, autocommit=True) as connection:
-        found = scope.read(
+        tables = scope.read(
             connection,
             migration.swapped_tables(),
             incoming_schema=SCHEMA,
             backup_schema=SCHEMA,
             merged=migration.merged_tables(),
         )
-        statements = preparation.dress(connection, found, complete=False)
+        statements = preparation.dress(connection, tables, complete=False)
         pin_search_path(connection)
         connection.execute(files.statement("stage/forget_keys.sql"), {"schema": SCHEMA})
-        new = [table.name for table in found.tables if table.outgoing is None]
+        new = [table.name for table in tables.tables if table.outgoing is None]
         for table in [*new, *migration.merge]:
-            statements += _add_declared_keys(connection, found, migration, table)
+            statements += _add_declared_keys(connection, tables, migration, table)
     return statements
 
 
-def _add_declared_keys(connection: psycopg.Connection, found: scope.Scope, migration: Migration, table: str) -> int:
+def _add_declared_keys(connection: psycopg.Connection, tables: scope.Scope, migration: Migration, table: str) -> int:
     """Foreign keys of a table that production does not have, as its DDL declares them; and the set's own owner."""
     name = f"{SCHEMA}.{table}"
     live = load_order.live_keys(_ddl(migration, table))
@@ -175,7 +175,7 @@ def _add_declared_keys(connection: psycopg.Connection, found: scope.Scope, migra
                     "referenced_name": key.target,
                 },
             )
-        for row in catalog.rows(connection, "new_table_owner", name=name, outgoing=found.outgoing):
+        for row in catalog.rows(connection, "new_table_owner", name=name, outgoing=tables.outgoing):
             connection.execute(row["statement"])
     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(SCHEMA, table)))
     return len(statements)
@@ -195,5 +195,5 @@ def _predecessors(connection: psycopg.Connection, migration: Migration) -> set[t
 
 
 def _production_oids(connection: psycopg.Connection, migration: Migration) -> list[int]:
-    found = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
-    return [oid for oid in found if oid is not None]
+    oids = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
+    return [oid for oid in oids if oid is not None]

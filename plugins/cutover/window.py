@@ -248,8 +248,8 @@ def _raise_fence(connection: psycopg.Connection, tables: Sequence[Table], this_r
 def _members(connection: psycopg.Connection, tables: Sequence[Table]) -> dict[str, list[str]]:
     """The declared tables and whatever holds rows of theirs, quoted and with their schema: parameters of a query."""
     names = [table.identifier.as_string() for table in tables]
-    found = connection.execute(files.statement("window/members.sql"), {"tables": names}).fetchall()
-    return {"tables": names + [row[0] for row in found]}
+    rows = connection.execute(files.statement("window/members.sql"), {"tables": names}).fetchall()
+    return {"tables": names + [row[0] for row in rows]}
 
 
 def _mark_of(connection: psycopg.Connection, tables: Sequence[Table]) -> dict[str, str | None]:
@@ -442,14 +442,14 @@ def late_writes(
     ``moment`` is ``review`` or ``verify``. What is found here is not part of the run: a fence prevents it, a
     repeat of the launch, which compares by content where something was found, brings it.
     """
-    found = [LateWrites(*counted) for counted in count_differences(tables, source, target, schema="input")]
+    writes = [LateWrites(*counted) for counted in count_differences(tables, source, target, schema="input")]
     with opened(target) as connection:
-        for late in found:
+        for late in writes:
             connection.execute(
                 files.statement("window/late_write.sql"), {"run": this_run, "moment": moment, **vars(late)}
             )
             if late.written or late.removed:
                 log(f"{late.source}: {late.written:,} rows written and {late.removed:,} removed since the copy")
-    if not any(late.written or late.removed for late in found):
+    if not any(late.written or late.removed for late in writes):
         log("no row was written in the sources since the copy")
-    return found
+    return writes

@@ -77,8 +77,8 @@ def test_before_the_launch_each_person_of_both_applications_is_told_once(
     assert "04:00-04:45 UTC" in shown["body"] and "email: 1 skipped: opted out" in shown["body"]
     assert "ana@example.com" not in str(shown)
     assert "Hi there," in mail.messages[0], "an account that nobody has proved gives no name"
-    told = deployed.rows("select channel, state, reason from cutover.announcement order by 1, 2, 3")
-    assert [tuple(row.values()) for row in told] == [
+    rows = deployed.rows("select channel, state, reason from cutover.announcement order by 1, 2, 3")
+    assert [tuple(row.values()) for row in rows] == [
         ("email", "sent", None),
         ("email", "skipped", "no usable address"),
         ("email", "skipped", "opted out"),

@@ -24,21 +24,21 @@ Hi {name}, from {opens} to {ends}.
 
 
 def test_every_message_of_this_deployment_is_good_and_its_audience_is_there() -> None:
-    found = message.declared()
-    assert found == {"mula_unification": ["maintenance", "taken_back", "upgrade", "welcome"]}
-    for migration, campaigns in found.items():
+    announcements = message.declared()
+    assert announcements == {"mula_unification": ["maintenance", "taken_back", "upgrade", "welcome"]}
+    for migration, campaigns in announcements.items():
         for campaign in campaigns:
-            told = message.read(migration, campaign)
-            assert files(f"{migration}/announce", f"{told.audience}.sql")
-            filled = told.filled(WINDOW)
+            announcement = message.read(migration, campaign)
+            assert files(f"{migration}/announce", f"{announcement.audience}.sql")
+            filled = announcement.filled(WINDOW)
             left = message.placeholders(*(text or "" for text in filled.values()))
             assert left <= {"name"}
 
 
 def test_the_windows_own_times_are_filled_in() -> None:
-    told = message.read("mula_unification", "upgrade").filled(WINDOW)
-    assert told["subject"] == "Mula Platform Upgrade - Saturday, 6 December 2025 at 04:00 UTC"
-    assert "- Saturday, 6 December 2025, 04:00-05:00 UTC" in str(told["text"])
+    announcement = message.read("mula_unification", "upgrade").filled(WINDOW)
+    assert announcement["subject"] == "Mula Platform Upgrade - Saturday, 6 December 2025 at 04:00 UTC"
+    assert "- Saturday, 6 December 2025, 04:00-05:00 UTC" in str(announcement["text"])
     maintenance = message.read("mula_unification", "maintenance")
     assert maintenance.due_at(WINDOW) == datetime(2025, 12, 6, 3, 45, tzinfo=timezone.utc)
 

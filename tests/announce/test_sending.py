@@ -217,15 +217,15 @@ def test_who_is_erased_between_approval_and_sending_is_not_told_and_the_others_a
     world.approve("run")
     world.execute("delete from users where email ~ 'ana'")
     with opened(world.connect) as connection:
-        found = erase.erase(connection, MIGRATION, "ana@example.com", by="operator")
-    assert found.counts["cutover.audience"] == {"blanked": 2}
+        copies = erase.erase(connection, MIGRATION, "ana@example.com", by="operator")
+    assert copies.counts["cutover.audience"] == {"blanked": 2}
     assert world.value("select count(*) from cutover.audience as t where t::text ~ 'ana'") == 0
     report = world.send("run", by)
     assert set(mail.taken) == {"ben@example.com"} and set(fcm.taken) == {"b1"}
     assert [one["people"] for one in report["counts"] if one["reason"] == "erased"] == [1, 1]
     with opened(world.connect) as connection:
-        found = erase.erase(connection, MIGRATION, "ben@example.com", by="operator")
-    assert found.counts["cutover.announcement"] == {"deleted": 2}
+        copies = erase.erase(connection, MIGRATION, "ben@example.com", by="operator")
+    assert copies.counts["cutover.announcement"] == {"deleted": 2}
 
 
 def test_a_way_out_that_lets_nobody_in_ends_the_task_and_it_goes_on_from_there(
@@ -278,8 +278,8 @@ def test_nobody_is_told_of_a_window_that_has_opened(world: World, by: By, mail: 
         world.preview("never", "maintenance")
     with pytest.raises(CutoverError, match=r"announce\.approval-too-short.*\n.*set approval_hours to 10"):
         world.preview("far", "maintenance", window=Window(now + timedelta(hours=10), timedelta(hours=1)))
-    told = world.preview("run", "maintenance", window=Window(now + timedelta(hours=1), timedelta(hours=1)))
-    assert datetime.fromisoformat(told["due_at"]) == now + timedelta(minutes=45)
+    foreseen = world.preview("run", "maintenance", window=Window(now + timedelta(hours=1), timedelta(hours=1)))
+    assert datetime.fromisoformat(foreseen["due_at"]) == now + timedelta(minutes=45)
     world.approve("run")
     # it was not sent in time
     late = sending._Sending._is_too_late
@@ -369,11 +369,11 @@ def test_a_launch_that_is_taken_back_meanwhile_is_announced_no_further(
         with pytest.raises(CutoverError, match=r"announce\.not-launched"):
             world.send("run", by)
         back.result()
-    told = len(mail.taken)
-    assert 0 < told < 200
+    count = len(mail.taken)
+    assert 0 < count < 200
     with pytest.raises(CutoverError, match=r"announce\.not-launched"):
         world.send("run", by)
-    assert len(mail.taken) == told
+    assert len(mail.taken) == count
     # the rollback is taken back: what has not been sent goes on
     world.took_back("back", "again")
     monkeypatch.setattr(sending, "_PROGRESS_EVERY_S", 10.0)

@@ -162,7 +162,5 @@ class World:
 
     def states(self, channel: str) -> Counter[str]:
         """How many messages of a channel are in which state."""
-        found = self.rows(
-            "select state, count(*) as n from cutover.announcement where channel = %s group by 1", channel
-        )
-        return Counter({row["state"]: row["n"] for row in found})
+        rows = self.rows("select state, count(*) as n from cutover.announcement where channel = %s group by 1", channel)
+        return Counter({row["state"]: row["n"] for row in rows})

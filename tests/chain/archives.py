@@ -16,11 +16,11 @@ from cutover.records import signing
 
 def verifier(folder: Path) -> ModuleType:
     """The archive's own script, read from there."""
-    found = importlib.util.spec_from_file_location("verify", folder / "verify.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    spec = importlib.util.spec_from_file_location("verify", folder / "verify.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    found.loader.exec_module(module)
+    spec.loader.exec_module(module)
     sys.dont_write_bytecode = before
     return module
 

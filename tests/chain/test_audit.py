@@ -213,16 +213,16 @@ def test_what_was_there_before_the_chain_is_taken_into_it(opened: psycopg.Connec
 def test_no_link_holds_text_that_may_have_to_be_erased(opened: psycopg.Connection) -> None:
     payloads = [json.loads(payload) for (payload,) in opened.execute("select payload from cutover.chain").fetchall()]
     rows = [row for payload in payloads for row in payload["rows"].values()]
-    told = [row[name] for row in rows for name in ("comment", "review", "validation", "parameters") if row.get(name)]
-    assert told
-    assert all(set(value) == {"sha256"} for value in told)
+    values = [row[name] for row in rows for name in ("comment", "review", "validation", "parameters") if row.get(name)]
+    assert values
+    assert all(set(value) == {"sha256"} for value in values)
 
 
 def test_the_archives_own_verification_of_signatures_agrees_with_the_library(repository: Path) -> None:
-    found = importlib.util.spec_from_file_location("verify", repository / "plugins/cutover/records/verify_archive.py")
-    assert found is not None and found.loader is not None
-    verify = importlib.util.module_from_spec(found)
-    found.loader.exec_module(verify)
+    spec = importlib.util.spec_from_file_location("verify", repository / "plugins/cutover/records/verify_archive.py")
+    assert spec is not None and spec.loader is not None
+    verify = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(verify)
     for number in range(12):
         signer = Signer.new()
         message = f"message {number}"
@@ -232,11 +232,11 @@ def test_the_archives_own_verification_of_signatures_agrees_with_the_library(rep
         raw = bytearray(base64.b64decode(signature))
         raw[number * 5] ^= 1 << number % 8
         broken = base64.b64encode(raw).decode()
-        for told in ((f"{message}!", signature, signer.public), (message, broken, signer.public),
+        for each in ((f"{message}!", signature, signer.public), (message, broken, signer.public),
                      (message, signature, Signer.new().public), (message, "", signer.public),
                      (message, signature, "AAAA")):  # fmt: skip
-            assert not verify.is_signed(*told)
-            assert not signing.is_signed(*told)
+            assert not verify.is_signed(*each)
+            assert not signing.is_signed(*each)
 
 
 def test_a_link_of_another_chain_with_the_same_key_does_not_follow(opened: psycopg.Connection) -> None:

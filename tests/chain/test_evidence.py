@@ -41,8 +41,8 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (site / "validations" / "profiles" / "profiles.html").write_text("<p>profiles</p>")
     (site / "result.json").write_text(json.dumps({"suites": [], "checks": [], "success": True, "digest": "d" * 64}))
     names = ("result.json", "validations/profiles/profiles.html")
-    told = {name: hashlib.sha256((site / name).read_bytes()).hexdigest() for name in names}
-    (site / "manifest.json").write_text(json.dumps({"files": told}))
+    values = {name: hashlib.sha256((site / name).read_bytes()).hexdigest() for name in names}
+    (site / "manifest.json").write_text(json.dumps({"files": values}))
     monkeypatch.setenv("CUTOVER_DATA_DOCS", str(root))
     return root
 
@@ -65,9 +65,9 @@ def folder(opened: psycopg.Connection, docs: Path, tmp_path: Path) -> Path:
 def test_an_archive_verifies_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verifier(folder).main() == 0, capsys.readouterr().out
     said = capsys.readouterr().out
-    for told in ("The evidence is as it was written.", "approvals ", "certificate r9, by link", "1-staging",
+    for each in ("The evidence is as it was written.", "approvals ", "certificate r9, by link", "1-staging",
                  "whole when the archive was made, compared with no head", signing.signer().public):  # fmt: skip
-        assert told in said
+        assert each in said
     page = (folder / "review.html").read_text()
     assert 'href="data_docs/test/r9/1-staging/validations/profiles/profiles.html"' in page
     assert "<style>" in page and 'href="/' not in page and "12.50" in page

@@ -24,9 +24,9 @@ def test_a_new_key_is_its_owners_alone_and_never_replaces_another(tmp_path: Path
     path = tmp_path / "signing.key"
     made = signing.make(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    found = signing.of_file(path)
-    assert found.signer is not None
-    assert (found.signer.public, found.trusted) == (made.public, (made.public,))
+    key = signing.of_file(path)
+    assert key.signer is not None
+    assert (key.signer.public, key.trusted) == (made.public, (made.public,))
     assert made.pem not in repr(made)
     with pytest.raises(CutoverError) as raised:
         signing.make(path)
@@ -64,15 +64,15 @@ def test_an_airflow_connection_holds_the_key_where_no_file_is_named(monkeypatch:
     own, earlier = signing.Signer.new(), signing.Signer.new()
     monkeypatch.delenv(signing.VARIABLE)
     monkeypatch.setattr(signing, "look_up", base._signing_key)
-    told = {"conn_type": "generic", "password": own.pem, "extra": {"public_keys": [earlier.public]}}
+    values = {"conn_type": "generic", "password": own.pem, "extra": {"public_keys": [earlier.public]}}
 
-    monkeypatch.setenv("AIRFLOW_CONN_CUTOVER_SIGNING", json.dumps(told))
-    found = signing.keys()
-    assert found.signer is not None
-    assert (found.signer.public, found.trusted) == (own.public, (earlier.public, own.public))
+    monkeypatch.setenv("AIRFLOW_CONN_CUTOVER_SIGNING", json.dumps(values))
+    keys = signing.keys()
+    assert keys.signer is not None
+    assert (keys.signer.public, keys.trusted) == (own.public, (earlier.public, own.public))
     # the command line reads it without Airflow
-    settings = Settings.read({"AIRFLOW_CONN_CUTOVER_SIGNING": json.dumps(told)})
-    assert settings.keys().trusted == found.trusted
+    settings = Settings.read({"AIRFLOW_CONN_CUTOVER_SIGNING": json.dumps(values)})
+    assert settings.keys().trusted == keys.trusted
 
 
 def test_a_key_is_replaced_with_the_word_of_the_one_before(

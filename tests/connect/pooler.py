@@ -79,14 +79,14 @@ class Pooler:
             client.sendall(b"N")
         server.sendall(first)
         while True:
-            told = _message(server)
-            if told[:1] == b"K":
-                told = told[:5] + struct.pack("!i", 7) + told[9:]
-            client.sendall(told)
-            if told[:1] in b"ZE":
+            packet = _message(server)
+            if packet[:1] == b"K":
+                packet = packet[:5] + struct.pack("!i", 7) + packet[9:]
+            client.sendall(packet)
+            if packet[:1] in b"ZE":
                 return
             # a password is asked for in several rounds, the last of which wants no answer
-            if told[:1] == b"R" and struct.unpack("!i", told[5:9])[0] not in (0, 12):
+            if packet[:1] == b"R" and struct.unpack("!i", packet[5:9])[0] not in (0, 12):
                 server.sendall(_message(client))
 
     @staticmethod
@@ -94,11 +94,11 @@ class Pooler:
         while True:
             server.sendall(request)
             if request[:1] in b"QS":
-                told = b""
-                while told[:1] != b"Z":
-                    told = _message(server)
-                    client.sendall(told)
-                if told[5:6] == b"I":
+                message = b""
+                while message[:1] != b"Z":
+                    message = _message(server)
+                    client.sendall(message)
+                if message[5:6] == b"I":
                     return
             request = _message(client)
 

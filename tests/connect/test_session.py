@@ -73,10 +73,10 @@ def role(server: EmbeddedPostgres, database: str) -> Iterator[str]:
 
 def _differing(connection: psycopg.Connection) -> dict[str, object]:
     """The settings of ours that this session does not have."""
-    found = {
+    rows = {
         name: connection.execute("select pg_catalog.current_setting(%s, true)", (name,)).fetchone() for name in SETTINGS
     }
-    return {name: row for name, row in found.items() if row not in ((SETTINGS[name],), (None,))}
+    return {name: row for name, row in rows.items() if row not in ((SETTINGS[name],), (None,))}
 
 
 def test_a_session_has_our_settings_whatever_is_set(role: str, database: str) -> None:
@@ -122,8 +122,8 @@ def test_a_session_that_skips_triggers_and_keys_is_refused(role: str, database: 
 def test_a_pooler_that_mixes_sessions_is_refused_and_one_that_does_not_is_no_matter(
     database: str, by_transaction: bool
 ) -> None:
-    told = conninfo.conninfo_to_dict(database)
-    with pooler(str(told["host"]), int(str(told["port"])), by_transaction=by_transaction) as port:
+    parameters = conninfo.conninfo_to_dict(database)
+    with pooler(str(parameters["host"]), int(str(parameters["port"])), by_transaction=by_transaction) as port:
         through = conninfo.make_conninfo(database, port=port)
         if not by_transaction:
             with session(through, "test") as connection:
@@ -136,7 +136,7 @@ def test_a_pooler_that_mixes_sessions_is_refused_and_one_that_does_not_is_no_mat
                 session(through, "test")
             # our settings were given to none of the sessions that other programs go on to use
             assert {theirs.execute("show jit", prepare=False).fetchone() for _ in range(6)} == {("on",)}
-    assert (raised.value.code, raised.value.obj) == ("connect.pooler", f"{told['host']}:{port}")
+    assert (raised.value.code, raised.value.obj) == ("connect.pooler", f"{parameters['host']}:{port}")
     assert "use a direct connection to the server" in raised.value.remedy
 
 
@@ -205,13 +205,15 @@ def test_each_variable_alone_changes_nothing(database: str, monkeypatch: pytest.
 def test_a_service_file_is_read_only_where_the_connection_names_a_service(
     server: EmbeddedPostgres, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = conninfo.conninfo_to_dict(database)
-    (tmp_path / "service").write_text(f"[ours]\nhost={told['host']}\nport={told['port']}\ndbname={told['dbname']}\n")
+    parameters = conninfo.conninfo_to_dict(database)
+    (tmp_path / "service").write_text(
+        f"[ours]\nhost={parameters['host']}\nport={parameters['port']}\ndbname={parameters['dbname']}\n"
+    )
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "service"))
     monkeypatch.setenv("PGPORT", "1")
-    dsn = conninfo.make_conninfo(service="ours", user=told["user"], password=told["password"])
+    dsn = conninfo.make_conninfo(service="ours", user=parameters["user"], password=parameters["password"])
     with session(dsn, "test") as connection:
-        assert connection.info.dbname == told["dbname"]
+        assert connection.info.dbname == parameters["dbname"]
 
 
 @pytest.mark.parametrize(
@@ -259,17 +261,17 @@ def test_tasks_and_commands_read_a_connection_alike(monkeypatch: pytest.MonkeyPa
     from airflow.sdk import Connection
 
     text = "postgres://u:p%40@db:6432/shop?options=-c%20geqo%3Doff&sslmode=require&keepalives_count=3&cursor=dict"
-    found = Connection.from_uri(text, conn_id="production")
-    told = parameters(
-        host=found.host,
-        port=found.port,
-        user=found.login,
-        password=found.password,
-        dbname=found.schema,
-        extra=found.extra_dejson,
+    connection = Connection.from_uri(text, conn_id="production")
+    options = parameters(
+        host=connection.host,
+        port=connection.port,
+        user=connection.login,
+        password=connection.password,
+        dbname=connection.schema,
+        extra=connection.extra_dejson,
     )
-    assert plain_dsn(text) == uri(told)
-    assert conninfo.conninfo_to_dict(uri(told)) == told
+    assert plain_dsn(text) == uri(options)
+    assert conninfo.conninfo_to_dict(uri(options)) == options
 
 
 def test_no_function_of_another_schema_is_taken_for_the_catalogue_s(database: str) -> None:

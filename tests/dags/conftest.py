@@ -35,7 +35,7 @@ class World:
     """One production and two simulated APIs, known to Airflow by its usual connections."""
 
     dsn: str
-    seen: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
     def value(self, query: str, *parameters: Any) -> Any:
         """The first value of a query, as superuser."""
@@ -114,7 +114,7 @@ def answer(
     from sqlalchemy import select
     from sqlalchemy.orm import joinedload
 
-    seen: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
 
     def work() -> None:
         deadline = time.monotonic() + 600
@@ -125,13 +125,13 @@ def answer(
                     .where(TaskInstance.dag_id == dag_id, TaskInstance.state == "awaiting_input")
                     .options(joinedload(TaskInstance.hitl_detail))
                 )
-                if waiting is None and seen:
+                if waiting is None and answer:
                     return
                 if waiting is not None and waiting.hitl_detail is not None:
                     time.sleep(0.3)  # dag.test() writes the state once more after the task has parked
                     form = waiting.hitl_detail
-                    first = not seen
-                    seen.update(subject=form.subject, body=form.body, params=form.params)
+                    first = not answer
+                    answer.update(subject=form.subject, body=form.body, params=form.params)
                     if first and option is not None:
                         form.responded_by = None if person is None else {"id": "7", "name": person}
                         form.responded_at = timezone.utcnow()
@@ -144,7 +144,7 @@ def answer(
             time.sleep(0.2)
 
     threading.Thread(target=work, daemon=True).start()
-    return seen
+    return answer
 
 
 def run(dag_id: str, **conf: Any) -> tuple[str, dict[str, str]]:

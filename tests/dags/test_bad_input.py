@@ -29,13 +29,13 @@ def test_a_wrong_api_key_stops_at_the_endpoints_it_is_for(
     monkeypatch.setenv("AIRFLOW_CONN_SYSTEMEIO", f"http://:{quote('a-wrong-key')}@{address}")
     before = checksum(world)
     state, tasks = run("clean_launch", **SMALL)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert state == "failed"
     assert failed(tasks) == {"extract.systemeio_contacts", "extract.systemeio_tags"}
     assert tasks["extract.xendit_invoices"] == "success"
     assert tasks["freeze.capture"] == tasks["approve"] == tasks["swap"] == "upstream_failed"
-    assert "connection systemeio" in told
-    assert "a-wrong-key" not in told and credentials.SYSTEMEIO_API_KEY not in told
+    assert "connection systemeio" in output
+    assert "a-wrong-key" not in output and credentials.SYSTEMEIO_API_KEY not in output
     assert checksum(world) == before
 
 
@@ -46,9 +46,9 @@ def test_a_role_that_may_not_make_schemas_is_told_so_before_anything_is_made(
     with psycopg.connect(world.dsn, autocommit=True) as admin:
         admin.execute(f"revoke create on database {database} from cutover, app_owner".encode())
     state, tasks = run("clean_launch", **SMALL)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (state, failed(tasks)) == ("failed", {"preflight.check"})
-    assert f"grant create on database {database} to cutover;" in told
+    assert f"grant create on database {database} to cutover;" in output
     assert world.value("select to_regnamespace('cutover') is null")
 
 
@@ -58,9 +58,9 @@ def test_a_folder_that_takes_no_data_docs_stops_it_before_anything_is_made(
     (tmp_path / "a file").touch()
     monkeypatch.setenv("CUTOVER_DATA_DOCS", str(tmp_path / "a file" / "docs"))
     state, tasks = run("clean_launch", **SMALL)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (state, failed(tasks)) == ("failed", {"preflight.check"})
-    assert "[validate.docs-not-written]" in told and "Not a directory" in told
+    assert "[validate.docs-not-written]" in output and "Not a directory" in output
     assert world.value("select to_regnamespace('cutover') is null")
 
 
@@ -89,10 +89,10 @@ def test_an_earlier_launch_that_was_not_finished_stops_the_next_one(
         admin.execute("delete from cutover.certificate")
     before = checksum(world)
     state, tasks = run("clean_launch", **SMALL)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (state, failed(tasks)) == ("failed", {"preflight.check"})
-    assert "[preflight.unfinished-run] swap r" in told
-    assert "clear its task swap" in told
+    assert "[preflight.unfinished-run] swap r" in output
+    assert "clear its task swap" in output
     assert checksum(world) == before
 
 
@@ -108,8 +108,8 @@ def test_a_staging_table_without_a_row_stops_its_task(
     monkeypatch.setattr(LoadOperator, "pre_execute", nobody)
     before = checksum(world)
     state, tasks = run("clean_launch", **SMALL)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (state, failed(tasks)) == ("failed", {"transform.affiliates"})
     assert tasks["approve"] == "upstream_failed"
-    assert "[transform.empty] staging.affiliates" in told
+    assert "[transform.empty] staging.affiliates" in output
     assert checksum(world) == before

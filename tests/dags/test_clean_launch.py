@@ -31,11 +31,11 @@ def checksum(world: World) -> dict[str, Any]:
 def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: World) -> None:
     expected = POPULATION.figures()
     before, accounts = checksum(world), world.value("select array_agg(id order by id)::text from auth.users")
-    seen = answer("clean_launch", "Approve")
+    question = answer("clean_launch", "Approve")
     state, tasks = run("clean_launch", **SMALL)
     assert state == "success", tasks
     assert set(tasks.values()) == {"success"}
-    assert "Fingerprint" in seen["body"] and "xendit_invoices" in seen["body"]
+    assert "Fingerprint" in question["body"] and "xendit_invoices" in question["body"]
     known = Contamination()
     # who never bought keeps the profile; test accounts lose theirs
     members = known.leads + known.unknown_people

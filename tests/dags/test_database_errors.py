@@ -114,6 +114,6 @@ def test_the_log_says_where_without_showing_a_row(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PRODUCTION", database)
     message(f"{PEOPLE} insert into public.people (id, email) values (gen_random_uuid(), 'ana@example.com')")
-    told = capsys.readouterr().out
-    assert "NotNullViolation at" in told and "in run_phase" in told
-    assert "ana@" not in told
+    output = capsys.readouterr().out
+    assert "NotNullViolation at" in output and "in run_phase" in output
+    assert "ana@" not in output

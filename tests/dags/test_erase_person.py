@@ -46,8 +46,8 @@ def test_who_is_erased_is_gone_from_raw_after_an_approval_and_airflow_never_had_
     assert row == f"reviewer {number}"
     with psycopg.connect(world.dsn) as connection:
         audit.require_whole(audit.look(connection, signing.keys()), "production")
-    told = capfd.readouterr()
-    assert address.lower() not in (told.out + told.err).lower()
+    output = capfd.readouterr()
+    assert address.lower() not in (output.out + output.err).lower()
 
 
 def test_nobody_is_erased_when_the_second_person_says_no_or_the_number_is_nobodys(

@@ -50,9 +50,9 @@ def test_the_evidence_of_a_launch_is_one_file_that_verifies_itself_offline(
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert alone.returncode == 0, alone.stdout + alone.stderr
-    for told in ("The evidence is as it was written.", "approved   by reviewer", "1-staging", "unbroken and signed",
+    for each in ("The evidence is as it was written.", "approved   by reviewer", "1-staging", "unbroken and signed",
                  "whole when the archive was made", f"covered    certificate {key}"):  # fmt: skip
-        assert told in alone.stdout
+        assert each in alone.stdout
 
     # of people it has what the pages show
     whole = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())

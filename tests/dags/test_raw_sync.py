@@ -71,15 +71,15 @@ def test_an_hour_without_changes_writes_nothing_and_says_so(
     assert state == "success", tasks
     assert versions(world) == before
     assert modes(world)["xendit_invoices"] == modes(world)["xendit_transactions"] == "incremental"
-    told = capsys.readouterr().out
-    assert f"0 changed of {sum(counts.values()):,}" in told
+    output = capsys.readouterr().out
+    assert f"0 changed of {sum(counts.values()):,}" in output
 
     state, tasks = run("raw_sync", full=True)
     assert state == "success", tasks
     assert set(modes(world).values()) == {"full"}
     assert versions(world) == before
-    told += capsys.readouterr().out
+    output += capsys.readouterr().out
 
-    kept = kept_by_airflow()
-    assert "xendit_invoices" in kept
-    assert [secret for secret in SECRETS if secret in kept or secret in told] == []
+    stored = kept_by_airflow()
+    assert "xendit_invoices" in stored
+    assert [secret for secret in SECRETS if secret in stored or secret in output] == []

@@ -48,9 +48,9 @@ def test_an_account_that_lost_its_address_is_missed(contaminated: str) -> None:
             "update auth.users set email = 'x' || email where id = (select id from auth.users "
             "where email is not null order by id limit 1)"
         )
-        (kept,) = [r for r in checks.check(connection, "r1", before) if r.name.startswith("earlier accounts")]
-    assert not kept.holds
-    assert int(kept.expected.replace(",", "")) - int(kept.found.replace(",", "")) == 1
+        (row,) = [r for r in checks.check(connection, "r1", before) if r.name.startswith("earlier accounts")]
+    assert not row.holds
+    assert int(row.expected.replace(",", "")) - int(row.actual.replace(",", "")) == 1
 
 
 def test_the_demonstration_fails_when_a_check_does(contaminated: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,9 +61,9 @@ def test_the_demonstration_fails_when_a_check_does(contaminated: str, capsys: py
         before = checks.measure(connection)
     watch: Any = SimpleNamespace(seconds=lambda: 1.0)
     assert Demonstration(deployment, "clean_launch")._conclude("manual__1", before, watch) == 1
-    told = capsys.readouterr().out
-    assert "Production is not what it should be: " in told
-    assert "✗ leads" in told and "expected 15,270" in told
+    output = capsys.readouterr().out
+    assert "Production is not what it should be: " in output
+    assert "✗ leads" in output and "expected 15,270" in output
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ def sdk(simulator: Simulator) -> Iterator[Any]:
 
 
 def test_the_sdk_lists_all_invoices(sdk: Any, simulator: Simulator) -> None:
-    found: list[str] = []
+    lines: list[str] = []
     while True:
-        page = InvoiceApi(sdk).get_invoices(limit=100, **({"last_invoice": found[-1]} if found else {}))
+        page = InvoiceApi(sdk).get_invoices(limit=100, **({"last_invoice": lines[-1]} if lines else {}))
         if not page:
             break
-        found += [invoice.id for invoice in page]
-    assert found == simulator.invoices.ids()
+        lines += [invoice.id for invoice in page]
+    assert lines == simulator.invoices.ids()
     (status_query,) = {request.query[0] for request in simulator.requests}
     assert status_query == ("limit", "100.0"), "the SDK sends numbers as floats"
 
@@ -70,15 +70,15 @@ def test_the_sdk_lists_recent_payments(sdk: Any, simulator: Simulator) -> None:
 
 
 def test_the_sdk_transports_all_transactions(sdk: Any, simulator: Simulator) -> None:
-    found: list[str] = []
+    lines: list[str] = []
     more = True
     while more:
-        cursor = {"after_id": found[-1]} if found else {}
+        cursor = {"after_id": lines[-1]} if lines else {}
         answer = TransactionApi(sdk).get_all_transactions(limit=50, _preload_content=False, **cursor)
         body = json.loads(answer.data)
-        found += [row["id"] for row in body["data"]]
+        lines += [row["id"] for row in body["data"]]
         more = body["has_more"]
-    assert found == simulator.transactions.ids()
+    assert lines == simulator.transactions.ids()
 
 
 def test_the_sdk_lists_refunds(sdk: Any, simulator: Simulator) -> None:

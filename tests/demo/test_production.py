@@ -98,7 +98,7 @@ def test_it_has_the_counts_of_the_seed(db: psycopg.Connection) -> None:
     ],
 )
 def test_targets_have_the_agreed_columns_in_order(db: psycopg.Connection, table: str, columns: str) -> None:
-    found = scalar(
+    actual = scalar(
         db,
         """
         select string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' order by attnum)
@@ -106,7 +106,7 @@ def test_targets_have_the_agreed_columns_in_order(db: psycopg.Connection, table:
         """,
         table,
     )
-    assert found == columns
+    assert actual == columns
 
 
 def test_auth_users_has_the_traits_that_trip_migrations(db: psycopg.Connection) -> None:
@@ -369,13 +369,13 @@ def references(db: psycopg.Connection) -> list[tuple[str, str, str]]:
 def test_outside_rows_refer_to_what_outlives_the_launch_or_to_test_accounts(
     db: psycopg.Connection, block: Block
 ) -> None:
-    kept = survivors(db, block)
-    assert all(kept.values())
+    stored = survivors(db, block)
+    assert all(stored.values())
     testers = {i for i, email in db.execute("select id, email from unified_profiles") if TESTERS.match(email.lower())}
     filled = set()
     for table, name, target in references(db):
         used = set(column(db, f"select {name} from {table} where {name} is not null"))
-        lost = used - kept[target]
+        lost = used - stored[target]
         assert not lost or (target == "unified_profiles" and lost <= testers), (table, name)
         filled |= {table} if used else set()
     assert {"lesson_progress", "refunds", "disputes", "support_tickets", "commissions", "events"} <= filled
@@ -384,11 +384,11 @@ def test_outside_rows_refer_to_what_outlives_the_launch_or_to_test_accounts(
 def test_orphans_can_be_asked_for(database: str) -> None:
     load(database, 1, "migrates", orphans=True, population=SMALL, contamination=SMALL_CONTAMINATION)
     with psycopg.connect(database) as db:
-        kept = survivors(db, SMALL.block(0))
+        stored = survivors(db, SMALL.block(0))
         lost = {
             table
             for table, name, target in references(db)
-            if set(column(db, f"select {name} from {table} where {name} is not null")) - kept[target]
+            if set(column(db, f"select {name} from {table} where {name} is not null")) - stored[target]
         }
     assert {"lesson_progress", "refunds", "support_tickets", "events"} <= lost
 

@@ -95,16 +95,16 @@ def test_transaction_time_bounds_are_inclusive(simulate: Simulate) -> None:
     rows = [row for page in client.pages(*TRANSACTIONS, limit=50) for row in page]
     for member in ("created", "updated"):
         low, high = sorted(str(row[member]) for row in rows)[10], sorted(str(row[member]) for row in rows)[30]
-        found = client.ids(*TRANSACTIONS, **{f"{member}[gte]": low, f"{member}[lte]": high, "limit": 7})
-        assert set(found) == {row["id"] for row in rows if low <= str(row[member]) <= high}
+        ids = client.ids(*TRANSACTIONS, **{f"{member}[gte]": low, f"{member}[lte]": high, "limit": 7})
+        assert set(ids) == {row["id"] for row in rows if low <= str(row[member]) <= high}
 
 
 def test_transactions_are_filtered_exactly(simulate: Simulate) -> None:
     client = simulate()
     row = client.get("/transactions?types=PAYMENT&limit=1").json()["data"][0]
     for member in ("reference_id", "product_id", "currency", "amount"):
-        found = client.get("/transactions", params={member: row[member], "limit": 50}).json()["data"]
-        assert row["id"] in {entry["id"] for entry in found} and {entry[member] for entry in found} == {row[member]}
+        ids = client.get("/transactions", params={member: row[member], "limit": 50}).json()["data"]
+        assert row["id"] in {entry["id"] for entry in ids} and {entry[member] for entry in ids} == {row[member]}
     assert client.get("/transactions", params={"reference_id": row["reference_id"].upper()}).json()["data"] == []
     statuses = client.get("/transactions?statuses=VOIDED&statuses=FAILED&limit=50").json()["data"]
     assert {entry["status"] for entry in statuses} == {"VOIDED", "FAILED"}
@@ -138,8 +138,8 @@ def test_invoice_bounds_are_exclusive_and_need_each_other(simulate: Simulate) ->
         times = sorted(str(row[member]) for row in everything if row.get(member))
         low, high = times[5], times[20]
         bounds = {f"{prefix}_after": low, f"{prefix}_before": high}
-        found = client.ids(*INVOICES, limit=10, **bounds)
-        assert set(found) == {row["id"] for row in everything if row.get(member) and low < str(row[member]) < high}
+        ids = client.ids(*INVOICES, limit=10, **bounds)
+        assert set(ids) == {row["id"] for row in everything if row.get(member) and low < str(row[member]) < high}
         lone = client.get("/v2/invoices", params={f"{prefix}_after": times[-1], "limit": 100}).json()
         assert len(lone) == 100, "a bound without the other has no effect"
 
@@ -157,8 +157,8 @@ def test_an_external_id_can_belong_to_several_invoices(simulate: Simulate) -> No
     client = simulate()
     ids = [row["external_id"] for page in client.pages(*INVOICES, limit=100) for row in page]
     repeated = next(external_id for external_id in ids if ids.count(external_id) > 1)
-    found = client.get("/v2/invoices", params={"external_id": repeated}).json()
-    assert {row["status"] for row in found} > {"EXPIRED"}
+    answer = client.get("/v2/invoices", params={"external_id": repeated}).json()
+    assert {row["status"] for row in answer} > {"EXPIRED"}
 
 
 def test_refunds_lead_to_their_invoice(simulate: Simulate) -> None:
@@ -235,17 +235,17 @@ def test_contacts_are_filtered(simulate: Simulate) -> None:
     rows = [row for page in client.pages(*CONTACTS, limit=100) for row in page]
     tag = {entry["name"]: entry["id"] for entry in client.get("/api/tags?limit=100").json()["items"]}
 
-    def found(**query: object) -> set[object]:
+    def ids_of(**query: object) -> set[object]:
         return set(client.ids(*CONTACTS, limit=100, **query))
 
     both = {row["id"] for row in rows if {"PaidP2P", "Canva"} <= {entry["name"] for entry in row["tags"]}}
-    assert found(tags=f"{tag['PaidP2P']},{tag['Canva']}") == both != set()
-    assert found(unsubscribed="true") == {row["id"] for row in rows if row["unsubscribed"]} != set()
-    assert found(bounced="false") == {row["id"] for row in rows if not row["bounced"]}
-    assert found(email=str(rows[0]["email"]).swapcase()) == {rows[0]["id"]}
+    assert ids_of(tags=f"{tag['PaidP2P']},{tag['Canva']}") == both != set()
+    assert ids_of(unsubscribed="true") == {row["id"] for row in rows if row["unsubscribed"]} != set()
+    assert ids_of(bounced="false") == {row["id"] for row in rows if not row["bounced"]}
+    assert ids_of(email=str(rows[0]["email"]).swapcase()) == {rows[0]["id"]}
     moment = sorted(str(row["registeredAt"]) for row in rows)[9]
-    assert found(registeredAfter=moment) == {row["id"] for row in rows if str(row["registeredAt"]) > moment}
-    assert found(registeredBefore=moment) == {row["id"] for row in rows if str(row["registeredAt"]) < moment}
+    assert ids_of(registeredAfter=moment) == {row["id"] for row in rows if str(row["registeredAt"]) > moment}
+    assert ids_of(registeredBefore=moment) == {row["id"] for row in rows if str(row["registeredAt"]) < moment}
     assert client.get("/api/contacts?registeredAfter=never").status_code == 422
 
 
@@ -280,8 +280,8 @@ def test_systemeio_shares_one_quota_and_tells_the_refill_in_any_form(simulate: S
     assert ("X-RateLimit-Refill" in refused.headers) == (refill is not None)
     assert "Retry-After" not in refused.headers
     for form in ("seconds", "date"):
-        told = simulate(systemeio=SystemeioOptions(rate_limit=0, retry_after=form)).get("/api/tags")
-        assert told.status_code == 429 and told.headers["Retry-After"]
+        answer = simulate(systemeio=SystemeioOptions(rate_limit=0, retry_after=form)).get("/api/tags")
+        assert answer.status_code == 429 and answer.headers["Retry-After"]
 
 
 # rows that change while a client pages through them
@@ -297,10 +297,10 @@ def test_rows_that_arrive_while_paging_neither_shift_nor_repeat_a_page(simulate:
         client.simulator.transactions.insert(newest)
 
     client.simulator.on_request(insert)
-    seen = client.ids(*TRANSACTIONS, limit=50)
+    ids = client.ids(*TRANSACTIONS, limit=50)
     client.simulator.on_request(None)
-    assert [row_id for row_id in seen if not str(row_id).startswith("txn_new")] == before
-    assert len(seen) == len(before) + 1, "only the row that came before the first page is on it"
+    assert [row_id for row_id in ids if not str(row_id).startswith("txn_new")] == before
+    assert len(ids) == len(before) + 1, "only the row that came before the first page is on it"
     assert client.get("/transactions?limit=1").json()["data"][0]["id"].startswith("txn_new")
 
 

@@ -100,13 +100,13 @@ def test_members_use_production_while_it_is_shown_and_go_home_however_that_ends(
     contamination = replace(SMALL_CONTAMINATION, members=120)
     load(database, 1, "migrates", app_password="serves", population=SMALL, contamination=contamination)
     shown = _demonstration(database)
-    seen: list[Traffic] = []
+    lines: list[Traffic] = []
 
     def show(*_: Any, **__: Any) -> int:
         assert shown._people is not None
-        seen.append(shown._people)
+        lines.append(shown._people)
         deadline = time.monotonic() + 30
-        while not {"visit", "sign_up"} <= set(seen[0].done) and time.monotonic() < deadline:
+        while not {"visit", "sign_up"} <= set(lines[0].done) and time.monotonic() < deadline:
             time.sleep(0.05)
         if fails:
             raise CutoverError("stack.no-dag", "dag", "it is not there.", "make it.")
@@ -122,7 +122,7 @@ def test_members_use_production_while_it_is_shown_and_go_home_however_that_ends(
             shown.run(approve=False)
     else:
         assert shown.run(approve=False) == 0
-    (people,) = seen
+    (people,) = lines
     assert {"visit", "sign_up"} <= set(people.done)
     assert not people.errors and people.lost(database) == []
     assert shown._people is None

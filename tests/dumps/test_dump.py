@@ -116,8 +116,8 @@ def test_a_dump_is_what_is_on_record_of_it_and_holds_every_row(
     }  # fmt: skip
     rehearsal = connector(server.dsn(), "rehearsal", "test")
     assert prove(made, folder).restored_on is None
-    found = prove(made, folder, rehearsal)
-    assert (found.rows, found.restored_on) == (made.rows, f"127.0.0.1:{server.port}")
+    evidence = prove(made, folder, rehearsal)
+    assert (evidence.rows, evidence.restored_on) == (made.rows, f"127.0.0.1:{server.port}")
     assert scratch_databases(server) == []
 
 
@@ -333,11 +333,11 @@ def test_a_session_that_is_ended_leaves_nothing(source: Connect, database: str, 
     def end() -> None:
         with psycopg.connect(database, autocommit=True) as admin:
             while not ended:
-                found = admin.execute(
+                rows = admin.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity "
                     "where datname = current_database() and query like 'COPY public.large%'"
                 )
-                ended.extend(found.rowcount for _ in found)
+                ended.extend(rows.rowcount for _ in rows)
                 time.sleep(0.01)
 
     hitman = threading.Thread(target=end)
@@ -373,10 +373,10 @@ def test_a_killed_task_leaves_no_program_and_no_dump(
 
 def test_what_a_program_is_told_is_for_it_alone_and_gone_afterwards(source: Connect) -> None:
     with source() as connection:
-        told = client.parameters(connection)
-    with client.environment(told) as variables:
+        options = client.parameters(connection)
+    with client.environment(options) as variables:
         service = Path(variables["PGSERVICEFILE"])
         assert service.stat().st_mode & 0o777 == 0o600
-        assert told["password"] not in service.read_text()
+        assert options["password"] not in service.read_text()
         assert not [name for name in variables if name.startswith(("AIRFLOW", "CUTOVER"))]
     assert not service.exists()

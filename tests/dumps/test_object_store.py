@@ -31,8 +31,8 @@ class Store:
 
     def names(self, folder: ObjectStoragePath) -> list[str]:
         """The keys of all objects there."""
-        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=key_of(folder, ""))
-        return sorted(one["Key"] for one in found.get("Contents", []))
+        listing = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=key_of(folder, ""))
+        return sorted(one["Key"] for one in listing.get("Contents", []))
 
     def bytes(self, key: str) -> bytes:
         """What an object holds."""
@@ -100,9 +100,9 @@ def test_a_dump_in_a_bucket_is_whole_proved_and_restored(
     made = dump.make(source, "source", folder, print)
     assert store.names(folder) == [key_of(folder)]
     assert made.bytes == len(store.bytes(key_of(folder))) > 1_000_000
-    found = proof.prove(made, folder / "source.dump", connector(server.dsn(), "rehearsal", "test"), "run", print)
-    assert (found.rows, found.sha256) == (60_000, made.sha256)
-    assert found.restored_on == f"127.0.0.1:{server.port}"
+    evidence = proof.prove(made, folder / "source.dump", connector(server.dsn(), "rehearsal", "test"), "run", print)
+    assert (evidence.rows, evidence.sha256) == (60_000, made.sha256)
+    assert evidence.restored_on == f"127.0.0.1:{server.port}"
 
 
 def test_an_object_that_somebody_has_changed_is_found(store: Store, folder: ObjectStoragePath, source: Connect) -> None:

@@ -102,9 +102,9 @@ def leave(world: Launched) -> None:
     world.connection.execute("update public.unified_profiles set admin_metadata = null where email = 'ben@example.com'")
 
 
-def kept(world: Launched) -> dict[str, list[str]]:
+def remains(world: Launched) -> dict[str, list[str]]:
     """Table → rows in which anything of hers can be read, in every column of every schema outside production."""
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for row in world.rows(
         "select n.nspname, c.relname from pg_class as c join pg_namespace as n on c.relnamespace = n.oid "
         "where c.relkind in ('r', 'm') and n.nspname !~ '^(pg_|information_schema|public$|auth$)'"
@@ -116,9 +116,9 @@ def kept(world: Launched) -> dict[str, list[str]]:
                 text = " ".join(value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in values)
                 where = re.search("|".join(map(re.escape, CLEAR)), text.replace("susana.reyes", ""), re.IGNORECASE)
                 if where:
-                    seen = text[max(0, where.start() - 80) : where.end() + 20]
-                    found.setdefault(f"{row['nspname']}.{row['relname']}", []).append(seen)
-    return found
+                    excerpt = text[max(0, where.start() - 80) : where.end() + 20]
+                    by_name.setdefault(f"{row['nspname']}.{row['relname']}", []).append(excerpt)
+    return by_name
 
 
 def erase_now(world: Launched, given: str = ADDRESS, **values: Any) -> erase.Found:
@@ -130,15 +130,15 @@ def test_nothing_that_is_kept_tells_of_a_person_who_was_erased(world: Launched) 
     world.launch("r1")
     use(world)
     leave(world)
-    before = kept(world)
+    before = remains(world)
     assert {
         "raw.systemeio_contacts", "raw.xendit_invoices", "cutover.rejects", "cutover.changelog", "cutover.quarantine",
         "cutover.sync_adjustment", "backup_r1.unified_profiles", "input.customer", "input.auth_users",
     } <= before.keys()  # fmt: skip
-    found = erase_now(world)
-    assert kept(world) == {}
-    assert found.production == {}
-    assert found.evidence == {}
+    copies = erase_now(world)
+    assert remains(world) == {}
+    assert copies.production == {}
+    assert copies.evidence == {}
     # and nobody else has lost a row
     assert world.people() == {"ben@example.com", "susana.reyes@example.com"}
     assert {row["email"] for row in world.rows("select email from raw.systemeio_contacts")} == {
@@ -178,23 +178,23 @@ def test_what_hangs_on_a_person_and_was_set_aside_goes_with_them(world: Launched
     # it is Ben's row: she is no more than named in it
     mentions = aside(["id", "whose", "body", "approved_by"], ["4", str(ben), f"see {ADDRESS}", str(ana)])
     with opened(world.connect()) as connection:
-        found = erase.preview(connection, MIGRATION, ADDRESS)
-    assert found.counts["cutover.set_aside"] == {"deleted": 2, "redacted": 1}
+        copies = erase.preview(connection, MIGRATION, ADDRESS)
+    assert copies.counts["cutover.set_aside"] == {"deleted": 2, "redacted": 1}
     leave(world)
     erase_now(world)
     left = {row["set_aside_id"]: row["values"] for row in world.rows("select * from cutover.set_aside")}
     assert left == {of_ben: ["3", str(ben), "his"], mentions: ["4", str(ben), "see [erased]", str(ana)]}
     assert {by_column, by_key}.isdisjoint(left)
-    assert kept(world) == {}
+    assert remains(world) == {}
 
 
 def test_an_erasure_is_proved_without_a_name(world: Launched) -> None:
     world.launch("r1")
     leave(world)
-    found = erase_now(world)
+    copies = erase_now(world)
     row = world.row("select * from cutover.erasure")
     assert row["subject"] is None and row["approved_by"] == "operator" and row["erased_at"] is not None
-    assert row["counts"]["counts"] == found.counts and found.counts["raw.xendit_invoices"] == {"deleted": 3}
+    assert row["counts"]["counts"] == copies.counts and copies.counts["raw.xendit_invoices"] == {"deleted": 3}
     assert row["digests"] == [world.value("select cutover.person_digest(%s)", ADDRESS)]
     with opened(world.connect()) as connection:
         audit.require_whole(audit.look(connection, signing.keys()), "production")
@@ -214,21 +214,24 @@ def test_a_rollback_after_an_erasure_goes_through_without_her(world: Launched) -
         audit.require_whole(audit.look(connection, signing.keys()), "production")
     world.roll_back("r3")
     assert ADDRESS not in world.people()
-    assert kept(world) == {}
+    assert remains(world) == {}
 
 
 def test_a_preview_says_what_would_happen_and_changes_nothing(world: Launched) -> None:
     world.launch("r1")
-    before = kept(world)
+    before = remains(world)
     with opened(world.connect()) as connection:
-        found = erase.preview(connection, MIGRATION, ADDRESS)
-    assert kept(world) == before
-    told = "\n".join(erase.lines(found))
-    assert "raw.systemeio_contacts: 1 deleted" in told
-    assert "backup_r1 loses 2 rows: a rollback to it goes through, and comes back without them." in told
-    assert "public.unified_profiles: 1 still in production" in told and "auth.users: 1 still in production" in told
-    assert "Erase them at the sources first" in told
-    assert not any(clear in told for clear in CLEAR)
+        copies = erase.preview(connection, MIGRATION, ADDRESS)
+    assert remains(world) == before
+    sentences = "\n".join(erase.lines(copies))
+    assert "raw.systemeio_contacts: 1 deleted" in sentences
+    assert "backup_r1 loses 2 rows: a rollback to it goes through, and comes back without them." in sentences
+    assert (
+        "public.unified_profiles: 1 still in production" in sentences
+        and "auth.users: 1 still in production" in sentences
+    )
+    assert "Erase them at the sources first" in sentences
+    assert not any(clear in sentences for clear in CLEAR)
     assert world.value("select count(*) from cutover.erasure") == 0
 
 
@@ -244,7 +247,7 @@ def test_an_account_is_erased_by_its_id_too(world: Launched) -> None:
     account = world.value("select id from auth.users where email ilike %s", ADDRESS)
     leave(world)
     erase_now(world, str(account).upper())
-    assert kept(world) == {}
+    assert remains(world) == {}
 
 
 def test_a_source_that_brings_a_person_back_is_noticed(world: Launched) -> None:
@@ -279,7 +282,7 @@ def test_a_request_holds_the_name_until_it_is_done(world: Launched) -> None:
     assert world.row("select subject, requested_by from cutover.erasure") == {
         "subject": None, "requested_by": "operator"
     }  # fmt: skip
-    assert kept(world) == {}
+    assert remains(world) == {}
     with opened(world.connect()) as connection, pytest.raises(CutoverError, match=r"\[erase.no-request\]"):
         erase.subject_of(connection, MIGRATION, number)
 
@@ -297,10 +300,10 @@ def test_a_run_erases_whom_it_was_asked_for_after_an_approval(world: Launched) -
     assert not any(clear.lower() in (form + str(row)).lower() for clear in CLEAR)
     with pytest.raises(CutoverError, match=r"\[swap.not-approved\]"):
         erase.erase_reviewed(world.connect(), MIGRATION, "e1", world.said.append)
-    assert kept(world)
+    assert remains(world)
     world.approve("e1", erase.ACTION)
     erase.erase_reviewed(world.connect(), MIGRATION, "e1", world.said.append)
-    assert kept(world) == {}
+    assert remains(world) == {}
     assert world.value("select approved_by from cutover.erasure") == "reviewer"
     assert not any(clear.lower() in " ".join(world.said).lower() for clear in CLEAR)
     with opened(world.connect()) as connection:
@@ -330,15 +333,15 @@ def test_the_command_asks_whom_and_says_what_it_does_before_it_does_it(
     def command(*arguments: str, typed: str) -> str:
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         status = main(["erase", *arguments])
-        told = capsys.readouterr()
-        return f"{status} {told.out} {told.err}"
+        output = capsys.readouterr()
+        return f"{status} {output.out} {output.err}"
 
     assert "[erase.nobody-named]" in command(typed="nobody\n")
-    told = command(typed=f"{ADDRESS}\nno\n")
-    assert told.startswith("1") and "raw.xendit_invoices: 3 deleted" in told and "Nothing was erased" in told
-    assert "raw.systemeio_contacts" in kept(world)
+    output = command(typed=f"{ADDRESS}\nno\n")
+    assert output.startswith("1") and "raw.xendit_invoices: 3 deleted" in output and "Nothing was erased" in output
+    assert "raw.systemeio_contacts" in remains(world)
     assert "This is request 1. Trigger DAG erase_person" in command("--ask", typed=f"{ADDRESS}\n")
-    told = command("clean_launch", typed=f"{ADDRESS}\nerase\n")
-    assert told.startswith("0") and "Erased:" in told and ADDRESS not in told
+    output = command("clean_launch", typed=f"{ADDRESS}\nerase\n")
+    assert output.startswith("0") and "Erased:" in output and ADDRESS not in output
     world.connection.execute("delete from cutover.erasure where subject is not null")
-    assert kept(world) == {}
+    assert remains(world) == {}

@@ -100,10 +100,10 @@ class World:
     def content(self, name: str) -> dict[str, Any]:
         """What raw holds of a source and the API still shows: the response by id."""
         with psycopg.connect(self.dsn) as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 sql.SQL("select id::text, api_response from raw.{} where gone_at is null").format(sql.Identifier(name))
             )
-            return dict(found.fetchall())
+            return dict(rows.fetchall())
 
     def truth(self, name: str) -> dict[str, Any]:
         """What the API holds of a source: the row by id."""

@@ -127,7 +127,7 @@ def crawl(listed: List, declared: Source, window: Window | None = None) -> tuple
 
 def naive(listed: List, cursor: str = "after", limit: int = 10, most: int = 200) -> list[int]:
     """Crawl the list as one would at first: until a short page, or until it says that there is no more."""
-    found: list[int] = []
+    ids: list[int] = []
     params = {"limit": str(limit)}
     for _ in range(most):
         try:
@@ -135,11 +135,11 @@ def naive(listed: List, cursor: str = "after", limit: int = 10, most: int = 200)
         except RefusedError:
             break
         rows = answer["rows"] if listed.more else answer
-        found += [row["id"] for row in rows]
+        ids += [row["id"] for row in rows]
         if not rows or (not answer["more"] if listed.more else len(rows) < limit):
             break
         params[cursor] = str(rows[-1]["id"])
-    return found
+    return ids
 
 
 @dataclass
@@ -176,7 +176,7 @@ def crawl_lanes(
     """
     lanes = [Lane(Position(cut=None if cut is None else str(cut))) for cut in (None, *cuts)]
     read = reader(declared)
-    found: list[int] = []
+    collected: list[int] = []
     notes: list[str] = []
 
     def ask(params: dict[str, str]) -> Answer[Body]:
@@ -217,7 +217,7 @@ def crawl_lanes(
             if not rng or not crawls or rng.random() < 0.5:
                 for number, page in waiting:
                     lanes[number].store(page)
-                    found.extend(int(row.key) for row in page.rows if row.key)
+                    collected.extend(int(row.key) for row in page.rows if row.key)
                     if page.position.pages == 1 and page.rows:
                         meeting.begin(number, [row.key for row in page.rows if row.key])
                     if on_page:
@@ -228,12 +228,12 @@ def crawl_lanes(
 
     while not run():
         pass
-    return found, notes
+    return collected, notes
 
 
 def naive_lanes(listed: List, cuts: Sequence[int], limit: int = 10, most: int = 60) -> list[int]:
     """Crawl the list in lanes as one would at first: each from its cut until its ids are past the next cut."""
-    found: list[int] = []
+    collected: list[int] = []
     starts: list[int | None] = [None, *cuts]
     ends = [*cuts, None]
     for start, end in zip(starts, ends, strict=True):
@@ -244,8 +244,8 @@ def naive_lanes(listed: List, cuts: Sequence[int], limit: int = 10, most: int = 
             except RefusedError:
                 break
             ids = [row["id"] for row in answer["rows"]]
-            found += ids
+            collected += ids
             if not ids or not answer["more"] or (end is not None and ids[-1] <= end):
                 break
             cursor = ids[-1]
-    return found
+    return collected

@@ -69,9 +69,9 @@ def endpoint(
     with Scripted(handler) as server:
         clock = Recorded()
         settings = {"base_url": server.url, "secret": KEY, "timeout": 2.0, **access}
-        found = Endpoint(Access("xendit", **settings), service, "/things", permission="Thing Read", clock=clock)
-        yield found, clock, server
-        found.close()
+        endpoint = Endpoint(Access("xendit", **settings), service, "/things", permission="Thing Read", clock=clock)
+        yield endpoint, clock, server
+        endpoint.close()
 
 
 def read(body: bytes | bytearray) -> Any:
@@ -326,17 +326,17 @@ def test_the_key_is_sent_as_declared_and_a_netrc_does_not_replace_it(
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "expected"),
     [
         ({"message": "no\nwonder\0\ud800"}, "400 no wonder ?"),
         ({"error": "BAD", "violations": 3}, "400 BAD"),
         ({"violations": {"a": 1}}, "400 without an explanation"),
     ],
 )
-def test_an_explanation_of_any_shape_is_one_line_that_can_be_stored(said: dict[str, Any], told: str) -> None:
+def test_an_explanation_of_any_shape_is_one_line_that_can_be_stored(said: dict[str, Any], expected: str) -> None:
     with endpoint([refusal(400, **said)]) as (things, _, _server), pytest.raises(RefusedError) as raised:
         things.get({}, read)
-    assert str(raised.value) == told
+    assert str(raised.value) == expected
 
 
 def test_what_is_cut_from_a_message_leaves_no_part_of_the_key_behind() -> None:

@@ -87,7 +87,7 @@ def test_what_the_demonstration_knows_of_nasty_content(simulate: Callable[..., W
 
 
 @pytest.mark.parametrize(
-    ("member", "kept", "change"),
+    ("member", "stored", "change"),
     [
         (rb'"locale":"a\u0000b"', "a\ufffdb", "\\u0000 replaced"),
         (rb'"locale":"a\ud800b"', "a\ufffdb", "lone surrogate replaced"),
@@ -98,7 +98,7 @@ def test_what_the_demonstration_knows_of_nasty_content(simulate: Callable[..., W
     ],
 )
 def test_what_postgresql_refuses_is_replaced_noted_and_kept_as_received(
-    database: str, member: bytes, kept: str, change: str
+    database: str, member: bytes, stored: str, change: str
 ) -> None:
     rows = [CONTACT % (1, b""), CONTACT % (2, b"," + member), CONTACT % (3, b"")]
     with serving(rows) as server:
@@ -108,7 +108,7 @@ def test_what_postgresql_refuses_is_replaced_noted_and_kept_as_received(
     assert again.written == 0
     assert [row["locale"] for row in query(database, "select locale from raw.systemeio_contacts order by id")] == [
         None,
-        kept,
+        stored,
         None,
     ]
     [noted] = query(database, "select * from cutover.sync_adjustment")
@@ -293,10 +293,10 @@ def test_the_field_is_named_of_every_row_however_many_there_are(database: str) -
     declared = {"rejected_share": 0.5}
     with serving(rows) as server:
         report = bring(server, database, **declared)
-    found = query(database, "select source_id::int % 2 as kind, detail from cutover.rejects")
-    assert len(found) == report.rejected == 99
-    assert {row["detail"].split(":")[0] for row in found if row["kind"] == 0} == {"registeredAt"}
-    assert {row["detail"].split(":")[0] for row in found if row["kind"] == 1} == {"bounced"}
+    stored = query(database, "select source_id::int % 2 as kind, detail from cutover.rejects")
+    assert len(stored) == report.rejected == 99
+    assert {row["detail"].split(":")[0] for row in stored if row["kind"] == 0} == {"registeredAt"}
+    assert {row["detail"].split(":")[0] for row in stored if row["kind"] == 1} == {"bounced"}
 
 
 @pytest.mark.parametrize("key", [b'"0001"', b'"-0"', b'"+1"', b'"1 "', b'"99999999999999999999"', b"1.5"])
@@ -363,11 +363,11 @@ def test_amounts_are_exact_and_numbers_may_be_text(database: str) -> None:
     rows = [b'{"id":"txn_%d","amount":%s,"created":"2025-01-01T00:00:00.000Z"}' % pair for pair in enumerate(amounts)]
     with serving(rows, "xendit_transactions") as server:
         bring(server, database, "xendit_transactions")
-    found = query(database, "select amount, api_response::text as text from raw.xendit_transactions order by id")
+    stored = query(database, "select amount, api_response::text as text from raw.xendit_transactions order by id")
     expected = ["0.1", "99999999999999.99", "1049.990", "800.00", "1000", None, "-5", "0.30000000000000000004"]
-    assert [row["amount"] for row in found] == [None if text is None else Decimal(text) for text in expected]
-    assert '"amount": 99999999999999.99' in found[1]["text"]
-    assert '"amount": 0.30000000000000000004' in found[7]["text"]
+    assert [row["amount"] for row in stored] == [None if text is None else Decimal(text) for text in expected]
+    assert '"amount": 99999999999999.99' in stored[1]["text"]
+    assert '"amount": 0.30000000000000000004' in stored[7]["text"]
 
 
 def test_unknown_values_and_new_and_missing_members_are_kept(database: str) -> None:
@@ -381,11 +381,11 @@ def test_unknown_values_and_new_and_missing_members_are_kept(database: str) -> N
     with serving(rows, "xendit_transactions") as server:
         report = bring(server, database, "xendit_transactions")
     assert (report.new, report.rejected) == (5, 0)
-    found = query(database, "select * from raw.xendit_transactions order by id")
-    assert (found[0]["type"], found[0]["status"]) == ("SOMETHING_NEW", "HOVERING")
-    assert found[0]["api_response"]["brand_new"] == {"deep": [1, 2]}
-    assert [row["fee_amount"] for row in found] == [None, None, None, Decimal("12.50"), None]
-    assert found[3]["payment_link_id"] == "abc"
+    stored = query(database, "select * from raw.xendit_transactions order by id")
+    assert (stored[0]["type"], stored[0]["status"]) == ("SOMETHING_NEW", "HOVERING")
+    assert stored[0]["api_response"]["brand_new"] == {"deep": [1, 2]}
+    assert [row["fee_amount"] for row in stored] == [None, None, None, Decimal("12.50"), None]
+    assert stored[3]["payment_link_id"] == "abc"
 
 
 @pytest.mark.parametrize(
@@ -451,8 +451,8 @@ def test_one_id_twice_in_a_page_is_one_row_and_the_later_version_wins(database: 
     with serving(rows, "xendit_invoices") as server:
         report = bring(server, database, "xendit_invoices")
     assert (report.rows, report.repeated, report.new) == (4, 2, 2)
-    found = query(database, "select id, status from raw.xendit_invoices order by id")
-    assert [(row["id"], row["status"]) for row in found] == [("a", "SETTLED"), ("b", "SETTLED")]
+    stored = query(database, "select id, status from raw.xendit_invoices order by id")
+    assert [(row["id"], row["status"]) for row in stored] == [("a", "SETTLED"), ("b", "SETTLED")]
 
 
 def test_versions_in_one_page_are_compared_as_times_and_not_as_text(database: str) -> None:
@@ -464,8 +464,8 @@ def test_versions_in_one_page_are_compared_as_times_and_not_as_text(database: st
     ]
     with serving(rows, "xendit_invoices") as server:
         bring(server, database, "xendit_invoices")
-    found = query(database, "select id, status from raw.xendit_invoices order by id")
-    assert [(row["id"], row["status"]) for row in found] == [("a", "SETTLED"), ("b", "SETTLED")]
+    stored = query(database, "select id, status from raw.xendit_invoices order by id")
+    assert [(row["id"], row["status"]) for row in stored] == [("a", "SETTLED"), ("b", "SETTLED")]
 
 
 def test_an_answer_that_was_late_does_not_undo_a_newer_one(database: str) -> None:
@@ -474,8 +474,8 @@ def test_an_answer_that_was_late_does_not_undo_a_newer_one(database: str) -> Non
     for row, status in ((old, "PAID"), (new, "SETTLED"), (old, "SETTLED")):
         with serving([row], "xendit_invoices") as server:
             bring(server, database, "xendit_invoices")
-        [found] = query(database, "select status from raw.xendit_invoices")
-        assert found["status"] == status
+        [value] = query(database, "select status from raw.xendit_invoices")
+        assert value["status"] == status
 
 
 def test_addresses_stay_as_they_are_and_two_contacts_of_one_person_are_two_rows(database: str) -> None:
@@ -485,8 +485,8 @@ def test_addresses_stay_as_they_are_and_two_contacts_of_one_person_are_two_rows(
     ]
     with serving(rows) as server:
         bring(server, database)
-    found = query(database, "select email from raw.systemeio_contacts order by id")
-    assert [row["email"] for row in found] == ["  Maria.SANTOS@Example.COM ", "maria.santos@example.com"]
+    stored = query(database, "select email from raw.systemeio_contacts order by id")
+    assert [row["email"] for row in stored] == ["  Maria.SANTOS@Example.COM ", "maria.santos@example.com"]
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ def test_any_one_fault_at_any_place(simulate: Callable[..., World], kind: str) -
     world = simulate(faults=Faults(slow_seconds=0.05))
     rng = random.Random(kind)
     doomed = set(rng.sample(range(2, 30), 6))
-    seen = [0]
+    requests = [0]
 
     def act(_request: Any) -> None:
-        seen[0] += 1
-        if seen[0] in doomed:
+        requests[0] += 1
+        if requests[0] in doomed:
             world.simulator.fail(kind)
 
     world.simulator.on_request(act)

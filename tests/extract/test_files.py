@@ -92,13 +92,13 @@ class Drop:
 
     def rows(self, columns: str = "id, email, amount::text, paid_on::text") -> list[tuple[Any, ...]]:
         """The rows in raw that are not gone."""
-        found = self.query(f"select {columns} from raw.orders where gone_at is null order by id")
-        return [tuple(row.values()) for row in found]
+        rows = self.query(f"select {columns} from raw.orders where gone_at is null order by id")
+        return [tuple(row.values()) for row in rows]
 
     def rejects(self) -> list[tuple[str | None, str, str]]:
         """Key, reason and detail of what was rejected."""
-        found = self.query("select source_id, reason, detail from cutover.rejects order by reject_id")
-        return [(row["source_id"], row["reason"], row["detail"]) for row in found]
+        rows = self.query("select source_id, reason, detail from cutover.rejects order by reject_id")
+        return [(row["source_id"], row["reason"], row["detail"]) for row in rows]
 
 
 @pytest.fixture
@@ -353,8 +353,8 @@ def test_a_bad_row_is_rejected_with_its_text_and_stops_nothing(drop: Drop) -> No
     report = drop.sync()
     assert (report.rows, report.rejected, report.new) == (211, 10, 201)
     assert drop.rows("id")[0] == (11,)
-    told = [(key, reason, detail.removeprefix("a.csv, ")) for key, reason, detail in drop.rejects()]
-    assert told == [
+    values = [(key, reason, detail.removeprefix("a.csv, ")) for key, reason, detail in drop.rejects()]
+    assert values == [
         (None, "ragged", "line 202: it has 2 fields, and the header 4"),
         (None, "no_id", "line 205: it has no usable id"),
         ("5", "unstorable", "line 206: amount: more than 2 digits behind the point, which would be rounded"),
@@ -822,9 +822,9 @@ def test_a_task_of_its_own_reads_the_files_and_reports_without_a_value(
         "outlet_events": defaultdict(SimpleNamespace),
     }
     made = FileDropOperator(task_id="orders", migration="shop", drop="orders")
-    told = made.execute(context)
-    assert (told["files"], told["rows"], told["total"]) == (1, 2, 2)
-    assert "ana@" not in json.dumps(told)
+    rows = made.execute(context)
+    assert (rows["files"], rows["rows"], rows["total"]) == (1, 2, 2)
+    assert "ana@" not in json.dumps(rows)
     [event] = context["outlet_events"].values()
     assert event.extra == {"changed": 2, "total": 2}
     with psycopg.connect(drop.dsn) as connection:

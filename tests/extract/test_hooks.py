@@ -97,8 +97,8 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.delenv(name, raising=False)
 
     def put(**parts: Any) -> None:
-        told = {"conn_type": "http", "password": KEY, **parts}
-        monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(told))
+        values = {"conn_type": "http", "password": KEY, **parts}
+        monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(values))
 
     return put
 
@@ -106,11 +106,11 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def ask(service: Service | None = None) -> Any:
     """What the API of connection ``shop`` answers."""
     declared = service or Service(auth="bearer")
-    found = Endpoint(access("shop", keyless=declared.auth == "none"), declared, "/things")
+    endpoint = Endpoint(access("shop", keyless=declared.auth == "none"), declared, "/things")
     try:
-        return found.get({}, json.loads).content
+        return endpoint.get({}, json.loads).content
     finally:
-        found.close()
+        endpoint.close()
 
 
 def tls(tmp_path: Path, *, wants_client: bool = False) -> tuple[ssl.SSLContext, Path, Path]:
@@ -199,14 +199,14 @@ def test_an_extra_that_cannot_be_used_is_named(
 
 def postgres(monkeypatch: pytest.MonkeyPatch, dsn: str, **changes: Any) -> None:
     """Sets the Airflow connection ``target`` to the database behind ``dsn``."""
-    told = conninfo_to_dict(dsn)
+    parameters = conninfo_to_dict(dsn)
     parts = {
         "conn_type": "postgres",
-        "host": told["host"],
-        "port": int(told.get("port") or 5432),
-        "login": told["user"],
-        "password": told.get("password"),
-        "schema": told["dbname"],
+        "host": parameters["host"],
+        "port": int(parameters.get("port") or 5432),
+        "login": parameters["user"],
+        "password": parameters.get("password"),
+        "schema": parameters["dbname"],
         **changes,
     }
     monkeypatch.setenv("AIRFLOW_CONN_TARGET", json.dumps(parts))
@@ -225,22 +225,22 @@ def test_options_of_libpq_in_the_extra_are_taken(database: str, monkeypatch: pyt
     with connect_to("target", "cutover a task")() as opened:
         row = opened.execute("select current_setting('application_name'), current_setting('cutover.test')").fetchone()
         assert row == ("cutover a task of the north", "yes")
-        told = opened.info.get_parameters()
-    assert (told["sslmode"], told["keepalives_idle"]) == ("disable", "77")
+        options = opened.info.get_parameters()
+    assert (options["sslmode"], options["keepalives_idle"]) == ("disable", "77")
 
 
 def test_a_token_takes_the_passwords_place_anew_for_each_session(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AWS is not here: the only thing that is replaced is the call that would ask it."""
-    told = conninfo_to_dict(database)
+    parameters = conninfo_to_dict(database)
     asked: list[str] = []
 
-    def token(_hook: PostgresHook, found: Any) -> tuple[str, str, int]:
-        asked.append(found.extra_dejson["aws_conn_id"])
+    def token(_hook: PostgresHook, login: Any) -> tuple[str, str, int]:
+        asked.append(login.extra_dejson["aws_conn_id"])
         with psycopg.connect(database) as admin:  # which takes this token, and the one before no more
             admin.execute(sql.SQL("alter role by_token password {}").format(sql.Literal(f"token {len(asked)}")))
-        return "by_token", f"token {len(asked)}", int(told.get("port") or 5432)
+        return "by_token", f"token {len(asked)}", int(parameters.get("port") or 5432)
 
     with psycopg.connect(database) as admin:
         admin.execute("drop role if exists by_token")

@@ -36,17 +36,17 @@ class Turns(random.Random):
         return 0.0
 
 
-def assert_whole(listed: List, found: Sequence[int]) -> None:
+def assert_whole(listed: List, ids: Sequence[int]) -> None:
     """Every row that the list still shows was found."""
-    assert set(listed.alive()) - set(found) == set()
+    assert set(listed.alive()) - set(ids) == set()
 
 
 @pytest.mark.parametrize("more", [True, False])
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_each_lane_ends_where_it_meets_the_next(more: bool, inclusive: bool) -> None:
     listed = List(400, more=more, inclusive=inclusive)
-    found, notes = crawl_lanes(listed, source(more=more), CUTS)
-    assert_whole(listed, found)
+    ids, notes = crawl_lanes(listed, source(more=more), CUTS)
+    assert_whole(listed, ids)
     assert notes == []
     # the pages of one crawl, the page on which each lane meets the next, and what proves the cursor and the end
     assert len(listed.asked) <= 40 + 3 + 6 + (4 if inclusive else 0)
@@ -60,8 +60,8 @@ def test_a_cut_that_has_vanished(lost: str) -> None:
     listed = without_a_cut()
     if lost in ("refuse", "empty", "empty and more"):
         assert len(set(naive_lanes(without_a_cut(), CUTS))) < len(listed.alive()) - 50
-    found, notes = crawl_lanes(listed, source(more=True), CUTS)
-    assert_whole(listed, found)
+    ids, notes = crawl_lanes(listed, source(more=True), CUTS)
+    assert_whole(listed, ids)
     assert any("no lane began behind 200" in note for note in notes) == (lost != "continue")
     assert len(listed.asked) <= 40 + 3 + 7
 
@@ -77,8 +77,8 @@ def test_rows_at_a_cut_vanish_while_the_lanes_run(lost: str, vanishing: range) -
         if (lane, pages) == (2, 3):
             listed.vanished.update(vanishing)
 
-    found, _ = crawl_lanes(listed, source(more=True), CUTS, on_page=act)
-    assert_whole(listed, found)
+    ids, _ = crawl_lanes(listed, source(more=True), CUTS, on_page=act)
+    assert_whole(listed, ids)
     read_over = vanishing == range(190, 200)
     assert len(listed.asked) <= 40 + 3 + 6 + (10 if read_over else 0)
 
@@ -92,8 +92,8 @@ def test_rows_that_come_in_at_a_cut_while_the_lanes_run() -> None:
         if (lane, pages) == (2, 2):
             listed.ids = sorted({*listed.ids, 199, 198, 201}, reverse=True)
 
-    found, _ = crawl_lanes(listed, source(more=True), CUTS, on_page=act)
-    assert_whole(listed, found)
+    ids, _ = crawl_lanes(listed, source(more=True), CUTS, on_page=act)
+    assert_whole(listed, ids)
     assert len(listed.asked) <= 40 + 3 + 6
 
 
@@ -105,8 +105,8 @@ def test_a_list_that_runs_upwards() -> None:
 
     listed = upwards()
     assert len(set(naive_lanes(upwards(), CUTS))) < 400
-    found, notes = crawl_lanes(listed, source(more=True), CUTS)
-    assert_whole(listed, found)
+    ids, notes = crawl_lanes(listed, source(more=True), CUTS)
+    assert_whole(listed, ids)
     assert sum("rows from before it are shown" in note for note in notes) == 3
     assert len(listed.asked) <= 40 + 3 + 2
 
@@ -120,8 +120,8 @@ def test_ids_that_are_in_no_order(seed: int) -> None:
 
     assert len(set(naive_lanes(shuffled(), CUTS))) < 400
     listed = shuffled()
-    found, _ = crawl_lanes(listed, source(more=True), CUTS)
-    assert_whole(listed, found)
+    ids, _ = crawl_lanes(listed, source(more=True), CUTS)
+    assert_whole(listed, ids)
 
 
 @pytest.mark.parametrize(("row_id", "place"), [(350, 205), (350, 230), (50, 19), (150, 120), (50, 59)])
@@ -138,16 +138,16 @@ def test_ids_that_are_nearly_in_order(row_id: int, place: int) -> None:
     listed = disordered()
     if row_id < 200:
         assert len(set(naive_lanes(disordered(), CUTS))) < 400
-    found, _ = crawl_lanes(listed, source(more=True), CUTS)
-    assert_whole(listed, found)
+    ids, _ = crawl_lanes(listed, source(more=True), CUTS)
+    assert_whole(listed, ids)
     assert len(listed.asked) <= 40 + 3 + 7
 
 
 def test_a_cursor_that_is_ignored() -> None:
     listed = List(400, honoured=None)
     assert len(set(naive_lanes(List(400, honoured=None), CUTS))) == 10
-    found, notes = crawl_lanes(listed, source(more=True, fallback=True), CUTS)
-    assert_whole(listed, found)
+    ids, notes = crawl_lanes(listed, source(more=True, fallback=True), CUTS)
+    assert_whole(listed, ids)
     assert sum("no lane began" in note for note in notes) == 3
     with pytest.raises(CutoverError, match=r"\[extract.cannot-page\]"):
         crawl_lanes(List(400, honoured=None), source(more=True), CUTS)
@@ -165,8 +165,8 @@ def test_a_lane_that_was_met_loses_its_way(lost: str, wide: int) -> None:
         if (lane, pages) == (1, 6) and not listed.vanished:
             listed.vanished.update(range(cursor, cursor + wide), [cut])
 
-    found, _ = crawl_lanes(listed, source(more=True), (cut, 200, 100), on_page=act, rng=Turns([1, 2, 3]))
-    assert_whole(listed, found)
+    ids, _ = crawl_lanes(listed, source(more=True), (cut, 200, 100), on_page=act, rng=Turns([1, 2, 3]))
+    assert_whole(listed, ids)
     if wide == 1 and lost != "restart":
         assert len(listed.asked) <= 40 + 3 + 8
 
@@ -174,8 +174,8 @@ def test_a_lane_that_was_met_loses_its_way(lost: str, wide: int) -> None:
 def test_cuts_close_together_or_outside_of_the_list() -> None:
     for cuts in ((400, 399, 398), (9000, 8000, 200), (3, 2, 1), (395, 393, 2), (200, -5, -6)):
         listed = List(400)
-        found, _ = crawl_lanes(listed, source(more=True), cuts)
-        assert_whole(listed, found)
+        ids, _ = crawl_lanes(listed, source(more=True), cuts)
+        assert_whole(listed, ids)
 
 
 @pytest.mark.parametrize("lost", LOST)
@@ -187,8 +187,8 @@ def test_the_end_of_a_lanes_only_page_is_not_taken_for_granted(lost: str) -> Non
         if (lane, pages) == (0, 31):
             listed.vanished.add(30)
 
-    found, _ = crawl_lanes(listed, source(more=True), (31,), on_page=act, rng=Turns([1]))
-    assert_whole(listed, found)
+    ids, _ = crawl_lanes(listed, source(more=True), (31,), on_page=act, rng=Turns([1]))
+    assert_whole(listed, ids)
 
 
 @settings(max_examples=400, deadline=None)
@@ -224,10 +224,10 @@ def test_whatever_happens_while_the_lanes_run(seed: int) -> None:
 
     listed.before_answer = act
     try:
-        found, _ = crawl_lanes(listed, source(more=True, fallback=True), cuts, rng=rng, kills=rng.choice([0.0, 0.05]))
+        ids, _ = crawl_lanes(listed, source(more=True, fallback=True), cuts, rng=rng, kills=rng.choice([0.0, 0.05]))
     except CutoverError:  # so much vanished that it gave up: loud, and nothing is marked as gone
         return
-    assert at_first - listed.vanished - set(found) == set()
+    assert at_first - listed.vanished - set(ids) == set()
 
 
 # With the API and a database

@@ -59,22 +59,22 @@ def test_the_group_has_a_task_per_source_named_after_it_and_side_by_side() -> No
         group = extract_group("clean_launch")
     assert group.group_id == "extract"
     assert sorted(dag.task_ids) == sorted(f"extract.{name}" for name in SOURCES)
-    assert all(not found.upstream_task_ids and not found.downstream_task_ids for found in dag.tasks)
-    assert [asset.name for found in dag.tasks for asset in found.outlets] == [f"raw.{name}" for name in SOURCES]
+    assert all(not each.upstream_task_ids and not each.downstream_task_ids for each in dag.tasks)
+    assert [asset.name for each in dag.tasks for asset in each.outlets] == [f"raw.{name}" for name in SOURCES]
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_task_syncs_its_source_and_returns_a_small_report(airflow: World, name: str) -> None:
     given = context()
-    found = task(name).execute(given)
+    rows = task(name).execute(given)
     assert airflow.content(name) == airflow.truth(name)
-    assert (found["source"], found["total"]) == (name, len(airflow.truth(name)))
-    text = json.dumps(found)
+    assert (rows["source"], rows["total"]) == (name, len(airflow.truth(name)))
+    text = json.dumps(rows)
     assert len(text) < 1500
     assert XENDIT_API_KEY not in text
     assert SYSTEMEIO_API_KEY not in text
     [event] = given["outlet_events"].values()
-    assert event.extra == {"changed": found["total"], "total": found["total"]}
+    assert event.extra == {"changed": rows["total"], "total": rows["total"]}
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_the_address_of_an_api_is_read_from_its_connection(
 ) -> None:
     extra = {"ceiling": 120, "patience": 60, "timeout": 30, "limit_window": 10}
     monkeypatch.setenv("AIRFLOW_CONN_XENDIT", connection(login="the-key", extra=extra, **parts))
-    found = access("xendit")
-    assert (found.base_url, found.secret) == (address, "the-key")
-    assert (found.ceiling, found.patience, found.timeout, found.limit_window) == (120, 60.0, 30.0, 10.0)
+    settings = access("xendit")
+    assert (settings.base_url, settings.secret) == (address, "the-key")
+    assert (settings.ceiling, settings.patience, settings.timeout, settings.limit_window) == (120, 60.0, 30.0, 10.0)
 
 
 @pytest.mark.parametrize(

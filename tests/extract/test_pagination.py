@@ -13,9 +13,9 @@ from cutover.extract.windows import Window
 from tests.extract.lists import List, crawl, naive, source
 
 
-def assert_complete(listed: List, found: list[int]) -> None:
+def assert_complete(listed: List, ids: list[int]) -> None:
     """Every row that the list still shows was found."""
-    assert set(listed.alive()) - set(found) == set()
+    assert set(listed.alive()) - set(ids) == set()
 
 
 def with_cursor(listed: List) -> int:
@@ -37,8 +37,8 @@ def vanish(request_no: int) -> Any:
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 95])
 def test_a_list_that_behaves_is_read_once(more: bool, count: int) -> None:
     listed = List(count, more=more)
-    found, learned, pages = crawl(listed, source(more=more))
-    assert found == listed.ids
+    ids, learned, pages = crawl(listed, source(more=more))
+    assert ids == listed.ids
     assert learned.notes == []
     assert [page.last for page in pages] == [False] * (len(pages) - 1) + [True]
 
@@ -48,15 +48,15 @@ def test_a_server_that_caps_the_page_below_what_was_asked(more: bool) -> None:
     listed = List(95, more=more, cap=7)
     if not more:  # a short page looks like the last one
         assert set(naive(List(95, more=more, cap=7))) < set(listed.ids)
-    found, _, _ = crawl(listed, source(more=more))
-    assert found == listed.ids
+    ids, _, _ = crawl(listed, source(more=more))
+    assert ids == listed.ids
 
 
 def test_a_page_size_that_is_refused_is_made_smaller() -> None:
     listed = List(95, refused_above=4)
     assert naive(List(95, refused_above=4)) == []
-    found, learned, _ = crawl(listed, source(more=True, size=50))
-    assert found == listed.ids
+    ids, learned, _ = crawl(listed, source(more=True, size=50))
+    assert ids == listed.ids
     assert learned.size <= 4
     assert any("refused" in note for note in learned.notes)
 
@@ -74,8 +74,8 @@ def test_whichever_name_of_the_cursor_is_honoured(honoured: str, count: int) -> 
     other = next(name for name in names if name != honoured)
     if count > 10:  # page 1 for ever: as many pages as one likes, and no row but the first ten
         assert set(naive(List(count, more=False, honoured=honoured), cursor=other)) == set(listed.ids[:10])
-    found, learned, _ = crawl(listed, source(more=False, cursors=names))
-    assert sorted(set(found)) == sorted(listed.ids)
+    ids, learned, _ = crawl(listed, source(more=False, cursors=names))
+    assert sorted(set(ids)) == sorted(listed.ids)
     if count >= 3:
         assert learned.proven == honoured
         assert bool(learned.notes) == (honoured == "last_invoice")
@@ -88,8 +88,8 @@ def test_when_every_cursor_is_ignored_the_list_is_paged_by_time(more: bool, coun
     if count > 10:
         assert set(naive(List(count, more=more, honoured=None))) == set(listed.ids[:10])
     window = Window("created", {"from": listed.created(1), "to": listed.created(count)})
-    found, learned, _ = crawl(listed, source(more=more, cursors=("a", "b"), fallback=True), window)
-    assert_complete(listed, found)
+    ids, learned, _ = crawl(listed, source(more=more, cursors=("a", "b"), fallback=True), window)
+    assert_complete(listed, ids)
     if count > 10:
         assert any("paged by created" in note for note in learned.notes)
 
@@ -98,14 +98,14 @@ def test_when_every_cursor_is_ignored_the_list_is_paged_by_time(more: bool, coun
 @pytest.mark.parametrize("rows_per_instant", [1, 3, 7])
 def test_paging_by_time_loses_no_row_at_the_seams(bounds: str, rows_per_instant: int) -> None:
     listed = List(95, more=False, honoured=None, bounds=bounds, rows_per_instant=rows_per_instant)
-    found, _, _ = crawl(listed, source(more=False, fallback=True))
-    assert_complete(listed, found)
+    ids, _, _ = crawl(listed, source(more=False, fallback=True))
+    assert_complete(listed, ids)
 
 
 def test_ignored_cursors_and_a_capped_page_by_time() -> None:
     listed = List(95, more=False, honoured=None, cap=7)
-    found, _, _ = crawl(listed, source(more=False, fallback=True, size=20))
-    assert_complete(listed, found)
+    ids, _, _ = crawl(listed, source(more=False, fallback=True, size=20))
+    assert_complete(listed, ids)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_a_cursor_row_that_vanished(lost: str, more: bool, request_no: int) -> N
         simple = List(**behaviour)
         assert set(simple.alive()) - set(naive(simple)), "this list would not lose anything"
     listed = List(**behaviour)
-    found, learned, _ = crawl(listed, source(more=more))
-    assert_complete(listed, found)
+    ids, learned, _ = crawl(listed, source(more=more))
+    assert_complete(listed, ids)
     assert bool(learned.notes) == (lost != "continue")
 
 
@@ -154,8 +154,8 @@ def test_a_page_of_one_row_whose_row_vanished(lost: str) -> None:
             listed.vanished.add(int(params["after"]))
 
     listed = List(95, more=False, lost=lost, before_answer=act)
-    found, _, _ = crawl(listed, source(more=False))
-    assert_complete(listed, found)
+    ids, _, _ = crawl(listed, source(more=False))
+    assert_complete(listed, ids)
 
 
 def test_a_page_full_of_new_rows_does_not_hide_an_ignored_cursor() -> None:
@@ -166,8 +166,8 @@ def test_a_page_full_of_new_rows_does_not_hide_an_ignored_cursor() -> None:
             listed.ids = [*range(listed.ids[0] + 10, listed.ids[0], -1), *listed.ids]
 
     listed = List(95, more=False, honoured="other", before_answer=act)
-    found, learned, _ = crawl(listed, source(more=False, cursors=("after", "other")))
-    assert set(range(1, 96)) <= set(found)
+    ids, learned, _ = crawl(listed, source(more=False, cursors=("after", "other")))
+    assert set(range(1, 96)) <= set(ids)
     assert learned.proven == "other"
 
 
@@ -179,8 +179,8 @@ def test_nor_does_it_make_another_ignored_cursor_look_good() -> None:
     listed = List(95, more=False, honoured=None, before_answer=act)
     declared = source(more=False, cursors=("after", "other"), fallback=True)
     window = Window("all", {"from": listed.created(1), "to": "2030-01-01T00:00:00.000Z"})
-    found, learned, _ = crawl(listed, declared, window)
-    assert set(range(1, 96)) <= set(found)
+    ids, learned, _ = crawl(listed, declared, window)
+    assert set(range(1, 96)) <= set(ids)
     assert learned.proven is None
 
 
@@ -192,15 +192,15 @@ def test_the_whole_last_page_vanished(lost: str) -> None:
             listed.vanished |= set(range(cursor, cursor + 10))
 
     listed = List(95, more=False, lost=lost, before_answer=act)
-    found, _, _ = crawl(listed, source(more=False))
-    assert_complete(listed, found)
+    ids, _, _ = crawl(listed, source(more=False))
+    assert_complete(listed, ids)
 
 
 def test_a_page_that_is_empty_although_there_is_more() -> None:
     assert len(naive(List(95, hiccups=1))) < 95
     listed = List(95, hiccups=1)
-    found, learned, _ = crawl(listed, source(more=True))
-    assert_complete(listed, found)
+    ids, learned, _ = crawl(listed, source(more=True))
+    assert_complete(listed, ids)
     assert any("says that there is more" in note for note in learned.notes)
 
 
@@ -219,8 +219,8 @@ def test_an_empty_first_page_that_says_nothing_is_asked_for_again() -> None:
         return listed
 
     assert naive(hiccup()) == []
-    found, learned, _ = crawl(hiccup(), source(more=False))
-    assert found == list(range(95, 0, -1))
+    ids, learned, _ = crawl(hiccup(), source(more=False))
+    assert ids == list(range(95, 0, -1))
     assert learned.notes == ["the first page of a window was empty, and was not when it was asked for again"]
 
 
@@ -247,8 +247,8 @@ def test_a_list_that_goes_round_is_an_error() -> None:
 @pytest.mark.parametrize("count", [1, 2, 10, 11, 20, 95])
 def test_a_cursor_that_means_from_here_and_not_after_here(more: bool, count: int) -> None:
     listed = List(count, more=more, inclusive=True)
-    found, learned, _ = crawl(listed, source(more=more, fallback=True))
-    assert_complete(listed, found)
+    ids, learned, _ = crawl(listed, source(more=more, fallback=True))
+    assert_complete(listed, ids)
     assert count == 1 or learned.notes == []
 
 
@@ -259,8 +259,8 @@ def test_rows_inserted_at_the_top_of_an_ignored_cursor_do_not_hide_it() -> None:
         listed.ids.insert(0, listed.ids[0] + 1)
 
     listed = List(95, more=False, honoured="other", before_answer=act)
-    found, learned, _ = crawl(listed, source(more=False, cursors=("after", "other")))
-    assert set(range(1, 96)) <= set(found)
+    ids, learned, _ = crawl(listed, source(more=False, cursors=("after", "other")))
+    assert set(range(1, 96)) <= set(ids)
     assert learned.proven == "other"
 
 
@@ -305,11 +305,11 @@ def test_no_row_that_is_there_all_the_time_is_lost(  # noqa: PLR0917 - hypothesi
 
     listed = List(count, more=more, cap=cap, honoured=honoured, lost=lost, before_answer=act)
     try:
-        found, _, _ = crawl(listed, source(more=more, cursors=("after", "other"), fallback=True))
+        ids, _, _ = crawl(listed, source(more=more, cursors=("after", "other"), fallback=True))
     except CutoverError as error:
         assert error.code == "extract.cannot-page"
         return
-    assert set(range(1, count + 1)) - listed.vanished - set(found) == set()
+    assert set(range(1, count + 1)) - listed.vanished - set(ids) == set()
 
 
 @pytest.mark.parametrize("more", [True, False])
@@ -321,6 +321,6 @@ def test_the_only_row_of_the_first_page_vanishes(more: bool) -> None:
 
     assert naive(fleeting(), limit=1) == [30]
     listed = fleeting()
-    found, learned, _ = crawl(listed, source(more=more))
-    assert_complete(listed, found)
+    ids, learned, _ = crawl(listed, source(more=more))
+    assert_complete(listed, ids)
     assert any("the only row" in note for note in learned.notes)

@@ -93,8 +93,8 @@ class Listed:
         """What raw has and the list is said to show."""
         with psycopg.connect(self.dsn) as connection:
             table = sql.Identifier("raw", NAME)
-            found = connection.execute(sql.SQL("select id from {} where gone_at is null").format(table)).fetchall()
-            return {row[0] for row in found}
+            rows = connection.execute(sql.SQL("select id from {} where gone_at is null").format(table)).fetchall()
+            return {row[0] for row in rows}
 
     def versions(self) -> list[Any]:
         """What PostgreSQL changes whenever a row is written."""

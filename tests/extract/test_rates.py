@@ -38,8 +38,8 @@ EPOCH = NOW.timestamp()
     ],
 )
 def test_a_moment_in_any_form(value: str | None, seconds: float | None) -> None:
-    found = seconds_until(value, NOW)
-    assert found == (seconds if seconds is None else pytest.approx(seconds, abs=0.001))
+    result = seconds_until(value, NOW)
+    assert result == (seconds if seconds is None else pytest.approx(seconds, abs=0.001))
 
 
 class Still(Clock):
@@ -110,9 +110,9 @@ def run(
             server.request()
         before = server.allowed, server.refused
         clock.moment += latency / 2
-        found = server.request()
+        answer = server.request()
         clock.moment += latency / 2
-        pacer.settle({name: found[name] for name in headers}, clock.now())
+        pacer.settle({name: answer[name] for name in headers}, clock.now())
         mine += server.allowed - before[0]
         refused += server.refused - before[1]
     return mine, refused
@@ -197,16 +197,16 @@ def test_a_hold_is_kept_by_every_thread_and_the_reason_is_told() -> None:
     clock = Still()
     pacer = Pacer(clock, window=60.0, ceiling=None, reserve=0)
     pacer.hold(12.0, "429")
-    told: list[tuple[float, str]] = []
+    lines: list[tuple[float, str]] = []
 
     def wait(seconds: float, reason: str) -> None:
-        told.append((seconds, reason))
+        lines.append((seconds, reason))
         clock.sleep(seconds, threading.Event())
 
     pacer.acquire(wait)
     pacer.settle({}, clock.now())
     pacer.acquire(wait)
-    assert told == [(12.0, "429")]
+    assert lines == [(12.0, "429")]
 
 
 def test_before_the_first_answer_only_one_request_is_out() -> None:
@@ -242,9 +242,9 @@ def test_threads_that_share_a_quota_spend_it_and_no_more() -> None:
             pacer.acquire(lambda seconds, _reason: threading.Event().wait(seconds))
             threading.Event().wait(0.05)
             with lock:
-                found = server.request()
+                answer = server.request()
             threading.Event().wait(0.05)
-            pacer.settle(found, NOW)
+            pacer.settle(answer, NOW)
 
     threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:

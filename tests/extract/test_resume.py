@@ -21,11 +21,11 @@ from tests.extract.conftest import Hurried, World
 def run_and_kill(world: World, name: str, at_request: int) -> None:
     """Start a sync in another process and kill -9 it when its ``at_request``-th request arrives."""
     arrived = threading.Event()
-    seen = [0]
+    requests = [0]
 
     def act(_request: Any) -> None:
-        seen[0] += 1
-        if seen[0] == at_request:
+        requests[0] += 1
+        if requests[0] == at_request:
             process.send_signal(signal.SIGKILL)
             arrived.set()
 
@@ -131,11 +131,11 @@ def test_the_frozen_bound_stays_frozen_over_a_kill(world: World) -> None:
 
 
 def _fail_half_way(world: World, name: str, **arguments: Any) -> None:
-    seen = [0]
+    requests = [0]
 
     def act(_request: Any) -> None:
-        seen[0] += 1
-        if seen[0] == 10:
+        requests[0] += 1
+        if requests[0] == 10:
             world.simulator.fail("server_error", "/", times=1000)
 
     world.simulator.on_request(act)
@@ -192,11 +192,11 @@ def test_an_incremental_wish_takes_up_a_full_read_that_was_cut_short(world: Worl
 
 def test_a_database_that_goes_away_ends_the_sync_with_a_message(simulate: Callable[..., World]) -> None:
     world = simulate()
-    seen = [0]
+    requests = [0]
 
     def act(_request: Any) -> None:
-        seen[0] += 1
-        if seen[0] == 10:
+        requests[0] += 1
+        if requests[0] == 10:
             world.query(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where datname = current_database() and application_name = 'test'"

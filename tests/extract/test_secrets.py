@@ -40,12 +40,12 @@ def everything_in(dsn: str) -> str:
             texts += [row[0] for row in rows]
         # bytea is shown in hex
         for name, column in (("rejects", "source_bytes"), ("sync_adjustment", "received")):
-            found = connection.execute(
+            stored = connection.execute(
                 sql.SQL("select {} from cutover.{} where {} is not null").format(
                     sql.Identifier(column), sql.Identifier(name), sql.Identifier(column)
                 )
             ).fetchall()
-            texts += [bytes(row[0]).decode(errors="replace") for row in found]
+            texts += [bytes(row[0]).decode(errors="replace") for row in stored]
     return "\n".join(texts)
 
 

@@ -433,13 +433,13 @@ def test_a_read_that_shows_nothing_at_all_is_not_believed_however_little_there_w
     rows = world.rows("systemeio_tags")
     ids = rows.ids()
     assert 1 < len(ids) <= 20
-    kept = rows.get(ids[0])
+    stored = rows.get(ids[0])
     for row_id in ids:
         rows.delete(row_id)
     with pytest.raises(CutoverError, match=r"\[extract.too-many-gone\].*which is all"):
         world.sync("systemeio_tags")
     assert world.query("select 1 from raw.systemeio_tags where gone_at is not null") == []
-    rows.insert(kept)
+    rows.insert(stored)
     assert world.sync("systemeio_tags").gone == len(ids) - 1
 
 

@@ -42,13 +42,13 @@ def ask(world: World, table: str, row_id: object) -> list[tuple[str, str, str]]:
 
 def refunded_invoice(world: World) -> tuple[str, str, str]:
     """An invoice with a payment and one refund: their ids."""
-    [found] = world.query(
+    [row] = world.query(
         "select i.id as invoice, p.id as payment, min(r.id) as refund from raw.xendit_invoices i "
         "join raw.xendit_transactions p on p.payment_link_id = i.id and p.type = 'PAYMENT' "
         "join raw.xendit_transactions r on r.payment_link_id = i.id and r.type = 'REFUND' "
         "group by 1, 2 having count(*) = 1 limit 1"
     )
-    return found["invoice"], found["payment"], found["refund"]
+    return row["invoice"], row["payment"], row["refund"]
 
 
 def test_a_transaction_comes_from_its_invoice_its_payment_and_its_refund(launched: World) -> None:
@@ -88,22 +88,20 @@ def test_a_transaction_paid_by_hand_comes_from_the_contact_with_the_tag(launched
 
 
 def test_a_person_comes_from_contacts_and_invoices_however_the_address_is_spelt(launched: World) -> None:
-    [found] = launched.query(
+    [row] = launched.query(
         "select c.id::text as contact, lower(btrim(c.email)) as key, array_agg(i.id) as invoices "
         "from raw.systemeio_contacts c "
         "join raw.xendit_invoices i on lower(btrim(i.payer_email)) = lower(btrim(c.email)) group by 1, 2 limit 1"
     )
     person, lead, enrolment, affiliate = (uuid.uuid4() for _ in range(4))
-    launched.execute("insert into public.unified_profiles values (%s, %s, %s)", person, found["key"], found["contact"])
-    launched.execute(
-        "insert into public.leads values (%s, %s, 'customer', %s, '{}')", lead, found["key"], found["contact"]
-    )
+    launched.execute("insert into public.unified_profiles values (%s, %s, %s)", person, row["key"], row["contact"])
+    launched.execute("insert into public.leads values (%s, %s, 'customer', %s, '{}')", lead, row["key"], row["contact"])
     launched.execute("insert into public.enrollments values (%s, %s, null)", enrolment, person)
     launched.execute("insert into public.affiliates values (%s, %s)", affiliate, person)
-    contact = ("contact", "systemeio_contacts", found["contact"])
+    contact = ("contact", "systemeio_contacts", row["contact"])
     profile = ask(launched, "unified_profiles", person)
     assert profile[0] == contact
-    assert {row_id for role, _, row_id in profile if role == "invoice"} == set(found["invoices"])
+    assert {row_id for role, _, row_id in profile if role == "invoice"} == set(row["invoices"])
     assert ask(launched, "auth.users", person) == profile
     assert contact in ask(launched, "leads", lead)
     assert ask(launched, "enrollments", enrolment) == [contact]

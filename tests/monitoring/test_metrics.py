@@ -50,8 +50,8 @@ def test_a_launch_reports_what_is_documented_and_nothing_else(world: World, star
             assert dict(labels)["migration"] == NAME
 
     def value(gauges: Any, metric: metrics.Metric) -> float:
-        [found] = gauges[f"airflow.{metric.name}"].values()
-        return float(found)
+        [result] = gauges[f"airflow.{metric.name}"].values()
+        return float(result)
 
     rows = by_label(asked["airflow.cutover.task.rows"], "task")
     assert rows == {"freeze.snapshot": 2, "transform.people": 2, "transform.orders": 2}

@@ -22,9 +22,9 @@ def looked_at(world: World) -> assess.Assessment:
     return assess.assess(MIGRATION, lambda name: connector(world.dsn[name], name, "test"), world.messages.append)
 
 
-def numbers(found: list[dict[str, Any]], name: str, number: str) -> dict[str, int]:
+def numbers(entries: list[dict[str, Any]], name: str, number: str) -> dict[str, int]:
     """One number of each finding, by what it is about, where it is not nought."""
-    return {one[name]: one[number] for one in found if one[number]}
+    return {one[name]: one[number] for one in entries if one[number]}
 
 
 def fill(world: World) -> None:
@@ -64,8 +64,8 @@ def test_both_sources_are_counted_side_by_side(world: World, tmp_path: Path) -> 
     assert differs == {
         "public.forgotten": ["not part of the migration"], "public.users": ["column nickname is new"],
     }  # fmt: skip
-    told = {"where": "public.users.email", "row_count": 4, "unusable": 1, "addresses": 2, "repeated": 1}
-    assert dasha.addresses == [told]
+    values = {"where": "public.users.email", "row_count": 4, "unusable": 1, "addresses": 2, "repeated": 1}
+    assert dasha.addresses == [values]
     assert numbers(dasha.within, "title", "found") == {
         "Users with more than one default chart": 1,
         "Charts whose birth date is missing, before 1800, or after the chart was made": 1,
@@ -81,11 +81,11 @@ def test_both_sources_are_counted_side_by_side(world: World, tmp_path: Path) -> 
     (users,) = [one for one in made.side_by_side if one["table"] == "public.users"]
     differing = {row["column"] for row in users["columns"] if not row["is_same"]}
     assert differing == {"nickname", "created_at", "last_login"}
-    kept = assess.keep(made, tmp_path)
-    assert assess.kept(tmp_path, "mula_unification") == json.loads(kept.read_text())
-    said = kept.read_text().lower() + "\n".join(world.messages).lower()
+    stored = assess.keep(made, tmp_path)
+    assert assess.load(tmp_path, "mula_unification") == json.loads(stored.read_text())
+    said = stored.read_text().lower() + "\n".join(world.messages).lower()
     assert not [name for name in ("ana", "ben@", "phone", "sub_same", "kolkata") if name in said]
-    assert assess.kept(tmp_path, "clean_launch") is None
+    assert assess.load(tmp_path, "clean_launch") is None
 
 
 def test_what_cannot_be_measured_is_said_and_stops_nothing(world: World) -> None:

@@ -34,9 +34,9 @@ def test_orphans_are_kept_whole_among_the_rejects(ana: World) -> None:
         ("dasha_dasha_data", "2", "orphan_chart"),
         ("dasha_dasha_data", "3", "chart_rejected"),
     ]
-    kept = ana.value("select source_row from cutover.rejects where source = 'dasha_birth_charts'")
-    assert (kept["user_id"], kept["birth_location_name"]) == (404, "nowhere")
-    assert "content_hash" not in kept and "sync_id" not in kept
+    row = ana.value("select source_row from cutover.rejects where source = 'dasha_birth_charts'")
+    assert (row["user_id"], row["birth_location_name"]) == (404, "nowhere")
+    assert "content_hash" not in row and "sync_id" not in row
     (warning,) = [w for w in review["warnings"] if "rejected" in w["title"]]
     assert warning["total"] == 6
     balance = ana.balance("first")["dasha_dasha_data"]

@@ -78,7 +78,7 @@ def require_dumps_on_record(world: World) -> None:
     signed = [json.loads(row["payload"])["says"] for row in links]
     for one in dumps:
         held = Path(ObjectStoragePath(one["location"]).path).read_bytes()
-        assert one["sha256"] == hashlib.sha256(held).hexdigest() in {told["sha256"] for told in signed}
+        assert one["sha256"] == hashlib.sha256(held).hexdigest() in {each["sha256"] for each in signed}
         assert "restored on 127.0.0.1" in one["proof"]
     (of_dasha,) = [one["rows"] for one in dumps if one["source"] == "dasha"]
     assert of_dasha >= SMALL.dasha_users + SMALL.dasha_charts
@@ -170,7 +170,7 @@ def test_a_source_that_is_down_is_tried_again_and_the_other_is_open_meanwhile(
     """The Dasha Timer's server is gone from the rejection on, until people have been told and have looked."""
     world = deployed
     address = os.environ["AIRFLOW_CONN_DASHA_OWNER"]
-    told: list[notify.Message] = []
+    lines: list[notify.Message] = []
 
     def cut(given: dict[str, Any]) -> dict[str, Any]:
         monkeypatch.setenv("AIRFLOW_CONN_DASHA_OWNER", NOBODY)
@@ -178,8 +178,8 @@ def test_a_source_that_is_down_is_tried_again_and_the_other_is_open_meanwhile(
         return given
 
     def tell(message: notify.Message, log: Any) -> list[notify.Notice]:
-        told.append(message)
-        if len(told) == 1:
+        lines.append(message)
+        if len(lines) == 1:
             world.execute("compatibility", "update public.users set username = 'open again' where id = 1")
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
                 world.execute("dasha", "update public.users set username = 'late' where id = 1")
@@ -189,11 +189,11 @@ def test_a_source_that_is_down_is_tried_again_and_the_other_is_open_meanwhile(
     answer("mula_unification", "Reject", values=cut)
     state, tasks = run("mula_unification", maintenance_window=True, approval_hours=0.5)
     assert (state, tasks["release"], tasks["outcome"]) == ("failed", "success", "failed"), tasks
-    assert [message.subject for message in told] == [
+    assert [message.subject for message in lines] == [
         "mula_unification: dasha may still refuse writes",
         "mula_unification: the sources take writes again",
     ]
-    assert "connect.unreachable" in told[0].lines[0]
+    assert "connect.unreachable" in lines[0].lines[0]
     assert world.value("select note from cutover.timeline where step = 'release'") == "dasha released"
     world.execute("dasha", "update public.users set username = 'open again' where id = 1")
 
@@ -271,8 +271,8 @@ def test_a_dry_run_fences_nothing(deployed: World) -> None:
     state, tasks = run("mula_unification", maintenance_window=True, approval_hours=0.5, dry_run=True)
     assert (state, tasks["review.build"], tasks["approve"]) == ("success", "success", "skipped"), tasks
     assert world.value("select count(*) from cutover.phase where step = 'fence' or step like 'dump%'") == 0
-    (told,) = [one for one in world.value("select review from cutover.run")["warnings"] if one["name"] == "undumped"]
-    assert told["rows"] == [[name, "no dump was asked for"] for name in ("dasha", "compatibility")]
+    (row,) = [one for one in world.value("select review from cutover.run")["warnings"] if one["name"] == "undumped"]
+    assert row["rows"] == [[name, "no dump was asked for"] for name in ("dasha", "compatibility")]
     for application in ("dasha", "compatibility"):
         assert world.value("select to_regnamespace('cutover_fence')", database=application) is None
 

@@ -11,15 +11,15 @@ ADDRESS = "maria.santos@example.com"
 
 def clear(world: World) -> set[str]:
     """Tables outside production in which anything of hers can be read."""
-    found = set()
+    names = set()
     for row in world.rows(
         "select n.nspname || '.' || c.relname as name from pg_class as c join pg_namespace as n "
         "on c.relnamespace = n.oid where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema|public$)'"
     ):
         name = row["name"]
         if world.value(f"select count(*) from {name} as t where t::text ~* 'maria|tagaytay|marias-phone'"):
-            found.add(name)
-    return found
+            names.add(name)
+    return names
 
 
 def test_a_person_of_two_applications_is_erased_and_their_namesake_in_number_is_not(world: World) -> None:
@@ -40,12 +40,12 @@ def test_a_person_of_two_applications_is_erased_and_their_namesake_in_number_is_
     world.execute("unified", "delete from users where id = %s", person)
     assert {"raw.dasha_users", "raw.compatibility_birth_charts", "backup_second.users", "input.account"} <= clear(world)
     with opened(world.connect("unified")) as connection:
-        found = erase.erase(connection, MIGRATION, ADDRESS, by="operator")
+        copies = erase.erase(connection, MIGRATION, ADDRESS, by="operator")
     assert clear(world) == set()
-    assert found.production == {} and set(found.backups) == {"backup_second"}
+    assert copies.production == {} and set(copies.backups) == {"backup_second"}
     assert {row["email"] for row in world.rows("select email from users")} == {"juan@example.com", "ana@example.com"}
-    kept = world.rows("select birth_location_name as place from raw.compatibility_birth_charts")
-    assert [row["place"] for row in kept] == ["Cebu"]
+    stored = world.rows("select birth_location_name as place from raw.compatibility_birth_charts")
+    assert [row["place"] for row in stored] == ["Cebu"]
     world.roll_back("third")
     assert {row["email"] for row in world.rows("select email from users")} == {"juan@example.com", "ana@example.com"}
     assert clear(world) == set()

@@ -95,12 +95,18 @@ def test_what_differs_is_found_among_many_rows_whatever_the_key(
     world.execute("dasha", f"insert into many select {key}, n, 'new' from generate_series(801, 802) as n")
     # two rows that exchange what they hold: a sum over rows would be as it was
     world.execute("dasha", "update many set note = case n when 400 then 'a' else 'b' end where n in (400, 401)")
-    found = copy()
-    assert (found.read, found.new, found.changed, found.gone, found.total) == (820, 2, 4, 3, 820)
+    differences = copy()
+    assert (differences.read, differences.new, differences.changed, differences.gone, differences.total) == (
+        820,
+        2,
+        4,
+        3,
+        820,
+    )
     world.execute("dasha", "update many set note = case n when 400 then 'b' else 'a' end where n in (400, 401)")
     world.execute("dasha", f"insert into many select {key}, n, null from generate_series(8, 8) as n")
-    found = copy()
-    assert (found.changed, found.returned, found.gone) == (2, 1, 0)
+    differences = copy()
+    assert (differences.changed, differences.returned, differences.gone) == (2, 1, 0)
     assert copy().written == 0
     held = "select md5(string_agg(id::text || n || coalesce(note, '-'), ',' order by n)) from {}"
     assert world.value(held.format("raw.many where gone_at is null")) == world.value(

@@ -25,14 +25,14 @@ TABLES = MIGRATION.staging_tables()
 
 def production(world: World) -> dict[str, str]:
     """A sum over every row of the unified database's tables; nothing for one that is not there."""
-    found = {}
+    values = {}
     for table in TABLES:
         if world.value("select to_regclass(%s) is not null", f"public.{table}"):
             query = sql.SQL("select sum(hash_record_extended(t, 0))::text as sum from public.{} as t").format(
                 sql.Identifier(table)
             )
-            found[table] = world.value(query.as_string())
-    return found
+            values[table] = world.value(query.as_string())
+    return values
 
 
 def test_the_order_is_that_of_the_foreign_keys() -> None:
@@ -241,8 +241,8 @@ def test_what_a_feature_keeps_in_columns_of_its_own_stays_through_a_repeat_and_i
     )
     world.execute("unified", "update users set nickname = 'An', level = 7 where email = 'ana@example.com'")
     world.user("compatibility", 1, "cleo@example.com")
-    seen = world.prepare("second")
-    assert next(t for t in seen["tables"] if t["name"] == "users")["changed"] == 0
+    review = world.prepare("second")
+    assert next(t for t in review["tables"] if t["name"] == "users")["changed"] == 0
     # and while the question waits
     world.execute("unified", "update users set nickname = 'Benny' where email = 'ben@example.com'")
     world.approve("second")

@@ -80,15 +80,15 @@ def test_who_registered_somebody_s_address_elsewhere_gives_that_person_nothing(w
         world.launch(run)
         users = {row["email"]: row for row in world.rows("select * from users")}
         for email, values in expected.items():
-            found = users[email]
-            assert (found["username"], found["oauth_provider"], found["oauth_id"]) == values, (run, email)
+            user = users[email]
+            assert (user["username"], user["oauth_provider"], user["oauth_id"]) == values, (run, email)
         assert users["cleo@example.com"]["username"] == "cleo", "nobody else is concerned"
         proofs = world.rows("select source, proved_at::date::text as proved_at, proved_by from legacy_identities "
                             "where proved_by is not null")  # fmt: skip
         assert proofs == [{"source": "dasha", "proved_at": "2025-11-20", "proved_by": "oauth: google"}]
         warned = world.value("select review from cutover.run where run = %s", run)["warnings"]
-        (told,) = [w for w in warned if w["title"].startswith("Accounts that gave their person neither")]
-        assert told["total"] == 3
+        (value,) = [w for w in warned if w["title"].startswith("Accounts that gave their person neither")]
+        assert value["total"] == 3
     # once the unified application has found out whose an account is, that stays, and the account counts
     world.execute("unified", "update legacy_identities set proved_at = '2025-12-01', proved_by = 'password' "
                              "where source = 'compatibility' and legacy_user_id = '8'")  # fmt: skip
@@ -168,8 +168,8 @@ def test_what_was_switched_off_in_one_application_and_on_later_in_the_other_is_l
     world.insert("dasha", "user_preferences", id=2, user_id=2, updated_at="2025-11-20", **on)
     world.insert("compatibility", "user_preferences", id=2, user_id=10, updated_at="2025-11-25", **off)
     review = world.prepare("first")
-    (told,) = [one for one in review["warnings"] if one["name"] == "27_opt_out_overridden"]
-    assert [row[1:3] + row[4:5] for row in told["rows"]] == [
+    (value,) = [one for one in review["warnings"] if one["name"] == "27_opt_out_overridden"]
+    assert [row[1:3] + row[4:5] for row in value["rows"]] == [
         ["email_enabled", "dasha", "compatibility"],
         ["notifications_enabled", "dasha", "compatibility"],
     ]
@@ -179,8 +179,8 @@ def test_what_was_switched_off_in_one_application_and_on_later_in_the_other_is_l
     world.execute("unified", "update user_preferences set notifications_enabled = true, email_enabled = true, "
                              "marketing_emails = true, updated_at = now()")  # fmt: skip
     review = world.prepare("second")
-    (told,) = [one for one in review["warnings"] if one["name"] == "27_opt_out_overridden"]
-    assert told["total"] == 0
+    (value,) = [one for one in review["warnings"] if one["name"] == "27_opt_out_overridden"]
+    assert value["total"] == 0
 
 
 def test_tokens_are_united_per_person_and_ring_for_one_person_only(world: World) -> None:
@@ -193,11 +193,11 @@ def test_tokens_are_united_per_person_and_ring_for_one_person_only(world: World)
     world.insert("dasha", "fcm_tokens", id=2, user_id=1, token="tablet", created_at="2025-11-10")
     world.insert("dasha", "fcm_tokens", id=3, user_id=2, token="tablet", created_at="2025-11-12")
     world.launch("first")
-    found = world.rows(
+    rows = world.rows(
         "select u.email, t.token, t.is_active, t.created_at::date::text as since from fcm_tokens as t "
         "join users as u on u.id = t.user_id order by 1, 2"
     )
-    assert [tuple(row.values()) for row in found] == [
+    assert [tuple(row.values()) for row in rows] == [
         ("ana@example.com", "phone", True, "2025-11-10"),
         ("ben@example.com", "tablet", True, "2025-11-12"),
     ]
@@ -406,10 +406,10 @@ def test_who_stays_keeps_no_consent_that_only_the_other_had_given(world: World, 
         world.execute("unified", "update user_preferences set marketing_emails = true, updated_at = now()")
     assert world.value("select marketing_emails from user_preferences")
     world.execute("unified", "select * from cutover.unmerge('compatibility', '7', 'aunt@example.com')")
-    found = world.rows(
+    rows = world.rows(
         "select u.email, p.marketing_emails from user_preferences as p join users as u on u.id = p.user_id"
     )
-    assert {row["email"]: bool(row["marketing_emails"]) for row in found} == {
+    assert {row["email"]: bool(row["marketing_emails"]) for row in rows} == {
         "ana@example.com": agreed != "compatibility",
         "aunt@example.com": agreed in ("compatibility", "both"),
     }

@@ -24,7 +24,7 @@ NOBODY = "postgres://nobody@127.0.0.1:1/nothing"
 
 
 @pytest.fixture
-def told(world: World, monkeypatch: pytest.MonkeyPatch) -> list[notify.Message]:
+def messages(world: World, monkeypatch: pytest.MonkeyPatch) -> list[notify.Message]:
     """Messages, of a deployment whose sources this run has fenced and whose unified database is down."""
     for name in ("dasha_owner", "compatibility_owner"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", world.dsn[name].replace("postgresql://", "postgres://"))
@@ -58,15 +58,15 @@ def is_open(world: World, application: str) -> bool:
 
 
 def test_sources_are_opened_while_the_unified_database_cannot_be_reached(
-    world: World, told: list[notify.Message]
+    world: World, messages: list[notify.Message]
 ) -> None:
     release()
     assert [is_open(world, name) for name in APPLICATIONS] == [True, True]
-    assert not told
+    assert not messages
 
 
 def test_a_source_that_is_down_with_the_unified_database_is_named_and_tried_again(
-    world: World, told: list[notify.Message], monkeypatch: pytest.MonkeyPatch
+    world: World, messages: list[notify.Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_COMPATIBILITY_OWNER", NOBODY)
     for attempt in (1, 2, 3):
@@ -76,11 +76,11 @@ def test_a_source_that_is_down_with_the_unified_database_is_named_and_tried_agai
             release(attempt)
         assert not isinstance(met.value, AirflowFailException)
     assert [is_open(world, name) for name in APPLICATIONS] == [True, False]
-    assert [message.subject for message in told] == ["mula_unification: compatibility may still refuse writes"]
+    assert [message.subject for message in messages] == ["mula_unification: compatibility may still refuse writes"]
 
 
 def test_nothing_is_opened_when_the_swap_may_have_happened_and_nobody_can_say(
-    world: World, told: list[notify.Message]
+    world: World, messages: list[notify.Message]
 ) -> None:
     window.note_swap(world.connect("dasha_owner"), RUN)
     window.note_swap(world.connect("dasha_owner"), RUN)
@@ -88,16 +88,16 @@ def test_nothing_is_opened_when_the_swap_may_have_happened_and_nobody_can_say(
         release()
     assert not isinstance(met.value, AirflowFailException)
     assert [is_open(world, name) for name in APPLICATIONS] == [False, True]
-    assert "dasha may still refuse writes" in told[0].subject
+    assert "dasha may still refuse writes" in messages[0].subject
     # once it can be asked, it says that nothing was swapped
     assert window.release(world.connect("dasha_owner"), RUN, world.messages.append)
     assert is_open(world, "dasha")
 
 
-def test_a_rollback_that_cannot_be_asked_for_names_what_is_fenced(world: World, told: list[notify.Message]) -> None:
+def test_a_rollback_that_cannot_be_asked_for_names_what_is_fenced(world: World, messages: list[notify.Message]) -> None:
     """Only the ledger knows whose fence it is to open."""
     with pytest.raises(AirflowException, match=r"window\.still-fenced.*unified cannot be asked") as met:
         release(undone=True)
     assert not isinstance(met.value, AirflowFailException)
     assert [is_open(world, name) for name in APPLICATIONS] == [False, False]
-    assert "dasha, compatibility may still refuse writes" in told[0].subject
+    assert "dasha, compatibility may still refuse writes" in messages[0].subject

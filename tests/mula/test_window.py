@@ -323,11 +323,11 @@ def test_later_source_writes_are_detected_and_reported(world: World) -> None:
     world.execute("dasha", "update birth_charts set birth_location_name = 'late' where id = 1")
     world.execute("dasha", "delete from birth_charts where id = 2")
     world.user("dasha", 2, "late@example.com")
-    found = window.late_writes(
+    writes = window.late_writes(
         world.connect("dasha"), world.connect("unified"), TABLES, this_run="first", moment="review",
         log=world.messages.append,
     )  # fmt: skip
-    assert {late.source: (late.written, late.removed) for late in found if late.written or late.removed} == {
+    assert {late.source: (late.written, late.removed) for late in writes if late.written or late.removed} == {
         "dasha_users": (1, 0),
         "dasha_birth_charts": (1, 1),
     }
@@ -370,16 +370,16 @@ def test_what_was_written_without_a_time_while_sources_were_open_comes_with_the_
 def test_a_step_that_is_late_is_told_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fenced in time, copied too late, and later still; then the sources are released and nobody is woken any more."""
     monkeypatch.setenv("AIRFLOW_CONN_UNIFIED", world.dsn["unified"].replace("postgresql://", "postgres://"))
-    told: list[notify.Message] = []
-    monkeypatch.setattr(notify, "tell", lambda message, log: told.append(message) or [])
+    lines: list[notify.Message] = []
+    monkeypatch.setattr(notify, "tell", lambda message, log: lines.append(message) or [])
     unified, opened_at = world.connect("unified"), datetime.now(timezone.utc) - timedelta(minutes=11)
 
     def look() -> list[str]:
-        told.clear()
+        lines.clear()
         # nobody is asked about a launch
         with suppress(AirflowSkipException):
             OutlookOperator(task_id="outlook", migration="mula_unification").execute({"ti": Ti(1)})
-        return [message.subject for message in told]
+        return [message.subject for message in lines]
 
     assert look() == []
     world.begin("first")
@@ -387,7 +387,7 @@ def test_a_step_that_is_late_is_told_once(world: World, monkeypatch: pytest.Monk
     window.plan(unified, "first", opened_at, MIGRATION.window)
     window.note(unified, "first", "fence", opened_at)
     assert look() == ["mula_unification: delta of the maintenance window of run first is late"]
-    assert re.fullmatch(r"delta was planned to have ended by \d\d:\d\d:\d\d UTC", told[0].lines[0])
+    assert re.fullmatch(r"delta was planned to have ended by \d\d:\d\d:\d\d UTC", lines[0].lines[0])
     assert look() == []
     window.plan(unified, "first", opened_at - timedelta(minutes=30), MIGRATION.window)
     assert look() == ["mula_unification: transform, approve, swap of the maintenance window of run first are late"]

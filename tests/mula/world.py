@@ -74,13 +74,13 @@ class World:
 
     def row(self, statement: str, *values: Any, database: str = "unified") -> dict[str, Any]:
         """The only row of a query."""
-        (found,) = self.rows(statement, *values, database=database)
-        return found
+        (row,) = self.rows(statement, *values, database=database)
+        return row
 
     def value(self, statement: str, *values: Any, database: str = "unified") -> Any:
         """The only value of a query."""
-        (found,) = self.row(statement, *values, database=database).values()
-        return found
+        (row,) = self.row(statement, *values, database=database).values()
+        return row
 
     # phases
 
@@ -138,9 +138,9 @@ class World:
         """The checks across tables that do not hold, with how many rows offend."""
         with opened(self.connect("unified")) as connection:
             results = checks.run(connection, MIGRATION.migration, this_run)
-            told = {"checks": [result.check for result in results]}
-            run.note(connection, this_run, validation=told)
-            digests = {"result": phase.digest(told), "staged": transform.digest(connection, MIGRATION)}
+            validation = {"checks": [result.check for result in results]}
+            run.note(connection, this_run, validation=validation)
+            digests = {"result": phase.digest(validation), "staged": transform.digest(connection, MIGRATION)}
         self.record(this_run, "validation", **digests)
         self.record(this_run, "late_writes")
         return {result.check: result.offending for result in results if not result.success}
@@ -221,8 +221,8 @@ class World:
 
     def rejects(self, this_run: str) -> list[tuple[str, str, str]]:
         """(source, id, reason), sorted."""
-        found = self.rows("select source, source_id, reason from cutover.rejects where run = %s", this_run)
-        return sorted((row["source"], row["source_id"], row["reason"]) for row in found)
+        rows = self.rows("select source, source_id, reason from cutover.rejects where run = %s", this_run)
+        return sorted((row["source"], row["source_id"], row["reason"]) for row in rows)
 
     def balance(self, this_run: str) -> dict[str, dict[str, Any]]:
         """The reconciliation by source."""

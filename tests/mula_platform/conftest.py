@@ -143,8 +143,8 @@ class Site:
     @property
     def platform(self) -> Platform:
         """What the routes work with."""
-        found: Platform = self.app.state.platform
-        return found
+        result: Platform = self.app.state.platform
+        return result
 
     def browser(self) -> Browser:
         """Somebody's browser, with cookies of its own."""
@@ -169,7 +169,7 @@ class Site:
     def links(self) -> list[str]:
         """The links in mails, as they were sent."""
         texts = [path.read_text().replace("=\n", "").replace("=3D", "=") for path in self._mailed()]
-        return [found for text in texts for found in re.findall(r"/link\?token=[\w.-]+", text)]
+        return [each for text in texts for each in re.findall(r"/link\?token=[\w.-]+", text)]
 
     def _mailed(self) -> list[Path]:
         return sorted(self.mails.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)

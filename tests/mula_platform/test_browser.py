@@ -47,10 +47,10 @@ def shot(page: Any, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-def _note(faults: list[str], told: Any) -> None:
+def _note(faults: list[str], event: Any) -> None:
     """Keep what a browser's console says that is no mere message."""
-    if getattr(told, "type", "error") in ("error", "warning"):
-        faults.append(str(getattr(told, "text", told)))
+    if getattr(event, "type", "error") in ("error", "warning"):
+        faults.append(str(getattr(event, "text", event)))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -124,14 +124,14 @@ def test_every_control_is_reached_and_seen_by_keyboard(make_site: Callable[..., 
         reached = set()
         for _ in range(wanted + 5):
             page.keyboard.press("Tab")
-            seen = page.evaluate(
+            focus = page.evaluate(
                 "(() => { const e = document.activeElement; if (e === document.body) return null;"
                 f" return [[...document.querySelectorAll('{visible}')].indexOf(e),"
                 " getComputedStyle(e).outlineStyle !== 'none', e.getBoundingClientRect().height] })()"
             )
-            if seen is not None and seen[0] >= 0:
-                reached.add(seen[0])
-                assert seen[1], "the focus is not seen"
+            if focus is not None and focus[0] >= 0:
+                reached.add(focus[0])
+                assert focus[1], "the focus is not seen"
         assert len(reached) == wanted
         browser.close()
 

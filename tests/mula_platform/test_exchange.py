@@ -155,10 +155,10 @@ REFUSED: dict[str, Callable[[], str]] = {
 def test_what_is_no_token_of_theirs_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CLIENT", 2 * len(REFUSED))
     answers = {what: site.exchange(make()) for what, make in REFUSED.items()}
-    told = {what: (answer.status_code, answer.json()) for what, answer in answers.items()}
+    values = {what: (answer.status_code, answer.json()) for what, answer in answers.items()}
     # it tells nobody what was wrong with it
     nothing = {"error": "invalid_request", "error_description": "the subject_token is not accepted"}
-    assert {what: answer for what, answer in told.items() if answer != (400, nothing)} == {}
+    assert {what: answer for what, answer in values.items() if answer != (400, nothing)} == {}
     assert site.value("select count(*) from platform.session") == 0
 
 

@@ -70,20 +70,20 @@ def test_a_deletion_that_is_killed_anywhere_has_happened_or_not(site: Site, monk
     killer = Killer(site, monkeypatch)
     browser = come(site, "pässwörd", "niña@example.com")
     person = site.identity("compatibility", 8)["user_id"]
-    kept = (
+    values = (
         "select (select count(*) from users where id = %(id)s) as people, "
         "(select count(*) from birth_charts where user_id = %(id)s) as charts, "
         "(select count(*) from platform.session where user_id = %(id)s) as sessions, "
         "(select count(*) from platform.credential) as credentials"
     ).replace("%(id)s", f"'{person}'")
-    before = site.rows(kept)
+    before = site.rows(values)
     at = 1
     while (answer := killer.during(lambda: browser.post("/settings/delete", confirm="niña@example.com"), at)) and (
         killer.steps >= at
     ):
         assert answer.status_code == 503, at
-        assert site.rows(kept) == before, at
+        assert site.rows(values) == before, at
         at += 1
     assert at > 8 and "is deleted" in answer.text
-    (after,) = site.rows(kept)
+    (after,) = site.rows(values)
     assert (after["people"], after["charts"], after["sessions"]) == (0, 0, 0)

@@ -109,12 +109,12 @@ def test_what_people_are_called_is_text(site: Site) -> None:
 
 
 def test_a_shared_result_is_found_by_its_old_code_and_its_views_go_up(site: Site) -> None:
-    seen = [site.browser().get("/s/anashared") for _ in range(3)]
-    assert [re.findall(r'id="views">(\d+)<', page.text) for page in seen] == [["8"], ["9"], ["10"]]
+    values = [site.browser().get("/s/anashared") for _ in range(3)]
+    assert [re.findall(r'id="views">(\d+)<', page.text) for page in values] == [["8"], ["9"], ["10"]]
     # scores, and nothing of whose they are
-    assert "83%" in seen[0].text
+    assert "83%" in values[0].text
     for word in ("ana", "Ravi", "London", "Lima", "1990"):
-        assert word not in seen[0].text.replace("anashared", ""), word
+        assert word not in values[0].text.replace("anashared", ""), word
     assert site.browser().get("/s/ANASHARED").status_code == 404
     site.rows("update platform.feature_flag set is_on = false where name = 'shared_results'")
     assert site.browser().get("/s/anashared").status_code == 404
@@ -128,8 +128,8 @@ def test_settings_keep_what_is_chosen(site: Site) -> None:
     )
     assert "Your notifications are saved." in saved.text
     person = site.identity("dasha", 6)["user_id"]
-    (found,) = site.rows("select * from user_preferences where user_id = %s", person)
-    assert (found["notifications_enabled"], found["email_enabled"], str(found["daily_reminder_time"])) == (
+    (row,) = site.rows("select * from user_preferences where user_id = %s", person)
+    assert (row["notifications_enabled"], row["email_enabled"], str(row["daily_reminder_time"])) == (
         False, True, "07:30:00",
     )  # fmt: skip
     (other,) = site.rows("select id from birth_charts where user_id = %s and not is_default limit 1", person)

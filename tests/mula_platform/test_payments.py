@@ -43,10 +43,10 @@ def signed(payload: bytes, secret: str, at: int | None = None) -> str:
     return f"t={at},v1={hmac.new(secret.encode(), str(at).encode() + b'.' + payload, hashlib.sha256).hexdigest()}"
 
 
-def event(number: int, kind: str, found: dict[str, Any], after: int | None = None) -> dict[str, Any]:
+def event(number: int, kind: str, content: dict[str, Any], after: int | None = None) -> dict[str, Any]:
     """An event, ``after`` so many seconds (default: its number)."""
     created = START + (number if after is None else after)
-    return {"id": f"evt_{number}", "object": "event", "type": kind, "created": created, "data": {"object": found},
+    return {"id": f"evt_{number}", "object": "event", "type": kind, "created": created, "data": {"object": content},
             "livemode": True, "api_version": "2025-10-29.clover", "request": {"id": None}}  # fmt: skip
 
 
@@ -72,19 +72,19 @@ def invoice(name: str = "sub_dasha") -> dict[str, Any]:
 UPDATED, DELETED = "customer.subscription.updated", "customer.subscription.deleted"
 
 
-def post(site: Site, told: dict[str, Any] | bytes, secret: str = "whsec_dasha_of_now", at: int | None = None) -> Any:
+def post(site: Site, payload: dict[str, Any] | bytes, secret: str = "whsec_dasha_of_now", at: int | None = None) -> Any:
     """Send an event; the response."""
-    payload = told if isinstance(told, bytes) else json.dumps(told).encode()
+    payload = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return site.client.post(HOOK, content=payload, headers={"stripe-signature": signed(payload, secret, at)})
 
 
 def row(site: Site, name: str = "sub_dasha") -> dict[str, Any]:
     """What the unified database has of a subscription."""
-    (found,) = site.rows(
+    (subscription,) = site.rows(
         "select status, plan_name, monthly_amount, next_billing_at from subscriptions "
         "where stripe_subscription_id = %s", name,
     )  # fmt: skip
-    return found
+    return subscription
 
 
 def events(site: Site) -> int:
@@ -135,12 +135,12 @@ def await_waiting(site: Site, sessions: int) -> list[int]:
     """The sessions of the platform that wait for a lock, once there are so many."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        found = site.rows(
+        subscription = site.rows(
             "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' "
             "and application_name = 'mula platform'"
         )
-        if len(found) == sessions:
-            return [each["pid"] for each in found]
+        if len(subscription) == sessions:
+            return [each["pid"] for each in subscription]
     raise AssertionError("nobody waits")
 
 
@@ -158,8 +158,8 @@ def billed_twice(
 
 
 def test_an_event_is_believed_by_any_secret_of_its_endpoint_and_by_no_other(site: Site) -> None:
-    told = event(1, UPDATED, subscription("past_due"))
-    payload = json.dumps(told).encode()
+    events_sent = event(1, UPDATED, subscription("past_due"))
+    payload = json.dumps(events_sent).encode()
     now = int(time.time())
     good = signed(payload, "whsec_dasha_of_now", now)
     late, early = now - stripe.TOLERANCE_S - 5, now + stripe.TOLERANCE_S + 60
@@ -193,11 +193,11 @@ def test_a_signature_is_what_others_make_of_it() -> None:
 
 
 def test_one_account_cannot_touch_the_other_s_subscriptions(site: Site) -> None:
-    told = event(1, DELETED, subscription("canceled"))
-    assert post(site, told, "whsec_compatibility").text == "of_nobody\n"
+    payload = event(1, DELETED, subscription("canceled"))
+    assert post(site, payload, "whsec_compatibility").text == "of_nobody\n"
     assert row(site)["status"] == "active"
     # the same id of the other account is another event
-    assert post(site, told).text == "changed\n"
+    assert post(site, payload).text == "changed\n"
     assert row(site)["status"] == "canceled" and row(site, "sub_compatibility")["status"] == "active"
     assert events(site) == 2
 
@@ -267,11 +267,11 @@ def test_a_huge_body_is_refused_before_it_is_read(site: Site) -> None:
     ],
 )  # fmt: skip
 def test_plan_and_amount_a_month(site: Site, change: dict[str, Any], expected: tuple[str, Decimal]) -> None:
-    found = subscription(cents=change.get("cents", 499), plan=change.get("plan", "basic"))
-    item = found["items"]["data"][0]
+    content = subscription(cents=change.get("cents", 499), plan=change.get("plan", "basic"))
+    item = content["items"]["data"][0]
     item["price"] |= {name: value for name, value in change.items() if name in item["price"]}
     item["quantity"] = change.get("quantity", 1)
-    assert post(site, event(1, UPDATED, found)).status_code == 200
+    assert post(site, event(1, UPDATED, content)).status_code == 200
     assert (row(site)["plan_name"], row(site)["monthly_amount"]) == expected
 
 
@@ -288,18 +288,18 @@ def test_older_and_newer_versions_of_the_api_say_the_same(site: Site) -> None:
     assert row(site) | {"monthly_amount": None} == {
         "status": "active", "plan_name": "basic", "monthly_amount": None, "next_billing_at": None,
     }  # fmt: skip
-    kept = json.dumps(site.rows("select * from platform.stripe_event"), default=str)
-    assert "example.com" not in kept, "whose it is stands here already"
+    text = json.dumps(site.rows("select * from platform.stripe_event"), default=str)
+    assert "example.com" not in text, "whose it is stands here already"
 
 
 def test_what_concerns_no_subscription_is_written_down_and_acknowledged(site: Site) -> None:
-    told: list[tuple[str, dict[str, Any]]] = [
+    payload: list[tuple[str, dict[str, Any]]] = [
         ("charge.refunded", {"id": "ch_1", "amount_refunded": 499}),
         ("a.type.of.tomorrow", {"anything": [1, {}]}),
         ("invoice.paid", {"id": "in_of_a_single_sale", "customer": None}),
     ]
-    for number, (kind, found) in enumerate(told):
-        assert post(site, event(number, kind, found)).text == "no_subscription\n"
+    for number, (kind, subscription) in enumerate(payload):
+        assert post(site, event(number, kind, subscription)).text == "no_subscription\n"
     assert events(site) == 3 and row(site)["status"] == "active"
     site.rows("update platform.stripe_event set received_at = now() - interval '61 days' where event_id = 'evt_1'")
     post(site, event(9, "charge.refunded", {}))
@@ -310,10 +310,10 @@ def test_what_concerns_no_subscription_is_written_down_and_acknowledged(site: Si
 
 
 def test_the_same_event_again_does_nothing(site: Site) -> None:
-    told = event(1, UPDATED, subscription("past_due"))
-    assert [post(site, told).text for _ in range(3)] == ["changed\n", "known\n", "known\n"]
+    payload = event(1, UPDATED, subscription("past_due"))
+    assert [post(site, payload).text for _ in range(3)] == ["changed\n", "known\n", "known\n"]
     site.rows("update subscriptions set status = 'paused' where stripe_subscription_id = 'sub_dasha'")
-    assert post(site, told).text == "known\n" and row(site)["status"] == "paused"
+    assert post(site, payload).text == "known\n" and row(site)["status"] == "paused"
     # the same state in another event: no write, which would keep the source's next word away
     post(site, event(2, UPDATED, subscription("past_due")))
     version = site.value("select xmin::text from subscriptions where stripe_subscription_id = 'sub_dasha'")
@@ -323,11 +323,11 @@ def test_the_same_event_again_does_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize("newer_first", [False, True])
 def test_an_older_event_never_overwrites_a_newer_one(site: Site, newer_first: bool) -> None:
-    told = [
+    payload = [
         event(1, UPDATED, subscription("active", cents=1_299, plan="premium")),
         event(2, DELETED, subscription("canceled")),
     ]
-    for each in reversed(told) if newer_first else told:
+    for each in reversed(payload) if newer_first else payload:
         assert post(site, each).status_code == 200
     assert row(site) == {
         "status": "canceled", "plan_name": "basic", "monthly_amount": Decimal("4.99"), "next_billing_at": None,
@@ -366,27 +366,27 @@ def test_in_every_order_a_history_ends_the_same(
     begin_anew(site)
     last = event(12, DELETED, subscription("canceled", cents=1_299, plan="premium"), after=400)
     # the end comes first, as often as not: nothing begins again after it
-    for told in ([last] if ends else []) + order + again:
-        assert post(site, told).status_code == 200
+    for payload in ([last] if ends else []) + order + again:
+        assert post(site, payload).status_code == 200
     assert row(site) == (END | {"status": "canceled"} if ends else END)
     assert events(site) == len(HISTORY) + ends
 
 
 def test_within_one_second_the_way_of_a_subscription_decides(site: Site) -> None:
-    told = [("customer.subscription.created", "incomplete"), (UPDATED, "incomplete"), (UPDATED, "active")]
+    payload = [("customer.subscription.created", "incomplete"), (UPDATED, "incomplete"), (UPDATED, "active")]
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
         begin_anew(site)
         for number in order:
-            kind, status = told[number]
+            kind, status = payload[number]
             # ids that say the opposite
             post(site, event(9 - number, kind, subscription(status), after=5))
         assert row(site)["status"] == "active", order
 
 
 def test_the_same_event_twice_at_once_has_one_effect(site: Site) -> None:
-    told = event(1, UPDATED, subscription("past_due"))
+    payload = event(1, UPDATED, subscription("past_due"))
     answers: list[str] = []
-    threads = [threading.Thread(target=lambda: answers.append(post(site, told).text)) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: answers.append(post(site, payload).text)) for _ in range(2)]
     with psycopg.connect(site.admin) as other:
         other.execute("select from subscriptions where stripe_subscription_id = 'sub_dasha' for update")
         for thread in threads:
@@ -398,8 +398,11 @@ def test_the_same_event_twice_at_once_has_one_effect(site: Site) -> None:
 
 
 def test_two_events_at_once_are_both_heard(site: Site) -> None:
-    told = [event(1, UPDATED, subscription(cents=1_299, plan="premium")), event(2, "invoice.payment_failed", invoice())]
-    threads = [threading.Thread(target=post, args=(site, each)) for each in told]
+    payload = [
+        event(1, UPDATED, subscription(cents=1_299, plan="premium")),
+        event(2, "invoice.payment_failed", invoice()),
+    ]
+    threads = [threading.Thread(target=post, args=(site, each)) for each in payload]
     with psycopg.connect(site.admin) as other:
         other.execute("select from subscriptions where stripe_subscription_id = 'sub_dasha' for update")
         for thread in threads:
@@ -411,9 +414,9 @@ def test_two_events_at_once_are_both_heard(site: Site) -> None:
 
 
 def test_killed_in_the_middle_it_has_one_effect_when_it_comes_again(site: Site) -> None:
-    told = event(1, UPDATED, subscription("past_due"))
+    payload = event(1, UPDATED, subscription("past_due"))
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(post(site, told)))
+    thread = threading.Thread(target=lambda: answers.append(post(site, payload)))
     with psycopg.connect(site.admin) as other:
         other.execute("select from subscriptions where stripe_subscription_id = 'sub_dasha' for update")
         thread.start()
@@ -423,7 +426,7 @@ def test_killed_in_the_middle_it_has_one_effect_when_it_comes_again(site: Site) 
         thread.join()
     assert answers[0].status_code == 503 and int(answers[0].headers["retry-after"]) > 0
     assert events(site) == 0 and row(site)["status"] == "active"
-    assert post(site, told).text == "changed\n" and post(site, told).text == "known\n"
+    assert post(site, payload).text == "changed\n" and post(site, payload).text == "known\n"
     assert events(site) == 1 and row(site)["status"] == "past_due"
 
 
@@ -482,9 +485,9 @@ def test_what_nobody_has_is_kept_and_followed_once_a_launch_brings_it(
 ) -> None:
     # of a customer who has another one
     post(own, event(1, UPDATED, subscription()))
-    told = subscription("active", name="sub_new", cents=1_299, customer="cus_sub_dasha")
-    assert post(own, event(2, "customer.subscription.created", told)).text == "of_nobody\n"
-    assert post(own, event(3, UPDATED, told | {"status": "past_due"})).text == "of_nobody\n"
+    payload = subscription("active", name="sub_new", cents=1_299, customer="cus_sub_dasha")
+    assert post(own, event(2, "customer.subscription.created", payload)).text == "of_nobody\n"
+    assert post(own, event(3, UPDATED, payload | {"status": "past_due"})).text == "of_nobody\n"
     text = billed_twice(own, capsys, monkeypatch, "--full")
     assert "Stripe speaks of 1 subscriptions that nobody has here" in text
     assert "sub_new: past_due, 12.99 USD a month, last on " in text
@@ -567,22 +570,22 @@ def test_while_the_window_is_open_stripe_is_asked_to_come_again(own: Site) -> No
         RUN,
     )
     fence(own)
-    told = event(1, UPDATED, subscription("past_due"))
-    answer = post(own, told)
+    payload = event(1, UPDATED, subscription("past_due"))
+    answer = post(own, payload)
     assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 1_700
     assert "<html" not in answer.text and events(own) == 0
     release(own)
-    assert post(own, told).text == "changed\n"
+    assert post(own, payload).text == "changed\n"
 
 
 def test_until_setup_has_given_the_rights_stripe_is_asked_to_come_again(own: Site) -> None:
-    told = event(1, UPDATED, subscription("past_due"))
+    payload = event(1, UPDATED, subscription("past_due"))
     own.rows("revoke update (status, plan_name, monthly_amount, next_billing_at) on subscriptions from mula_platform")
     for less in ("select", "drop table platform.stripe_event"):
         own.rows(less)
-        answer = post(own, told)
+        answer = post(own, payload)
         assert answer.status_code == 503 and answer.headers["retry-after"]
         assert "follow subscriptions: ./run platform setup" in own.client.get("/readyz").text
     setup.prepare(own.admin)
     assert own.client.get("/readyz").text == "ready\n"
-    assert post(own, told).text == "changed\n"
+    assert post(own, payload).text == "changed\n"

@@ -155,9 +155,9 @@ def test_an_un_merge_by_support_ends_the_account_s_sessions(site: Site) -> None:
 def test_signing_out_ends_one_session_or_all(site: Site) -> None:
     first, second, third = (come(site, "ana at dasha") for _ in range(3))
     stranger = come(site, "ana at compat")
-    kept = first.client.cookies["__Host-mula"]
+    stored = first.client.cookies["__Host-mula"]
     first.post("/sign-out")
-    first.client.cookies.set("__Host-mula", kept, domain="mula.test")
+    first.client.cookies.set("__Host-mula", stored, domain="mula.test")
     assert "Sign in" in first.get("/").text and "Welcome" in second.get("/").text
     second.post("/sign-out", everywhere="1")
     assert "Sign in" in third.get("/").text and "Welcome" in stranger.get("/").text

@@ -53,8 +53,8 @@ class House:
 
     def content(self) -> dict[str, list[Any]]:
         """Every row that a sign-in could have written."""
-        found = {name: self.site.rows(f"select t::text from {name} as t order by 1") for name in _KEPT}
-        return found | {"failures": self.site.rows("select * from platform.failure where attempts > 0")}
+        rows = {name: self.site.rows(f"select t::text from {name} as t order by 1") for name in _KEPT}
+        return rows | {"failures": self.site.rows("select * from platform.failure where attempts > 0")}
 
     def begin(self, run: str = RUN, lasts: str = "1 hour", role: str | None = None) -> tuple[Any, dict[str, str]]:
         """Open a rehearsal as the engine does; the session that holds it, and the keys."""
@@ -91,10 +91,10 @@ def house(make_site: Callable[..., Site], server: EmbeddedPostgres) -> Iterator[
 def test_every_account_gets_in_and_nothing_of_it_stays(house: House) -> None:
     before = house.content()
     report = house.rehearse(ANA, Person("dasha", "6", "ben@example.com", "ben everywhere"))
-    told = {name: (way.tried, way.failed, dict(way.reasons)) for name, way in report.ways.items()}
+    values = {name: (way.tried, way.failed, dict(way.reasons)) for name, way in report.ways.items()}
     # Dora's is a bare MD5: her token is good, her password will never be
     unreadable = {"a hash of a scheme that the service does not know": 1}
-    assert told == {
+    assert values == {
         "a token of the old application": (8, 0, {}),
         "a password that can be verified": (6, 1, unreadable),
         "a password typed, of test persons": (2, 0, {}),
@@ -156,8 +156,8 @@ def test_what_a_rehearsal_is_given_opens_no_page_and_ends_with_it(house: House) 
     session, keys = house.begin()
     token = house.exchange(keys["dasha"]).json()["access_token"]
     assert jwt.get_unverified_header(token)["typ"] == "rehearsal+jwt"
-    seen = site.me(token)
-    assert seen.status_code == 200 and "example.com" not in seen.text
+    answer = site.me(token)
+    assert answer.status_code == 200 and "example.com" not in answer.text
     for path in ("/", "/settings", "/dasha", "/compatibility"):
         page = site.client.get(path, headers={"cookie": f"__Host-mula={token}"}, follow_redirects=False)
         assert (page.status_code, page.headers.get("location")) == (303, "/sign-in")
@@ -294,24 +294,24 @@ def test_it_is_written_down_and_signed_without_numbers_of_accounts(house: House)
     with opened(house.connect) as connection:
         rehearsal.record(connection, MIGRATION, RUN, report, 2)
     with opened(house.connect) as connection:
-        found = rehearsal.of_run(connection, RUN)
-        assert found is not None
-        assert len(found["trouble"]) == 1 and found["answer"] is None
-        assert found["ways"]["a password that can be verified"]["named"] == {
+        record = rehearsal.of_run(connection, RUN)
+        assert record is not None
+        assert len(record["trouble"]) == 1 and record["answer"] is None
+        assert record["ways"]["a password that can be verified"]["named"] == {
             "a hash of a scheme that the service does not know": ["dasha 9"]
         }
         rehearsal.record_answer(connection, MIGRATION, RUN, "reviewer", goes_on=True)
     with opened(house.connect) as connection:
-        found = rehearsal.of_run(connection, RUN)
-        assert found is not None and found["answer"]["person"] == "reviewer"
+        record = rehearsal.of_run(connection, RUN)
+        assert record is not None and record["answer"]["person"] == "reviewer"
     signed = house.site.rows("select kind, payload from cutover.chain where kind like 'sign-ins%' order by link")
     assert [link["kind"] for link in signed] == ["sign-ins", "sign-ins answer"]
     assert "dasha 9" not in signed[0]["payload"] and '"tried":8' in signed[0]["payload"]
     # another rehearsal is another question
     with opened(house.connect) as connection:
         rehearsal.record(connection, MIGRATION, RUN, report, 50)
-        found = rehearsal.of_run(connection, RUN)
-    assert found is not None and (found["trouble"], found["answer"]) == ([], None)
+        record = rehearsal.of_run(connection, RUN)
+    assert record is not None and (record["trouble"], record["answer"]) == ([], None)
 
 
 @pytest.mark.parametrize("extra", [{"people": [{"application": "dasha"}]}, {"people": 3}, {"file": "/nowhere"}])

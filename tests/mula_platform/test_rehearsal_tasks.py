@@ -28,13 +28,13 @@ def house(
 ) -> Iterator[House]:
     """The platform, and the launch that it is of, known to Airflow by their connections."""
     with served(make_site) as (site, url):
-        found = House(site, url, server)
-        monkeypatch.setenv("AIRFLOW_CONN_UNIFIED", found.engine.replace("postgresql://", "postgres://"))
+        house = House(site, url, server)
+        monkeypatch.setenv("AIRFLOW_CONN_UNIFIED", house.engine.replace("postgresql://", "postgres://"))
         monkeypatch.setenv("AIRFLOW_CONN_MULA_PLATFORM", url)
         monkeypatch.setenv("AIRFLOW_VAR_CUTOVER_APPROVERS", "reviewer, operator")
         monkeypatch.setenv("CUTOVER_DATA_DOCS", str(tmp_path / "docs"))
         monkeypatch.delenv("AIRFLOW_CONN_MULA_TEST_PEOPLE", raising=False)
-        yield found
+        yield house
 
 
 def context(**params: Any) -> Any:
@@ -86,9 +86,9 @@ def test_it_waits_until_the_platform_is_set_up_for_this_launch(house: House, mon
 def test_good_sign_ins_ask_nobody_and_bad_ones_stop_until_an_approver_has_decided(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[notify.Message] = []
+    lines: list[notify.Message] = []
     asked: list[str] = []
-    monkeypatch.setattr(notify, "tell", lambda message, _: told.append(message))
+    monkeypatch.setattr(notify, "tell", lambda message, _: lines.append(message))
     monkeypatch.setattr(HITLOperator, "execute", lambda operator, _: asked.append(operator.body))
     person = {"application": "dasha", "account": 5, "address": "ana@example.com", "password": "ana at dasha"}
     extra = json.dumps({"conn_type": "generic", "extra": {"people": [person]}})
@@ -103,7 +103,7 @@ def test_good_sign_ins_ask_nobody_and_bad_ones_stop_until_an_approver_has_decide
     (trouble,) = rehearse.run_phase(context())["trouble"]
     ask.execute(context())
     assert "/sign_ins.svg" in asked[0] and "mula_unification_rollback" in asked[0] and trouble not in asked[0]
-    assert told[0].lines == (trouble,)
+    assert lines[0].lines == (trouble,)
     for event in (answered(GO_ON, "operator"), answered(GO_ON, "stranger"), {"error": "x", "error_type": "timeout"}):
         with pytest.raises(AirflowException, match=r"rehearsal\.not-answered"):
             ask.execute_complete(context(), event)
@@ -122,6 +122,6 @@ def test_good_sign_ins_ask_nobody_and_bad_ones_stop_until_an_approver_has_decide
     ask.execute(context())
     assert len(asked) == 2
     with opened(house.connect) as connection:
-        found = rehearsal.of_run(connection, RUN)
-    assert found is not None and found["answer"]["goes_on"] is True
-    assert found["ways"]["a password typed, of test persons"]["tried"] == 1
+        record = rehearsal.of_run(connection, RUN)
+    assert record is not None and record["answer"]["goes_on"] is True
+    assert record["ways"]["a password typed, of test persons"]["tried"] == 1

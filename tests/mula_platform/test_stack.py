@@ -45,8 +45,8 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
 def test_it_is_started_over_what_was_launched_and_stopped_with_everything_else(deployment: Deployment) -> None:
     url = deployment.start_platform()
     assert httpx.get(f"{url}/readyz").text == "ready\n"
-    told = mula_checks.ways_in(deployment.target_admin_dsn("unified"))
-    address, passwords = told[0].split()[1], told[1].split()[1:]
+    check = mula_checks.ways_in(deployment.target_admin_dsn("unified"))
+    address, passwords = check[0].split()[1], check[1].split()[1:]
     with httpx.Client(base_url=url, follow_redirects=True) as client:
         key = client.get("/sign-in").cookies["__Host-mula-form"]
         # the browser keeps cookies that are for HTTPS alone on the machine itself, too; this client does not

@@ -69,13 +69,13 @@ def shop(followed: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     name = f"{followed.names['shop']}_{tmp_path.name[-8:]}"
     databases.create(followed.server, name, followed.names["shop"])
     page.exported["AIRFLOW_CONN_SHOP"] = connection_of(followed.server.dsn(name))
-    found(monkeypatch, page.folder)
+    use(monkeypatch, page.folder)
     yield Shop(page, followed.server, {**followed.names, "shop": name})
     load.cache_clear()
     databases.drop(followed.server, name)
 
 
-def found(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the engine find the migrations of a folder, as its files are at this moment."""
     from cutover.database import statements
 

@@ -74,9 +74,9 @@ class Launches:
         """The checks, and the suites if asked for: Great Expectations takes seconds. All must hold."""
         with opened(self.connect) as connection:
             results = checks.run(connection, self.name, this_run, self.migration.rejects_limit)
-            told = {"checks": [result.check for result in results]}
-            run.note(connection, this_run, validation=told)
-            digests = {"result": phase.digest(told), "staged": transform.digest(connection, self.migration)}
+            record = {"checks": [result.check for result in results]}
+            run.note(connection, this_run, validation=record)
+            digests = {"result": phase.digest(record), "staged": transform.digest(connection, self.migration)}
         self._record(this_run, "validation", **digests)
         if self.migration.databases:
             self._record(this_run, "late_writes")

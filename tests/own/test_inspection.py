@@ -10,7 +10,7 @@ from cutover.database.connect import opened
 from cutover.errors import CutoverError
 from cutover.migration import load
 from cutover.preflight import PreflightError
-from tests.own.conftest import Shop, found
+from tests.own.conftest import Shop, use
 from tests.own.run import Launches
 from tests.own.test_page import launches
 
@@ -75,7 +75,7 @@ def test_a_slip_is_named_with_file_line_and_remedy(
         text = file.read_text()
         assert before is None or before in text
         file.write_text(after if before is None else text.replace(before, after, 1))
-    found(monkeypatch, shop.page.folder)
+    use(monkeypatch, shop.page.folder)
     with pytest.raises(CutoverError) as raised:
         launches(shop).begin("r1")
     reasons = raised.value.reasons if isinstance(raised.value, PreflightError) else [raised.value]
@@ -116,14 +116,14 @@ def test_sets_that_overlap_are_refused_with_both_names(shop: Shop, monkeypatch: 
         shop.page.type(f"cp -r ~/shop/include/{part}/shop ~/shop/include/{part}/outlet")
     declaration = shop.page.folder / "include/sql/outlet/migration.yaml"
     declaration.write_text(declaration.read_text().replace("migration: shop", "migration: outlet"))
-    found(monkeypatch, shop.page.folder)
+    use(monkeypatch, shop.page.folder)
     with pytest.raises(
         PreflightError, match=r"\[preflight.sets-overlap\] shop and outlet, public.customers, public.orders"
     ):
         launches(shop).begin("r1")
     # one that is declared elsewhere, and has launched here
     shop.page.type("mv ~/shop/include/sql/outlet ~/elsewhere")
-    found(monkeypatch, shop.page.folder)
+    use(monkeypatch, shop.page.folder)
     launches(shop).launch("r2")
     _as_anothers(shop)
     with pytest.raises(PreflightError, match=r"\[preflight.sets-overlap\] shop and outlet \(run r2\)"):
@@ -142,7 +142,7 @@ def test_a_rollback_leaves_another_migrations_later_launch_alone(shop: Shop, mon
         "insert into public.reviews values (1, 900)"
     )
     shop.page.type("./run new reviews --to ~/shop --target shop --like public.reviews")
-    found(monkeypatch, shop.page.folder)
+    use(monkeypatch, shop.page.folder)
     first, second = launches(shop), Launches("reviews", shop.connect())
     first.launch("r1")
     second.launch("r2")

@@ -17,7 +17,7 @@ from cutover.extract.why import why
 from cutover.migration import load, load_order
 from cutover.scaffold import command
 from cutover.ui import store as ui_store
-from tests.own.conftest import found
+from tests.own.conftest import use
 from tests.own.run import Launches
 
 # Names that want quotes, types of the database's own, every kind of constraint, and what PostgreSQL fills itself.
@@ -98,7 +98,7 @@ def test_tables_of_every_kind_are_copied_as_they_are(
     new: New, target: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new("wide", "--target", "target", "--like", "public.wide", "--like", "parts", "--like", "nothing")
-    found(monkeypatch, tmp_path)
+    use(monkeypatch, tmp_path)
     assert inspection.of_files(load("wide")) == []
     assert load_order.steps(load("wide"))[-1] in ("wide.part_a", "parts.wide_id")
     everything = "select w.*, p from public.wide as w inner join public.parts as p on p.wide_id = w.id"
@@ -130,7 +130,7 @@ def test_files_are_launched_as_they_come(
     text = declared.read_text().replace("settled: 1m", "settled: 0s").replace("names: {}", "names: {email: E-Mail}")
     person = "person: {address: [email], account: account, leads: {account: [buyers.id, deal_buyers.id]}}"
     declared.write_text(f"{text}\n{person}\n")
-    found(monkeypatch, tmp_path)
+    use(monkeypatch, tmp_path)
     assert inspection.of_files(load("deal")) == []
     head = "id,E-Mail,spent,seen_at,tags,vip,note\n"
     (drop / "1.csv").write_text(
@@ -138,10 +138,10 @@ def test_files_are_launched_as_they_come(
     )
     (drop / "2.csv").write_text(head + "3,cy@example.com,7,,,true,asked by ana@example.com\n")
     runs = Launches("deal", target)
-    seen = runs.review("r1")
-    [read] = [one for one in seen["reconciliation"] if one["source"] == "deal_buyers"]
+    review = runs.review("r1")
+    [read] = [one for one in review["reconciliation"] if one["source"] == "deal_buyers"]
     assert (read["read"], read["staged"], read["rejected"], read["difference"]) == (3, 2, 1, 0)
-    assert "ana@example.com" not in str(seen), "the review masks what it shows"
+    assert "ana@example.com" not in str(review), "the review masks what it shows"
     runs.launch("r2")
     with psycopg.connect(target().info.dsn, password=target().info.password) as connection:
         assert connection.execute("select id, email, spent::text, note from public.buyers order by id").fetchall() == [

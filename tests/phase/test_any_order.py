@@ -68,8 +68,8 @@ def test_production_only_ever_becomes_what_was_shown(new_world: Callable[[], Wor
             number = next(number for number, run in enumerate(self.runs) if run.gate)
             run = self.runs[number]
             if run.answer("Approve" if approve else "Reject") is None:
-                assert run.seen is not None
-                self.approved[number] = run.seen[1]
+                assert run.foreseen is not None
+                self.approved[number] = run.foreseen[1]
 
         @rule(amount=st.sampled_from([-1, 5, 7]))
         def change_a_source(self, amount: int) -> None:

@@ -86,7 +86,7 @@ def calls() -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 
 @pytest.fixture
-def told(reviewed: World, settings: pytest.MonkeyPatch, calls: list[Any]) -> World:
+def notified(reviewed: World, settings: pytest.MonkeyPatch, calls: list[Any]) -> World:
     """A world whose tasks tell, to one configured notifier; its run waits to be asked about."""
     configure(settings)
     reviewed.tells = True
@@ -121,9 +121,9 @@ def later(world: World, minutes: float) -> None:
 
 
 def test_a_launch_is_told_from_its_question_to_its_swap_each_once_whatever_is_cleared(
-    told: World, calls: list[Any]
+    notified: World, calls: list[Any]
 ) -> None:
-    run = asked(told)
+    run = asked(notified)
     assert run.do("approve") == "waiting", "cleared: the same question"
     assert kinds(calls) == ["asked"]
     notice = calls[0][1]["notice"]
@@ -131,11 +131,11 @@ def test_a_launch_is_told_from_its_question_to_its_swap_each_once_whatever_is_cl
     assert "people: 1 → 2 rows" in notice["lines"]
     assert run.answer() is None and run.do("swap") is None
     assert run.do("approve") is None and run.do("swap") is None, "cleared"
-    told.look(), told.look()
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "approved", "swapped"]
     assert "reviewer has approved the swap" in calls[1][0]
     assert "Clients waited" in calls[2][1]["notice"]["text"]
-    assert told.value("select count(*) from cutover.delivery where delivered_at is not null and tries = 1") == 3
+    assert notified.value("select count(*) from cutover.delivery where delivered_at is not null and tries = 1") == 3
 
 
 def test_links_mark_an_answer_and_never_give_one() -> None:
@@ -148,141 +148,141 @@ def test_links_mark_an_answer_and_never_give_one() -> None:
 
 
 def test_notifiers_that_raise_or_hang_stop_nothing_and_are_written_down(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     settings.setattr(notify, "PATIENCE_S", 0.3)
     configure(settings, "Hanging", "Broken", "Recorder")
-    run = asked(told)
+    run = asked(notified)
     assert run.answer() is None and run.do("swap") is None
     assert kinds(calls) == ["asked", "approved", "swapped"]
-    errors = told.value("select jsonb_object_agg(split_part(way, '#', 1), error) from cutover.delivery")
+    errors = notified.value("select jsonb_object_agg(split_part(way, '#', 1), error) from cutover.delivery")
     assert errors == {
         f"{__name__}.Hanging": "no answer within 0 s",
         f"{__name__}.Broken": "ConnectionError",
         f"{__name__}.Recorder": None,
     }
-    assert told.value("select count(*) from cutover.notice where action = 'asked' and channel = 'notifier'") == 3
-    assert told.value("select count(*) from cutover.notice where error like '%s3cret%'") == 0
-    told.look(), told.look(), told.look()
+    assert notified.value("select count(*) from cutover.notice where action = 'asked' and channel = 'notifier'") == 3
+    assert notified.value("select count(*) from cutover.notice where error like '%s3cret%'") == 0
+    notified.look(), notified.look(), notified.look()
     Hanging.let_go.set()
     assert Hanging.kinds == ["asked", "approved", "swapped", "approved", "swapped"], "once more: it may have told"
-    assert told.value("select max(tries) from cutover.delivery where way like '%Broken%'") == 4
+    assert notified.value("select max(tries) from cutover.delivery where way like '%Broken%'") == 4
     assert kinds(calls) == ["asked", "approved", "swapped"]
 
 
 def test_what_could_not_be_sent_is_tried_again_by_the_next_look_and_then_no_more(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     configure(settings, "Broken")
-    asked(told)
+    asked(notified)
     state = "select to_jsonb(d) - 'claimed_until' from cutover.delivery as d"
-    assert (told.value(state)["tries"], told.value(state)["delivered_at"]) == (1, None)
-    told.look()
-    assert told.value(state)["tries"] == 2
+    assert (notified.value(state)["tries"], notified.value(state)["delivered_at"]) == (1, None)
+    notified.look()
+    assert notified.value(state)["tries"] == 2
     settings.setattr(Broken, "broken", False)
-    told.look(), told.look()
-    assert told.value(state)["tries"] == 3 and told.value(state)["delivered_at"] is not None
-    assert told.value(state)["error"] is None
+    notified.look(), notified.look()
+    assert notified.value(state)["tries"] == 3 and notified.value(state)["delivered_at"] is not None
+    assert notified.value(state)["error"] is None
 
 
 def test_a_notifier_is_told_of_the_kinds_that_it_is_for(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     listed = [{"class": f"{__name__}.Recorder", "arguments": {"text": "{{ notice.kind }}"}, "of": ["swapped"]}]
     settings.setenv("AIRFLOW_VAR_CUTOVER_NOTICES", json.dumps({"notifiers": listed * 2}))
-    run = asked(told)
+    run = asked(notified)
     assert run.answer() is None and run.do("swap") is None
     assert [text for text, _ in calls] == ["swapped"], "listed twice, too"
 
 
 def test_a_target_that_goes_between_the_message_and_its_record_is_told_again_and_stops_nothing(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
-    name = told.dsn.rpartition("/")[2]
-    elsewhere = World(told.dsn.replace(name, "postgres"))
+    name = notified.dsn.rpartition("/")[2]
+    elsewhere = World(notified.dsn.replace(name, "postgres"))
 
     def let_in(anybody: bool) -> None:
         elsewhere.execute(f"alter database {name} allow_connections {anybody}")
 
     configure(settings, "Doing")
-    run = asked(told)
+    run = asked(notified)
     Doing.while_telling["approved"] = lambda: let_in(False)
     assert run.answer() is None, "the answer is taken, whatever becomes of telling it"
-    assert "[connect.unreachable]" in told.look(), "and skips"
+    assert "[connect.unreachable]" in notified.look(), "and skips"
     assert run.do("swap") is not None, "nor does its failure raise for being told"
     let_in(True)
-    told.look()
+    notified.look()
     assert kinds(calls) == ["asked", "approved"], "whoever had it has it for some time"
-    told.execute("update cutover.delivery set claimed_until = clock_timestamp() where delivered_at is null")
-    told.look(), told.look()
+    notified.execute("update cutover.delivery set claimed_until = clock_timestamp() where delivered_at is null")
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "approved", "approved"]
 
 
 def test_each_way_is_written_down_when_it_has_ended_and_waits_for_no_other(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     """So that whatever ends the process meanwhile has nobody told again."""
 
     def until_the_other_is_on_record() -> str | None:
         for _ in range(500):
-            if told.value("select count(*) from cutover.delivery where delivered_at is not null"):
+            if notified.value("select count(*) from cutover.delivery where delivered_at is not null"):
                 return None
         return "it waits for this one"
 
     configure(settings, "Doing", "Recorder")
     Doing.while_telling["asked"] = until_the_other_is_on_record
-    asked(told)
-    assert told.value("select count(*) from cutover.delivery where delivered_at is not null") == 2
+    asked(notified)
+    assert notified.value("select count(*) from cutover.delivery where delivered_at is not null") == 2
 
 
 def test_what_a_task_has_no_time_to_tell_is_left_to_the_next_look(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     settings.setattr(notify, "AFTER_TASK_S", 0)
-    run = asked(told)
+    run = asked(notified)
     assert run.answer() is None
     assert kinds(calls) == ["asked"]
-    told.look(), told.look()
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "approved"]
 
 
 def test_a_question_that_its_task_could_not_tell_anybody_of_is_told_by_the_next_look(
-    told: World, calls: list[Any]
+    notified: World, calls: list[Any]
 ) -> None:
-    told.execute("alter table cutover.event rename to not_there")
-    asked(told)
-    told.execute("alter table cutover.not_there rename to event")
-    told.look()
+    notified.execute("alter table cutover.event rename to not_there")
+    asked(notified)
+    notified.execute("alter table cutover.not_there rename to event")
+    notified.look()
     assert calls == [], "its task may be about to"
-    later(told, 3)
-    told.look(), told.look()
+    later(notified, 3)
+    notified.look(), notified.look()
     ((text, context),) = calls
     assert text.startswith("asked: tiny: the swap of run") and "Approve" in context["notice"]["links"]
 
 
 def test_nobody_is_reminded_of_a_question_that_is_answered_meanwhile(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     configure(settings, "Doing")
-    run = asked(told)
-    later(told, 31)
+    run = asked(notified)
+    later(notified, 31)
 
     def answer_and_fail() -> str:
         assert run.answer() is None
         return "and the reminder does not get through"
 
     Doing.while_telling["reminder"] = answer_and_fail
-    told.look(), told.look()
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "reminder", "approved"]
 
 
 def test_nobody_is_reminded_of_a_question_that_is_answered_between_look_and_claim(
-    told: World, calls: list[Any]
+    notified: World, calls: list[Any]
 ) -> None:
-    run = asked(told)
-    later(told, 31)
+    run = asked(notified)
+    later(notified, 31)
     migration, connect = load(NAME), connect_to("production", "a test")
-    with psycopg.connect(told.dsn) as connection:
+    with psycopg.connect(notified.dsn) as connection:
         events = notices.look(connection, migration, notices.Limits(), lambda *_: "running")
     assert [event.kind for event in events] == ["reminder"]
 
@@ -292,15 +292,15 @@ def test_nobody_is_reminded_of_a_question_that_is_answered_between_look_and_clai
         return notify.Around()
 
     notify.deliver(connect, migration, lambda _: None, again=True, around=answer)
-    told.look()
+    notified.look()
     assert kinds(calls) == ["asked", "approved"]
 
 
-def test_two_who_look_at_once_tell_once_and_a_dead_one_s_claim_ends(told: World, calls: list[Any]) -> None:
-    run = told.run("manual__1")
+def test_two_who_look_at_once_tell_once_and_a_dead_one_s_claim_ends(notified: World, calls: list[Any]) -> None:
+    run = notified.run("manual__1")
     migration = load(NAME)
     event = notices.Event(NAME, "failed", "once", NAME, "once", ("a line",), run.key, "manual__1")
-    with psycopg.connect(told.dsn) as first, psycopg.connect(told.dsn) as second:
+    with psycopg.connect(notified.dsn) as first, psycopg.connect(notified.dsn) as second:
         assert notices.add(first, event)
         with ThreadPoolExecutor(1) as pool:
             other = pool.submit(notices.add, second, event)
@@ -317,73 +317,77 @@ def test_two_who_look_at_once_tell_once_and_a_dead_one_s_claim_ends(told: World,
         list(pool.map(deliver, range(4)))
     assert [text for text, _ in calls] == ["failed: once"]
     # one that has claimed and died
-    told.execute("update cutover.delivery set delivered_at = null, claimed_until = clock_timestamp() + interval '1 h'")
+    notified.execute(
+        "update cutover.delivery set delivered_at = null, claimed_until = clock_timestamp() + interval '1 h'"
+    )
     deliver_again = lambda: notify.deliver(connect, migration, lambda _: None, again=True)  # noqa: E731
     deliver_again()
     assert len(calls) == 1
-    told.execute("update cutover.delivery set claimed_until = clock_timestamp() - interval '1 s'")
+    notified.execute("update cutover.delivery set claimed_until = clock_timestamp() - interval '1 s'")
     deliver_again()
     assert len(calls) == 2
 
 
-def test_a_question_is_reminded_of_once_before_each_end_by_the_database_s_clock(told: World, calls: list[Any]) -> None:
-    run = asked(told)
-    told.look()
+def test_a_question_is_reminded_of_once_before_each_end_by_the_database_s_clock(
+    notified: World, calls: list[Any]
+) -> None:
+    run = asked(notified)
+    notified.look()
     assert kinds(calls) == ["asked"]
-    told.execute(
+    notified.execute(
         "set session_replication_role = replica",
         # whatever the clock of the worker said when it asked
         "update cutover.phase set result = result || jsonb_build_object('until', clock_timestamp() + interval '3 h') "
         "where step = 'question'",
     )
-    later(told, 31)
-    told.look(), told.look()
+    later(notified, 31)
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "reminder"]
     assert "still waits for an answer" in calls[1][0] and "Approve" in calls[1][1]["notice"]["links"]
     assert run.do("approve") == "waiting", "cleared: the same question, with another end"
-    told.look()
+    notified.look()
     assert kinds(calls) == ["asked", "reminder"]
-    later(told, 31)
-    told.look(), told.look()
+    later(notified, 31)
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "reminder", "reminder"]
 
 
-def test_nobody_is_reminded_of_what_is_over(told: World, calls: list[Any]) -> None:
-    run = asked(told)
-    later(told, 61)
-    told.look()
+def test_nobody_is_reminded_of_what_is_over(notified: World, calls: list[Any]) -> None:
+    run = asked(notified)
+    later(notified, 61)
+    notified.look()
     assert kinds(calls) == ["asked"], "its time had passed before anybody looked"
-    later(told, -20)
-    told.ended.add("manual__1")
-    told.look()
+    later(notified, -20)
+    notified.ended.add("manual__1")
+    notified.look()
     assert kinds(calls) == ["asked"], "its task may be about to say why; and its run has ended in Airflow"
-    later(told, 2)
-    told.look(), told.look()
+    later(notified, 2)
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "failed"]
     assert "No task of it has said why" in calls[1][1]["notice"]["text"]
     assert run.key in calls[1][0]
 
 
-def test_a_run_that_has_failed_before_its_task_says_why_is_told_once(told: World, calls: list[Any]) -> None:
-    told.tells = False
-    told.execute("update staging.people set amount = amount + 1")
-    run = told.run("manual__1")
+def test_a_run_that_has_failed_before_its_task_says_why_is_told_once(notified: World, calls: list[Any]) -> None:
+    notified.tells = False
+    notified.execute("update staging.people set amount = amount + 1")
+    run = notified.run("manual__1")
     assert "[approve.changed]" in str(run.do("approve"))
-    told.ended.add("manual__1")
-    told.look()
-    told.tells = True
+    notified.ended.add("manual__1")
+    notified.look()
+    notified.tells = True
     assert run.do("approve") is not None
-    told.execute("update cutover.event set noted_at = noted_at - interval '2 minutes'")
-    told.look()
+    notified.execute("update cutover.event set noted_at = noted_at - interval '2 minutes'")
+    notified.look()
     assert kinds(calls) == ["failed"] and "[approve." in calls[0][1]["notice"]["text"]
 
 
 def test_a_question_that_is_asked_again_after_its_answer_has_expired_is_another_one(
-    told: World, calls: list[Any]
+    notified: World, calls: list[Any]
 ) -> None:
-    run = asked(told)
+    run = asked(notified)
     assert run.answer() is None
-    told.execute(
+    notified.execute(
         "set session_replication_role = replica",
         "update cutover.approvals set expires_at = decided_at, decided_at = decided_at - interval '1 hour'",
     )
@@ -391,29 +395,29 @@ def test_a_question_that_is_asked_again_after_its_answer_has_expired_is_another_
     assert kinds(calls) == ["asked", "approved"] * 2
 
 
-def test_an_expired_question_is_told_as_that_and_no_failure(told: World, calls: list[Any]) -> None:
-    run = asked(told)
+def test_an_expired_question_is_told_as_that_and_no_failure(notified: World, calls: list[Any]) -> None:
+    run = asked(notified)
     assert "[approve.expired]" in str(run.resume(run.gate, TIME_OUT))
-    told.ended.add("manual__1")
-    told.look()
+    notified.ended.add("manual__1")
+    notified.look()
     assert kinds(calls) == ["asked", "expired"]
     assert "nobody has answered about the swap of run" in calls[1][0]
 
 
-def test_a_rejection_is_told_without_its_comment(told: World, calls: list[Any]) -> None:
-    run = asked(told)
+def test_a_rejection_is_told_without_its_comment(notified: World, calls: list[Any]) -> None:
+    run = asked(notified)
     assert "[approve.rejected]" in str(run.answer("Reject"))
-    told.look()
+    notified.look()
     assert kinds(calls) == ["asked", "rejected"]
 
 
-def test_a_failed_run_is_told_with_task_code_and_remedy_and_no_row(told: World, calls: list[Any]) -> None:
-    told.execute("update raw.people set amount = -1, name = 'ana@example.com' where id = 2")
-    run = told.run("manual__2")
+def test_a_failed_run_is_told_with_task_code_and_remedy_and_no_row(notified: World, calls: list[Any]) -> None:
+    notified.execute("update raw.people set amount = -1, name = 'ana@example.com' where id = 2")
+    run = notified.run("manual__2")
     assert "[validate.failed]" in str(run.until("validate.suites"))
     assert run.do("validate.suites") is not None, "cleared, with the same cause"
-    told.ended.add("manual__2")
-    told.look()
+    notified.ended.add("manual__2")
+    notified.look()
     ((text, context),) = calls
     assert text == f"failed: {NAME}: run {run.key} has failed in validate.suites"
     said = context["notice"]["text"]
@@ -422,17 +426,17 @@ def test_a_failed_run_is_told_with_task_code_and_remedy_and_no_row(told: World, 
 
 
 def test_notifiers_passed_to_the_gate_are_told_of_the_question_alone(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     settings.delenv("AIRFLOW_VAR_CUTOVER_NOTICES")
-    told.passed = [Recorder("{{ notice.kind }}: {{ params.on_drift }}")]
-    run = asked(told)
+    notified.passed = [Recorder("{{ notice.kind }}: {{ params.on_drift }}")]
+    run = asked(notified)
     assert run.answer() is None and run.do("swap") is None
     assert [text for text, _ in calls] == ["asked: carry", "approved: carry"]
 
 
 def test_a_reminder_reaches_notifiers_that_a_dag_file_passes(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any], tmp_path: Any
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any], tmp_path: Any
 ) -> None:
     settings.delenv("AIRFLOW_VAR_CUTOVER_NOTICES")
     file = tmp_path / "tiny_dag.py"
@@ -442,19 +446,19 @@ def test_a_reminder_reaches_notifiers_that_a_dag_file_passes(
         f"from {__name__} import Recorder\n"
         f"dag = launch('{NAME}', notifiers=[Recorder()])\n"
     )
-    told.passed = [Recorder()]
-    asked(told)
+    notified.passed = [Recorder()]
+    asked(notified)
     assert kinds(calls) == ["asked"]
-    told.execute(
+    notified.execute(
         "set session_replication_role = replica",
         f"update cutover.phase set result = result || jsonb_build_object('dag_file', '{file}') where step = 'question'",
     )
-    later(told, 31)
-    told.look(), told.look()
+    later(notified, 31)
+    notified.look(), notified.look()
     assert kinds(calls) == ["asked", "reminder"]
     file.write_text("raise SystemError")
-    told.execute("delete from cutover.delivery")
-    told.look()
+    notified.execute("delete from cutover.delivery")
+    notified.look()
     assert len(calls) == 2
 
 
@@ -473,15 +477,15 @@ def _sync_failed(world: World, hours_ago: float, code: str = "extract.gave-up") 
 
 
 def test_a_sync_that_fails_for_hours_is_told_when_it_begins_and_when_it_is_well_again(
-    told: World, calls: list[Any]
+    notified: World, calls: list[Any]
 ) -> None:
-    _sync_failed(told, 2)
-    told.look()
+    _sync_failed(notified, 2)
+    notified.look()
     assert calls == [], "not for hours yet, and no run that somebody has triggered"
-    _sync_failed(told, 4)
-    told.look(), told.look()
-    _sync_failed(told, 0)
-    told.look()
+    _sync_failed(notified, 4)
+    notified.look(), notified.look()
+    _sync_failed(notified, 0)
+    notified.look()
     assert kinds(calls) == ["sync_failing"]
     (line,) = calls[0][1]["notice"]["lines"]
     assert "extract.things: 2 times since" in line and "[extract.gave-up]. To clear it: wait for the API." in line
@@ -489,34 +493,34 @@ def test_a_sync_that_fails_for_hours_is_told_when_it_begins_and_when_it_is_well_
         "insert into cutover.sync (source, mode, state, because, api, account, declaration, until, finished_at) "
         "values ('things', 'full', 'complete', '', '', '', '', now(), clock_timestamp())"
     )
-    told.execute(well)
-    told.look(), told.look()
+    notified.execute(well)
+    notified.look(), notified.look()
     assert kinds(calls) == ["sync_failing", "sync_well"]
-    _sync_failed(told, 0)
-    told.execute(well)
-    told.look()
+    _sync_failed(notified, 0)
+    notified.execute(well)
+    notified.look()
     assert kinds(calls) == ["sync_failing", "sync_well"], "it did not fail for hours"
 
 
 def test_growing_backups_are_told_by_age_and_by_size_once_each(
-    told: World, settings: pytest.MonkeyPatch, calls: list[Any]
+    notified: World, settings: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     for number in (1, 2):
-        run = asked(told) if number == 1 else told.run(f"manual__{number}")
+        run = asked(notified) if number == 1 else notified.run(f"manual__{number}")
         assert number == 1 or run.until("approve") is None
         assert run.answer() is None and run.do("swap") is None and run.do("verify.certificate") is None
     calls.clear()
-    told.look()
+    notified.look()
     assert calls == []
     configure(settings, backups_gb=1e-6)
-    told.look(), told.look()
+    notified.look(), notified.look()
     assert kinds(calls) == ["backups"] and "GB" in calls[0][0]
     configure(settings)
-    told.execute(
+    notified.execute(
         "set session_replication_role = replica",
         "update cutover.ledger set recorded_at = recorded_at - interval '31 days' where entry = 1",
     )
-    told.look(), told.look()
+    notified.look(), notified.look()
     assert kinds(calls) == ["backups"] * 2 and "1 backups are older than 30 days" in calls[1][0]
 
 
@@ -597,9 +601,9 @@ def test_a_class_that_is_no_notifier_is_refused_without_its_arguments(path: str)
     ],
 )
 def test_bad_settings_stop_no_launch_and_are_written_down(
-    told: World, settings: pytest.MonkeyPatch, given: str, channel: str, code: str
+    notified: World, settings: pytest.MonkeyPatch, given: str, channel: str, code: str
 ) -> None:
     settings.setenv("AIRFLOW_VAR_CUTOVER_NOTICES", given)
-    run = asked(told)
+    run = asked(notified)
     assert run.answer() is None and run.do("swap") is None
-    assert code in told.value(f"select error from cutover.notice where channel = '{channel}'")
+    assert code in notified.value(f"select error from cutover.notice where channel = '{channel}'")

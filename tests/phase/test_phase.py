@@ -63,14 +63,14 @@ def record(connect: Connect, migration: Any, this_run: str, step: str, **values:
 
 def refusals(connect: Connect, migration: Any, this_run: str, names: Iterable[str]) -> dict[str, CutoverError]:
     """Of these steps those that may not be done, and why."""
-    found = {}
+    values = {}
     with opened(connect) as connection:
         for name in names:
             try:
                 phase.require(connection, migration, this_run, name)
             except CutoverError as error:
-                found[name] = error
-    return found
+                values[name] = error
+    return values
 
 
 def refusal(connect: Connect, migration: Any, this_run: str, step: str) -> CutoverError | None:
@@ -80,11 +80,11 @@ def refusal(connect: Connect, migration: Any, this_run: str, step: str) -> Cutov
 
 def behind(steps: dict[str, phase.Step], step: str) -> list[str]:
     """The steps that need this one, directly or not."""
-    found = {step}
+    values = {step}
     for name, known in steps.items():
-        if found.intersection(known.after):
-            found.add(name)
-    return sorted(found - {step})
+        if values.intersection(known.after):
+            values.add(name)
+    return sorted(values - {step})
 
 
 def ask(connect: Connect, this_run: str, migration: Any = CLEAN_LAUNCH, hours: float = 1) -> None:
@@ -125,9 +125,9 @@ def test_a_step_that_was_marked_successful_is_missed_by_all_behind_it(
         for name in steps:
             if name not in (step, *late, *NOT_DONE_BEFORE):
                 phase.record(connection, migration, this_run, name)
-    found = refusals(connect, migration, this_run, [step, *late])
-    assert list(found) == late
-    for name, error in found.items():
+    codes = refusals(connect, migration, this_run, [step, *late])
+    assert list(codes) == late
+    for name, error in codes.items():
         assert error.code == f"{steps[name].area}.{steps[step].missing}"
         assert f"clear the task {steps[step].task}," in error.remedy
 
@@ -143,9 +143,9 @@ def test_a_step_that_is_done_again_makes_all_behind_it_stale(
     record(connect, migration, this_run, step)
     steps = phase.steps(migration, phase.SWAP, parameters)
     late = behind(steps, step)
-    found = refusals(connect, migration, this_run, late)
-    assert list(found) == [name for name in late if set(steps[name].after).intersection(late)]
-    for error in found.values():
+    codes = refusals(connect, migration, this_run, late)
+    assert list(codes) == [name for name in late if set(steps[name].after).intersection(late)]
+    for error in codes.values():
         assert "anew at" in error.why or error.code == "swap.not-approved"
     with opened(connect) as connection:
         for name in steps:
@@ -284,8 +284,8 @@ def test_a_rejected_row_can_be_erased_all_the_same(connect: Connect, asked: str)
             "update cutover.rejects set source_row = null, source_bytes = null, detail = null, erased_at = now()"
         )
     with opened(connect) as connection:
-        kept = connection.execute("select reason, source_row from cutover.rejects where run = %s", (asked,)).fetchall()
-    assert kept == [("r", None)]
+        rows = connection.execute("select reason, source_row from cutover.rejects where run = %s", (asked,)).fetchall()
+    assert rows == [("r", None)]
 
 
 def test_another_run_may_be_written_while_one_is_final(connect: Connect, asked: str, begin: Begin) -> None:

@@ -153,22 +153,22 @@ def test_a_second_run_waits_for_the_first_one_s_answer_and_is_told_so(world: Wor
 def test_the_outlook_is_looked_at_while_the_question_waits_and_told_when_it_changes(
     world: World, settings: pytest.MonkeyPatch
 ) -> None:
-    told: list[notify.Message] = []
-    settings.setattr(notify, "tell", lambda message, _log: told.append(message) or [])
+    lines: list[notify.Message] = []
+    settings.setattr(notify, "tell", lambda message, _log: lines.append(message) or [])
     assert "nobody is asked" in world.look(), "nothing has been installed yet"
     run = world.run("manual__1")
     assert run.until("review.build") is None
     assert "nobody is asked" in world.look()
     assert run.do("approve") == "waiting"
-    told.clear()  # that the question is asked
-    assert world.look() == "Nothing stands in the way of the swap." and told == []
+    lines.clear()  # that the question is asked
+    assert world.look() == "Nothing stands in the way of the swap." and lines == []
     world.execute("create table public.keepsakes (person public.people)")
     assert [world.look(), world.look()] == ["1 thing would stop the swap now."] * 2
-    (message,) = told
+    (message,) = lines
     assert message.lines == ("1 thing would stop the swap now.", "swap.row-type-column")
     world.execute("drop table public.keepsakes")
     assert world.look() == "Nothing stands in the way of the swap."
-    assert [one.lines[0] for one in told] == [
+    assert [one.lines[0] for one in lines] == [
         "1 thing would stop the swap now.",
         "Nothing stands in the way of the swap.",
     ]
@@ -187,10 +187,10 @@ def test_rows_that_name_a_table_by_its_identity_are_told_to_the_approver_with_th
     run = world.run("manual__1")
     assert run.until("approve") is None
     stored = "select r.review from cutover.run as r"
-    (told,) = [one for one in world.value(stored)["warnings"] if one["name"] == "regclass_values"]
-    assert (told["total"], told["rows"]) == (3, [["public.subscribed.entity", 3]])
-    assert "will name the old one: set them anew after the launch" in told["title"]
-    assert f"* {told['title']}: **3**" in run.gate.body
+    (row,) = [one for one in world.value(stored)["warnings"] if one["name"] == "regclass_values"]
+    assert (row["total"], row["rows"]) == (3, [["public.subscribed.entity", 3]])
+    assert "will name the old one: set them anew after the launch" in row["title"]
+    assert f"* {row['title']}: **3**" in run.gate.body
     assert run.answer() is None and run.do("swap") is None
     named = "select array_agg(entity::regclass::text order by id) from public.subscribed"
     assert set(world.value(named)[:3]) == {f"backup_{run.key}.people", f"backup_{run.key}.orders"}
@@ -308,7 +308,7 @@ def test_preflight_says_for_whom_the_run_will_wait_and_touches_nothing_of_theirs
     assert first.until("approve") is None
     with caplog.at_level("WARNING"):
         assert second.do("preflight.check") is None
-    assert world.rows("staging") == first.seen[1]  # type: ignore[index]
+    assert world.rows("staging") == first.foreseen[1]  # type: ignore[index]
     assert first.answer() is None and first.do("swap") is None
 
 
@@ -357,9 +357,9 @@ def test_a_rehearsal_is_on_the_review_and_done_again_makes_it_stale(world: World
     assert run.do("review.rehearse") is None
     assert "[approve.not-reviewed]" in str(run.do("approve")) and run.gate is None
     assert run.do("review.build") is None and run.do("approve") == "waiting"
-    found = world.value("select review -> 'rehearsal' from cutover.run")
-    assert found["reason"] is None and found["statements"] > 0
-    assert f"clients will wait {found['hold_ms']:,.0f} ms, as rehearsed" in run.gate.body
+    row = world.value("select review -> 'rehearsal' from cutover.run")
+    assert row["reason"] is None and row["statements"] > 0
+    assert f"clients will wait {row['hold_ms']:,.0f} ms, as rehearsed" in run.gate.body
     assert "**Rehearsed** at " in run.gate.body and "catalogue equal" in run.gate.body
     assert "[run.asked]" in str(run.do("review.rehearse"))
     assert run.answer() is None and run.do("swap") is None

@@ -136,7 +136,7 @@ class Run:
     dag_id: str = NAME
     tries: Any = field(default_factory=lambda: itertools.count(1))
     gate: Any = None
-    seen: tuple[str, dict[str, list[Any]]] | None = None
+    foreseen: tuple[str, dict[str, list[Any]]] | None = None
 
     @property
     def key(self) -> str:
@@ -166,7 +166,7 @@ class Run:
         except TaskAwaitingInput:
             self.gate = task
             if self.dag_id == NAME:
-                self.seen = (task.params["fingerprint"], self.world.rows("staging"))
+                self.foreseen = (task.params["fingerprint"], self.world.rows("staging"))
             return "waiting"
         except AirflowException as error:
             self._end(task, context, error)

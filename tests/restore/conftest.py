@@ -87,13 +87,13 @@ def world(server: EmbeddedPostgres, launched: str) -> Iterator[Launched]:
 
 def account_of(world: Launched, address: str) -> uuid.UUID:
     """The id of an account, as its address is spelled."""
-    found: uuid.UUID = world.value("select id from auth.users where email = %s", address)
-    return found
+    row: uuid.UUID = world.value("select id from auth.users where email = %s", address)
+    return row
 
 
 def rows_of(world: Launched, schema: str, accounts: list[uuid.UUID], addresses: list[str]) -> dict[str, list[Any]]:
     """Table → the rows of these people, told by who they are and not by the engine; and of all others in ``other``."""
-    found: dict[str, list[Any]] = {}
+    values: dict[str, list[Any]] = {}
     for table in TABLES:
         owner = "t.id" if table == "unified_profiles" else "t.user_id"
         named = {
@@ -103,7 +103,7 @@ def rows_of(world: Launched, schema: str, accounts: list[uuid.UUID], addresses: 
         condition = f"({owner} = any(%s) {named.get(table, 'or %s::text[] is null')})"
         for who, is_true in ((table, ""), (f"{table} of others", "not coalesce")):
             text = f"{is_true}({condition}{', false' if is_true else ''})"
-            found[who] = [
+            values[who] = [
                 row["image"]
                 for row in world.rows(
                     f"select t::text as image from {schema}.{table} as t where {text} order by t.id",
@@ -111,4 +111,4 @@ def rows_of(world: Launched, schema: str, accounts: list[uuid.UUID], addresses: 
                     addresses,
                 )
             ]
-    return found
+    return values

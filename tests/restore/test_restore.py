@@ -27,12 +27,12 @@ def preview(world: Launched, *people: str) -> restore.Preview:
 
 def restore_now(world: Launched, *people: str) -> dict[str, Any]:
     """As the command does it."""
-    seen = preview(world, *people)
-    restore.require_possible(seen.refusals, 0)
+    foreseen = preview(world, *people)
+    restore.require_possible(foreseen.refusals, 0)
     with opened(world.connect()) as connection:
         number = restore.ask(connection, MIGRATION, list(people), "operator")
     return restore.restore(
-        world.connect(), MIGRATION, number, by="operator", fingerprint=seen.fingerprint, log=world.said.append
+        world.connect(), MIGRATION, number, by="operator", fingerprint=foreseen.fingerprint, log=world.said.append
     )
 
 
@@ -48,12 +48,12 @@ def of_ana(world: Launched, schema: str = "public") -> dict[str, list[Any]]:
     return rows_of(world, schema, [account_of(world, "Ana@example.com")], [ANA])
 
 
-def theirs(found: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    return {table: rows for table, rows in found.items() if "others" not in table}
+def theirs(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {table: rows for table, rows in rows.items() if "others" not in table}
 
 
-def others(found: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    return {table: rows for table, rows in found.items() if "others" in table}
+def others(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {table: rows for table, rows in rows.items() if "others" in table}
 
 
 def test_a_persons_rows_are_as_they_were_and_nobody_elses_have_changed(world: Launched) -> None:
@@ -82,29 +82,29 @@ def test_what_was_written_since_is_shown_and_kept(world: Launched) -> None:
     world.connection.execute(
         "delete from public.enrollments where user_id = %s and product_type = 'canva_ebook'", (account,)
     )
-    seen = preview(world, ANA)
-    assert seen.counts["public.unified_profiles"]["lost"] == 1
-    assert seen.counts["public.enrollments"] | {"same": 0, "go": 0} == {
+    foreseen = preview(world, ANA)
+    assert foreseen.counts["public.unified_profiles"]["lost"] == 1
+    assert foreseen.counts["public.enrollments"] | {"same": 0, "go": 0} == {
         "change": 0, "come": 1, "go": 0, "same": 0, "lost": 1, "deleted_since": 1, "lost_columns": []
     }  # fmt: skip
-    told = "\n".join(restore.lines(seen))
-    assert "public.unified_profiles: 1 of them were written since the launch" in told
-    assert "public.enrollments: 1 that come were deleted since the launch by somebody." in told
-    assert "public.leads had no predecessor, and stays as it is." in told
-    assert "ana" not in told.lower()
+    match = "\n".join(restore.lines(foreseen))
+    assert "public.unified_profiles: 1 of them were written since the launch" in match
+    assert "public.enrollments: 1 that come were deleted since the launch by somebody." in match
+    assert "public.leads had no predecessor, and stays as it is." in match
+    assert "ana" not in match.lower()
     restore_now(world, ANA)
-    kept = world.rows("select * from cutover.restored_row where written_since order by table_name, operation")
-    assert [(row["table_name"], row["operation"]) for row in kept] == [
+    stored = world.rows("select * from cutover.restored_row where written_since order by table_name, operation")
+    assert [(row["table_name"], row["operation"]) for row in stored] == [
         ("enrollments", "come"), ("enrollments", "go"), ("unified_profiles", "change"),
     ]  # fmt: skip
-    assert kept[2]["row_before"]["phone"] == "hers" and kept[1]["row_before"]["product_type"] == "new"
+    assert stored[2]["row_before"]["phone"] == "hers" and stored[1]["row_before"]["product_type"] == "new"
 
 
 def test_once_more_changes_nothing(world: Launched) -> None:
     restore_now(world, ANA)
     before = everything(world)
-    seen = preview(world, ANA)
-    assert seen.rows == 0 and "Every row is as it was already." in restore.lines(seen)
+    foreseen = preview(world, ANA)
+    assert foreseen.rows == 0 and "Every row is as it was already." in restore.lines(foreseen)
     restore_now(world, ANA)
     assert everything(world) == before
     assert world.value("select count(*) from cutover.restored_row where restoration_id = 2") == 0
@@ -150,8 +150,8 @@ def test_a_row_of_somebody_else_that_needs_one_of_theirs_is_named(world: Launche
     )
     world.connection.execute("insert into public.badges values (7, null, %s)", (enrolment,))
     before = everything(world)
-    seen = preview(world, ANA)
-    (refusal,) = seen.refusals
+    foreseen = preview(world, ANA)
+    (refusal,) = foreseen.refusals
     assert refusal.table == "public.enrollments" and refusal.key == str(enrolment)
     assert "(7 of public.badges)" in refusal.why and "badges_enrolment_fkey" in refusal.why
     with pytest.raises(CutoverError, match=r"\[restore.refused\]"):
@@ -192,13 +192,13 @@ def test_a_row_that_is_somebody_elses_by_now_is_named(world: Launched) -> None:
 
 
 def test_another_preview_than_what_is_there_is_not_done(world: Launched) -> None:
-    seen = preview(world, ANA)
+    foreseen = preview(world, ANA)
     with opened(world.connect()) as connection:
         number = restore.ask(connection, MIGRATION, [ANA], "operator")
     world.connection.execute("update public.unified_profiles set phone = '999' where lower(email) = %s", (ANA,))
     before = everything(world)
     with pytest.raises(CutoverError, match=r"\[restore.changed\]"):
-        restore.restore(world.connect(), MIGRATION, number, by="operator", fingerprint=seen.fingerprint, log=print)
+        restore.restore(world.connect(), MIGRATION, number, by="operator", fingerprint=foreseen.fingerprint, log=print)
     assert everything(world) == before
 
 
@@ -285,7 +285,7 @@ def test_killed_in_the_middle_nothing_has_happened(
     world: Launched, monkeypatch: pytest.MonkeyPatch, breaking: str
 ) -> None:
     """The server ends the session when it has come so far."""
-    seen = preview(world, ANA)
+    foreseen = preview(world, ANA)
     with opened(world.connect()) as connection:
         number = restore.ask(connection, MIGRATION, [ANA], "operator")
     before = everything(world)
@@ -293,17 +293,17 @@ def test_killed_in_the_middle_nothing_has_happened(
     done = getattr(place, breaking)
 
     def kill_after(connection: psycopg.Connection, *rest: Any) -> Any:
-        found = done(connection, *rest)
+        answer = done(connection, *rest)
         world.connection.execute("select pg_terminate_backend(%s)", (connection.info.backend_pid,))
-        return found
+        return answer
 
     with monkeypatch.context() as patched:
         patched.setattr(place, breaking, kill_after)
         with pytest.raises(psycopg.OperationalError):
-            restore.restore(world.connect(), MIGRATION, number, by="x", fingerprint=seen.fingerprint, log=print)
+            restore.restore(world.connect(), MIGRATION, number, by="x", fingerprint=foreseen.fingerprint, log=print)
     assert everything(world) == before
     assert world.value("select count(*) from cutover.restored_row") == 0
-    restore.restore(world.connect(), MIGRATION, number, by="x", fingerprint=seen.fingerprint, log=print)
+    restore.restore(world.connect(), MIGRATION, number, by="x", fingerprint=foreseen.fingerprint, log=print)
     assert theirs(of_ana(world)) == theirs(of_ana(world, "backup_r1"))
 
 
@@ -331,9 +331,9 @@ def test_a_rollback_after_it_comes_to_the_same(world: Launched) -> None:
     was = {table: world.rows(f"select * from backup_r1.{table} order by id") for table in TABLES}
     restore_now(world, ANA, "qa.1@learn.example.com")
     world.begin("b1", "clean_launch_rollback")
-    told = rollback.review(world.connect(), MIGRATION, "b1", world.said.append)
+    review = rollback.review(world.connect(), MIGRATION, "b1", world.said.append)
     # what is in the backup as it was put back needs no carrying, and is no write that cannot be
-    assert told["quarantined"] == []
+    assert review["quarantined"] == []
     world.approve("b1", "rollback")
     rollback.run_reviewed(world.connect(), MIGRATION, "b1", world.said.append)
     assert {table: world.rows(f"select * from public.{table} order by id") for table in TABLES} == was
@@ -368,9 +368,9 @@ def test_a_row_that_is_written_between_reading_and_locking_is_compared_again(
         lock(connection, tables)
 
     monkeypatch.setattr(restore.writing, "lock", late)
-    seen = preview(world, ANA)
+    foreseen = preview(world, ANA)
     assert sum("written to a moment ago, trying again" in line for line in world.said) == 2
-    assert not seen.refusals and seen.fingerprint == preview(world, ANA).fingerprint
+    assert not foreseen.refusals and foreseen.fingerprint == preview(world, ANA).fingerprint
 
 
 def test_who_is_erased_is_not_kept_here_either(world: Launched) -> None:

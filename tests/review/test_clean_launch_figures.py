@@ -66,10 +66,10 @@ def test_changed_columns_are_counted(world: World) -> None:
     world.profile(account, "ana@example.com", status="old", tags=["Other"], systemeio_tags=["Canva"])
     world.contact("ana@example.com", ["Canva"], first_name="Ana", phone_number="1")
     world.transform()
-    found = {row["column_name"]: row for row in world.run_file(f"{FIGURES}/40_changed_columns.sql")}
-    assert (found["tags"]["changed"], found["tags"]["was_empty"]) == (1, 0)
-    assert (found["phone"]["changed"], found["phone"]["was_empty"]) == (1, 1)
-    assert "systemeio_tags" not in found
+    values = {row["column_name"]: row for row in world.run_file(f"{FIGURES}/40_changed_columns.sql")}
+    assert (values["tags"]["changed"], values["tags"]["was_empty"]) == (1, 0)
+    assert (values["phone"]["changed"], values["phone"]["was_empty"]) == (1, 1)
+    assert "systemeio_tags" not in values
 
 
 def test_unattributed_payments_are_listed(world: World) -> None:

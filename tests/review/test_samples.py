@@ -48,17 +48,17 @@ def _scope(world: World) -> scope.Scope:
 
 
 def test_samples_show_what_changes_and_mask_who(world: World) -> None:
-    found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
-    profiles = found["unified_profiles"]
+    samples_of = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
+    profiles = samples_of["unified_profiles"]
     changed, member = profiles["changed"]
     assert set(member["columns"]) == {"affiliate_id"}
     assert changed["columns"]["last_name"] == {"before": None, "after": "S•••"}
     assert changed["columns"]["acquisition_source"]["after"] == "systemeio"
     assert [row["email"] for row in profiles["added"]] == ["a•••@e•••"]
     assert [row["email"] for row in profiles["removed"]] == ["q•••@l•••"]
-    assert {row["email"] for row in found["leads"]["added"]} == {"m•••@e•••", "a•••@e•••"}
-    assert [row["email"] for row in found["auth.users"]["added"]] == ["a•••@e•••"]
-    text = json.dumps(found, default=str).lower()
+    assert {row["email"] for row in samples_of["leads"]["added"]} == {"m•••@e•••", "a•••@e•••"}
+    assert [row["email"] for row in samples_of["auth.users"]["added"]] == ["a•••@e•••"]
+    text = json.dumps(samples_of, default=str).lower()
     for personal in ("maria", "santos", "juan", "ana@", "reyes", "quentin", "0917", "example.com"):
         assert personal not in text, personal
 
@@ -90,15 +90,15 @@ def test_values_are_cut_before_they_are_kept() -> None:
 def test_where_a_long_text_is_cut_no_half_of_an_address_is_left() -> None:
     for pad in range(samples.READ - 12, samples.READ + 2):
         said = f"{'x' * (pad - 1)} maria@example.com and more{'!' * samples.READ}"
-        kept = samples.shortened(said)
-        assert len(kept) <= samples.READ + len(HIDDEN) and "mari" not in masked_text(kept)
+        stored = samples.shortened(said)
+        assert len(stored) <= samples.READ + len(HIDDEN) and "mari" not in masked_text(stored)
         # and what looks for the columns of a suite masks the rest
         assert "maria" not in str(samples.Masks({"t": []}).row("t", {"id": 1, "note": said}))
     assert samples.shortened("x" * 3 * samples.READ) == HIDDEN
     assert samples.shortened("maria " * 10) == "maria " * 10
     # a quotation that goes on behind the cut is looked for in the whole
-    told = samples.Masks({}).query_row({"detail": f'invalid: "{"Maria Santos " * samples.READ}"'})
-    assert told == {"detail": f'invalid: "{HIDDEN}"'}
+    row = samples.Masks({}).query_row({"detail": f'invalid: "{"Maria Santos " * samples.READ}"'})
+    assert row == {"detail": f'invalid: "{HIDDEN}"'}
 
 
 def test_long_values_are_cut_by_the_database_and_their_changes_are_told(
@@ -118,21 +118,21 @@ def test_long_values_are_cut_by_the_database_and_their_changes_are_told(
         return shortened(value)
 
     monkeypatch.setattr(samples, "shortened", look)
-    found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
-    changed, _ = found["unified_profiles"]["changed"]
+    samples_of = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"))
+    changed, _ = samples_of["unified_profiles"]["changed"]
     # they differ behind what is shown
     source = changed["columns"]["acquisition_source"]
     assert source["before"] == source["after"] == f"{('word ' * 100)[: samples.LONGEST]}…"
     # personal, and so masked: the first figure of its length
     assert changed["columns"]["admin_metadata"]["after"] == "1•••"
     assert max(longest) <= samples.READ_WHOLE
-    assert "0917 0917" not in json.dumps(found, default=str)
+    assert "0917 0917" not in json.dumps(samples_of, default=str)
 
 
 def test_no_row_is_looked_for_where_none_was_counted(world: World) -> None:
     counts = [{"name": "unified_profiles", "added": 1, "removed": 1, "changed": 0}]
-    found = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"), counts)
-    assert {kind: len(rows) for kind, rows in found["unified_profiles"].items()} == {
+    samples_of = samples.of_tables(world.connection, _scope(world), MIGRATION, samples.masks("clean_launch"), counts)
+    assert {kind: len(rows) for kind, rows in samples_of["unified_profiles"].items()} == {
         "added": 1,
         "removed": 1,
         "changed": 0,
@@ -142,8 +142,8 @@ def test_no_row_is_looked_for_where_none_was_counted(world: World) -> None:
 def _sections(world: World, folder: str) -> dict[str, dict[str, Any]]:
     row = Run(**dict.fromkeys(Run.__dataclass_fields__) | {"run": RUN})  # type: ignore[arg-type]
     world.connection.execute("reset search_path")
-    found = sections.of_folder(world.connection, MIGRATION, row, folder, samples.masks("clean_launch"))
-    return {section["name"]: section for section in found}
+    sections_of = sections.of_folder(world.connection, MIGRATION, row, folder, samples.masks("clean_launch"))
+    return {section["name"]: section for section in sections_of}
 
 
 def test_figures_and_warnings_say_what_the_approver_has_to_know(world: World) -> None:

@@ -171,9 +171,9 @@ def test_images_are_printed_by_digest(repository: Path, tmp_path: Path, monkeypa
     docker.write_text(f"#!/bin/sh\necho sha256:{'b' * 64}\n")
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    found = lint.images(repository)
-    assert found["POSTGRES_18_IMAGE"] == f"postgres:18@sha256:{'b' * 64}"
-    assert found.keys() == {"PYTHON_IMAGE", "POSTGRES_16_IMAGE", "POSTGRES_18_IMAGE", "REDIS_IMAGE"}
+    images = lint.images(repository)
+    assert images["POSTGRES_18_IMAGE"] == f"postgres:18@sha256:{'b' * 64}"
+    assert images.keys() == {"PYTHON_IMAGE", "POSTGRES_16_IMAGE", "POSTGRES_18_IMAGE", "REDIS_IMAGE"}
     docker.write_text("#!/bin/sh\necho 'no such registry' >&2; exit 1\n")
     with pytest.raises(CutoverError, match=r"\[stack.no-digest\] image .*no such registry"):
         lint.images(repository)
@@ -260,10 +260,10 @@ def test_the_image_holds_what_it_needs_and_pins_it(repository: Path) -> None:
 
 def pins(path: Path) -> dict[str, set[str]]:
     """Package → versions."""
-    found: dict[str, set[str]] = {}
+    values: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([a-z0-9][^=\s\[]*)(?:\[[^]]*\])?==([^\s;]+)", path.read_text(), re.MULTILINE):
-        found.setdefault(name, set()).add(version)
-    return found
+        values.setdefault(name, set()).add(version)
+    return values
 
 
 def test_the_image_has_every_package_that_its_code_imports_and_no_test_tool(repository: Path) -> None:

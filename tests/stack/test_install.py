@@ -72,11 +72,11 @@ def test_an_old_python_is_told_what_is_needed(checkout: Path) -> None:
 
 @pytest.mark.parametrize("version", ["python2.7", "python3.6", "python3.7", "python3.8", "python3.9"])
 def test_a_real_old_python_reads_the_file(checkout: Path, version: str) -> None:
-    found = [Path(path, version) for path in os.environ.get("PATH", "").split(os.pathsep)]
-    found += Path.home().glob(f".pyenv/versions/{version.removeprefix('python')}.*/bin/python")
+    values = [Path(path, version) for path in os.environ.get("PATH", "").split(os.pathsep)]
+    values += Path.home().glob(f".pyenv/versions/{version.removeprefix('python')}.*/bin/python")
     usable = [
         path
-        for path in found
+        for path in values
         if path.exists() and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
     ]
     if not usable:
@@ -188,18 +188,24 @@ def test_a_checkout_that_cannot_be_written_is_told_in_words(root: Path) -> None:
         install.main(str(root), ["help"])
 
 
+def test_an_environment_that_is_a_link_is_said_so(root: Path, tmp_path: Path) -> None:
+    (root / ".venv").symlink_to(tmp_path)
+    with pytest.raises(SystemExit, match=r"(?s)\[stack.not-writable\] .*symbolic link.*To clear it"):
+        install.main(str(root), ["help"])
+
+
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "words"),
     [
         ((sys.executable, "-c", "print('no index here'); raise SystemExit(3)"), "it ended with 3.\nno index here\n"),
         (("/nowhere/uv",), "No such file or directory: '/nowhere/uv'"),
     ],
 )
-def test_an_installer_that_fails_is_told_in_its_own_words(command: tuple[str, ...], told: str) -> None:
+def test_an_installer_that_fails_is_told_in_its_own_words(command: tuple[str, ...], words: str) -> None:
     with pytest.raises(install.InstallError) as raised:
         install._call(*command, what="installing uv")
     assert str(raised.value).startswith("[stack.install-failed] installing uv: ")
-    assert told in str(raised.value) and "To clear it: " in str(raised.value)
+    assert words in str(raised.value) and "To clear it: " in str(raised.value)
 
 
 class _Recorded:

@@ -115,13 +115,11 @@ def test_servers_of_folders_that_are_gone_are_cleared_away_unless_they_run(
     closed.chmod(0o700)
     for name in ("left", "running", "kept", "another"):
         (closed / name).mkdir()
-    left, running, kept = (
-        EmbeddedPostgres(closed / name / "pg", durable=False) for name in ("left", "running", "kept")
-    )
+    left, running, row = (EmbeddedPostgres(closed / name / "pg", durable=False) for name in ("left", "running", "kept"))
     if left.home.is_relative_to(closed):
         pytest.skip("every folder on the way is open here")
     running.start()
-    assert left.password and kept.password  # there is something of theirs
+    assert left.password and row.password  # there is something of theirs
     (closed / "left").rmdir()
     (closed / "running").rmdir()
     try:
@@ -129,7 +127,7 @@ def test_servers_of_folders_that_are_gone_are_cleared_away_unless_they_run(
         assert another.password
         assert not left.home.exists()
         assert running.is_running()
-        assert kept.home.exists()
+        assert row.home.exists()
     finally:
-        for server in (running, kept, another):
+        for server in (running, row, another):
             server.remove()

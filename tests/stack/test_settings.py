@@ -76,7 +76,7 @@ def test_examples_stay_out_whatever_is_left_over(tmp_path: Path) -> None:
 
 
 def test_the_demonstration_takes_nothing_that_could_lead_it_elsewhere() -> None:
-    kept = {"PATH": "/bin", "HTTPS_PROXY": "http://proxy:1", "CUTOVER_PG_PORT": "5555", "PG_BINDIR": "/pg"}
+    values = {"PATH": "/bin", "HTTPS_PROXY": "http://proxy:1", "CUTOVER_PG_PORT": "5555", "PG_BINDIR": "/pg"}
     given = {"AIRFLOW_CONN_PRODUCTION": "postgresql://u@h/empty", "AIRFLOW__CORE__PARALLELISM": "3"}
     elsewhere = {
         "AIRFLOW__SECRETS__BACKEND": "x.Vault",
@@ -91,8 +91,8 @@ def test_the_demonstration_takes_nothing_that_could_lead_it_elsewhere() -> None:
         "PGHOSTADDR": "192.0.2.1",
         "PGCONNECT_TIMEOUT": "1",
     }
-    variables, withheld = of_the_demonstration({**kept, **given, **elsewhere})
-    assert variables == {**kept, **given}
+    variables, withheld = of_the_demonstration({**values, **given, **elsewhere})
+    assert variables == {**values, **given}
     assert withheld == sorted(elsewhere)
 
 

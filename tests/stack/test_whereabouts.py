@@ -37,8 +37,8 @@ def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = Settings.python_environment
 
     def with_package(self: Settings) -> dict[str, str]:
-        found = environment(self)
-        return {**found, "PYTHONPATH": f"{found['PYTHONPATH']}:{package}"}
+        variables = environment(self)
+        return {**variables, "PYTHONPATH": f"{variables['PYTHONPATH']}:{package}"}
 
     monkeypatch.setattr(Settings, "python_environment", with_package)
 

@@ -30,14 +30,14 @@ def dumped(dsn: str) -> set[str]:
         text=True,
         env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
     )
-    found: set[str] = set()
+    names: set[str] = set()
     settings: dict[str, str] = {}
     for block in re.split(r"\n(?=--\n-- Name: )", done.stdout):
         # of the first block only what it sets, for those behind it
         if block.startswith("--\n-- Name: ") and not _OURS.search(block):
-            found.add("\n".join([_plain(block), *_made_with(block, settings)]))
+            names.add("\n".join([_plain(block), *_made_with(block, settings)]))
         settings |= dict(_SETTING.findall(block))
-    return found
+    return names
 
 
 _SETTING = re.compile(r"^SET (default_\w+) = (.*);$", re.M)
@@ -48,10 +48,10 @@ def _made_with(block: str, settings: dict[str, str]) -> list[str]:
     kind = re.search(r"^-- Name: .*; Type: ([A-Z ]+);", block, re.M)
     if kind is None or kind.group(1) not in ("TABLE", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT"):
         return []
-    told = [f"-- default_tablespace = {settings.get('default_tablespace')}"]
+    values = [f"-- default_tablespace = {settings.get('default_tablespace')}"]
     if kind.group(1) in ("TABLE", "MATERIALIZED VIEW") and "PARTITION BY" not in block:
-        told.append(f"-- default_table_access_method = {settings.get('default_table_access_method')}")
-    return told
+        values.append(f"-- default_table_access_method = {settings.get('default_table_access_method')}")
+    return values
 
 
 def _plain(block: str) -> str:

@@ -577,12 +577,12 @@ _MAKES = re.compile(r"create (?:materialized view|view|function) (public\.\w+)")
 def needed(kind: Kind) -> list[Kind]:
     """The kinds that make what this one names, and it last: in the order in which they are made."""
     (group,) = (kinds for kinds in CARRIED.values() if kind in kinds)
-    found = [kind]
+    values = [kind]
     for earlier in reversed(group[: group.index(kind)]):
         named = "|".join(_MAKES.findall(earlier.statements + earlier.as_superuser))
-        if named and any(re.search(rf"({named})\b", other.statements + other.as_superuser) for other in found):
-            found.insert(0, earlier)
-    return found
+        if named and any(re.search(rf"({named})\b", other.statements + other.as_superuser) for other in values):
+            values.insert(0, earlier)
+    return values
 
 
 REFUSED: list[Kind] = [

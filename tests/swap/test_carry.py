@@ -45,8 +45,8 @@ def test_many_updates_of_one_row_are_one_statement_and_all_counted(production: P
         f"update public.profiles set settings = settings - 'kept' where id = {person(4)}",
     )
     assert [(c["table_name"], c["operation"], c["carried"]) for c in carried] == [("profiles", "update", 303)]
-    found = f"select name || ' ' || (settings ->> 'n') from public.profiles where id = {person(3)}"
-    assert production.value(found) == "Renamed 300"
+    query = f"select name || ' ' || (settings ->> 'n') from public.profiles where id = {person(3)}"
+    assert production.value(query) == "Renamed 300"
     # a column that changed and changed back is as it was
     assert production.value(f"select settings ? 'kept' from public.profiles where id = {person(4)}") is False
     # one new version of the row, not three hundred
@@ -101,17 +101,17 @@ def ready_to_carry(production: Production, order: Order) -> Scope:
     with production.connect() as connection:
         connection.autocommit = True
         connection.execute(f"create schema {order.backup_schema}".encode())
-        found = read_scope(connection, order)
-        preparation.dress(connection, found)
-        return found
+        scope = read_scope(connection, order)
+        preparation.dress(connection, scope)
+        return scope
 
 
 def carried_since(
-    production: Production, order: Order, found: Scope, since: str, known: Jsonb | None = None
+    production: Production, order: Order, scope: Scope, since: str, known: Jsonb | None = None
 ) -> tuple[list[Carried], str]:
     """What was carried, and up to which snapshot; committed."""
     with production.connect() as connection:
-        return carry(connection, order.run, found, since, None, known=known)
+        return carry(connection, order.run, scope, since, None, known=known)
 
 
 def differences(production: Production) -> dict[str, int]:
@@ -143,7 +143,7 @@ def test_one_statement_writes_so_many_rows_and_bytes_at_most_and_none_is_left_ou
         # a name that statements of the engine use themselves
         admin.execute("alter table public.orders add column new_row text")
     order = production.prepare("r1")
-    found = ready_to_carry(production, order)
+    scope = ready_to_carry(production, order)
     with production.admin() as admin:
         admin.execute(WATCH)
         admin.execute(
@@ -156,7 +156,7 @@ def test_one_statement_writes_so_many_rows_and_bytes_at_most_and_none_is_left_ou
             "(select string_agg(md5(random()::text || n || m), '') from generate_series(1, 32768) as m) "
             "from generate_series(1, 50) as n"
         )
-    counts, _ = carried_since(production, order, found, order.since)
+    counts, _ = carried_since(production, order, scope, order.since)
     assert [(c.operation, c.carried, c.quarantined) for c in counts] == [("insert", 2395, 0), ("update", 400, 0)]
     assert differences(production) == {"profiles": 0, "affiliates": 0, "orders": 0}
     with production.admin() as admin:
@@ -171,7 +171,7 @@ def test_one_row_that_cannot_be_carried_takes_none_of_its_neighbours_along(produ
     taken = "insert into staging.profiles (id, email, name) values (gen_random_uuid(), 'new5@example.com', 'Staged')"
     gone = "delete from staging.orders where id = md5('o207')::uuid"
     order = production.prepare("r1", {**COPY, "taken": taken, "gone": gone})
-    found = ready_to_carry(production, order)
+    scope = ready_to_carry(production, order)
     with production.admin() as admin:
         admin.execute("insert into auth.users (id) select md5('new' || n)::uuid from generate_series(1, 10) as n")
         for n in range(1, 11):
@@ -179,16 +179,16 @@ def test_one_row_that_cannot_be_carried_takes_none_of_its_neighbours_along(produ
                 "insert into public.profiles (id, email) values (md5(%s)::uuid, %s)", (f"new{n}", f"new{n}@example.com")
             )
             admin.execute("update public.orders set amount = %s where id = md5('o' || %s)::uuid", (n, 200 + n))
-    counts, _ = carried_since(production, order, found, order.since)
+    counts, _ = carried_since(production, order, scope, order.since)
     assert {(c.table_name, c.operation): (c.carried, c.quarantined) for c in counts} == {
         ("profiles", "insert"): (9, 1),
         ("orders", "update"): (9, 1),
     }
     with production.admin() as admin:
-        kept = admin.execute(
+        rows = admin.execute(
             "select sqlstate, coalesce(new_row ->> 'email', new_row ->> 'amount') from cutover.quarantine order by 1"
         ).fetchall()
-    assert kept == [("02000", "7.00"), ("23505", "new5@example.com")]
+    assert rows == [("02000", "7.00"), ("23505", "new5@example.com")]
 
 
 PEOPLE = st.integers(1, 3)
@@ -240,10 +240,10 @@ def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_produc
     production = empty_production
     production.fill(4)
     order = production.prepare("r1")
-    found = ready_to_carry(production, order)
+    scope = ready_to_carry(production, order)
     since, carried = order.since, 0
     with production.connect() as connection:
-        known = prepared(connection, found, order.since, None)
+        known = prepared(connection, scope, order.since, None)
 
     # a failure is not made shorter: the rows of one history are what the next begins with
     @settings(
@@ -264,7 +264,7 @@ def test_whatever_clients_write_the_incoming_tables_become_the_same(empty_produc
                 with contextlib.suppress(psycopg.errors.IntegrityError), admin.transaction():
                     for write in writes:
                         admin.execute(write.encode())
-        counts, since = carried_since(production, order, found, since, known)
+        counts, since = carried_since(production, order, scope, since, known)
         assert sum(c.quarantined for c in counts) == 0
         assert differences(production) == {"profiles": 0, "affiliates": 0, "orders": 0}
         carried += sum(c.carried for c in counts)
@@ -278,7 +278,7 @@ def test_a_round_reads_what_came_since_the_one_before_and_not_what_came_since_th
 ) -> None:
     """Else each round takes longer than the one before, and clients who write much keep the swap away for ever."""
     order = production.prepare("r1")
-    found = ready_to_carry(production, order)
+    scope = ready_to_carry(production, order)
     read = (
         "select coalesce(sum(seq_tup_read + idx_tup_fetch), 0) from pg_stat_xact_all_tables "
         "where relid = 'cutover.changelog'::regclass"
@@ -298,7 +298,7 @@ def test_a_round_reads_what_came_since_the_one_before_and_not_what_came_since_th
         for count in (400, 400, 400, 3):
             written(count)
             before = connection.execute(read).fetchone()
-            counts, since = carry(connection, order.run, found, since, None)
+            counts, since = carry(connection, order.run, scope, since, None)
             after = connection.execute(read).fetchone()
             assert before and after and sum(c.carried for c in counts) == count
             rounds.append(int(after[0] - before[0]))

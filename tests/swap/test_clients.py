@@ -175,10 +175,10 @@ class Client(threading.Thread):
 
     def look(self, connection: psycopg.Connection) -> None:
         """What is there must be one of what may be there."""
-        found = connection.execute(
+        row = connection.execute(
             "select gid from pg_prepared_xacts where gid = %s and database = current_database()", (f"client {self.me}",)
         ).fetchone()
-        if found:
+        if row:
             connection.execute(f"commit prepared 'client {self.me}'".encode())
         self.compare(self.rows(connection))
 
@@ -375,8 +375,8 @@ def test_every_committed_row_is_there_exactly_once(
         refused: Counter[str] = sum((client.refused for client in clients), Counter())
         stale = [client.stale for client in clients]
         # plain dictionaries: a worker of pytest-xdist cannot send a Counter, and dies of it
-        told = {"killed": dict(killer.killed), "done": dict(done), "refused": dict(refused)}
-        record_property("campaign", {"moves": moves, "stale": stale, **told})
+        values = {"killed": dict(killer.killed), "done": dict(done), "refused": dict(refused)}
+        record_property("campaign", {"moves": moves, "stale": stale, **values})
         assert max(stale) <= production.value("select count(*) from cutover.ledger")
         assert set(done) >= set(DEEDS)
         assert all(code.startswith("40") for code in refused), refused

@@ -117,8 +117,8 @@ STATEMENT = re.compile(r"(grant|revoke|alter (table|type|function|statistics)|dr
 def found_as_engine(admin: psycopg.Connection) -> list[refusals.Refusal]:
     """Every reason to refuse the small set, as the engine's role finds them."""
     admin.execute("set local role cutover")
-    found = scope.read(admin, SET, incoming_schema="staging", backup_schema="backup_r1")
-    reasons = refusals.find(admin, found, retired=())
+    tables = scope.read(admin, SET, incoming_schema="staging", backup_schema="backup_r1")
+    reasons = refusals.find(admin, tables, retired=())
     admin.execute("reset role")
     return reasons
 
@@ -177,8 +177,8 @@ def test_everything_stays_in_its_tablespace(server: EmbeddedPostgres) -> None:
                 assert dumped ^ dump(production) == set(), run
             superuser.execute('revoke create on tablespace "fa\'st {0} %s" from app_owner, cutover')
             with production.connect() as connection:
-                found = scope.read(connection, SET, incoming_schema="staging", backup_schema="backup_r3")
-                reasons = [r for r in refusals.find(connection, found, retired=()) if r.code == "tablespace-closed"]
+                tables = scope.read(connection, SET, incoming_schema="staging", backup_schema="backup_r3")
+                reasons = [r for r in refusals.find(connection, tables, retired=()) if r.code == "tablespace-closed"]
             assert {reason.object for reason in reasons} >= {"public.orders", "public.by_status", "public.kept"}
             superuser.execute(reasons[0].remedy.encode())
         finally:

@@ -164,14 +164,14 @@ def test_anybody_can_compute_the_digest_again_from_a_dump(
     text = subprocess.run(dump, check=True, capture_output=True).stdout
     subprocess.run(restore, check=True, capture_output=True, input=text)
     for relation in (("public", "odd"), ("public", 'Odd "name')):
-        found = digest(odd, *relation)
+        digests = digest(odd, *relation)
         table = f"table={sql.Identifier(*relation).as_string(odd)}"
         again = subprocess.run(
             [*restore, "--tuples-only", "--no-align", "--set", table, f"--file={path}"],
             check=True, capture_output=True, text=True,
             env={**os.environ, "PGDATESTYLE": "SQL, DMY", "PGTZ": "Asia/Manila"},
         )  # fmt: skip
-        assert again.stdout.strip() == f"{found.rows}|{found.digest}"
+        assert again.stdout.strip() == f"{digests.rows}|{digests.digest}"
 
 
 # One table with types that can be named in two ways, and columns that are called like aliases.

@@ -93,8 +93,8 @@ def test_the_functions_that_a_lesser_role_can_change_are_found(spied: Production
             spied.value("select 'public.odd'::regclass::oid"),
             spied.value("select 'public.profiles'::regclass::oid"),
         ]
-        found = {(code.table_name, code.kind, code.name) for code in owner.foreign_code(connection, tables)}
-    assert found >= {
+        values = {(code.table_name, code.kind, code.name) for code in owner.foreign_code(connection, tables)}
+    assert values >= {
         ("public.orders", "check", "spied_check"),
         ("public.orders", "check", "spied_operator"),
         ("public.orders", "index", "spied_index"),
@@ -129,7 +129,7 @@ def test_reads_are_granted_for_the_statement_alone(spied: Production) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "words"),
     [
         (
             "alter table public.orders add column g boolean generated always as (public.spy('row')) stored",
@@ -151,16 +151,16 @@ def test_reads_are_granted_for_the_statement_alone(spied: Production) -> None:
         ("create statistics public.folded on (public.spy('folded')), id from public.orders", "statistics folded"),
     ],
 )
-def test_what_would_run_with_the_engine_s_rights_is_refused(spied: Production, statement: str, told: str) -> None:
+def test_what_would_run_with_the_engine_s_rights_is_refused(spied: Production, statement: str, words: str) -> None:
     with spied.admin() as admin:
         for part in statement.split("; "):
             admin.execute("set role app_owner")
             admin.execute(part.encode())
         admin.execute("truncate public.called")
     with spied.connect() as connection:
-        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_x")
-        refused = refusals.find(connection, found, retired=[])
-    assert [(r.code, r.object) for r in refused] == [("foreign-code", f"{told} of public.orders")]
+        tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_x")
+        refused = refusals.find(connection, tables, retired=[])
+    assert [(r.code, r.object) for r in refused] == [("foreign-code", f"{words} of public.orders")]
     assert refused[0].remedy.endswith('alter function public.spy(text) owner to "cutover";')
     assert spied.value("select count(*) from public.called where by_whom <> 'app_owner'") == 0
 
@@ -177,8 +177,8 @@ def test_a_cast_of_the_application_is_refused(spied: Production) -> None:
         admin.execute("create cast (public.mood as json) with function public.mood_as_json(public.mood)")
         admin.execute("alter table public.orders add column mood public.mood")
     with spied.connect() as connection:
-        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_x")
-        assert [(r.code, r.object) for r in refusals.find(connection, found, retired=[])] == [
+        tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_x")
+        assert [(r.code, r.object) for r in refusals.find(connection, tables, retired=[])] == [
             ("foreign-cast", "cast (public.mood as json)")
         ]
 
@@ -195,7 +195,7 @@ alter function public.spy_trigger() owner to app_owner;
 
 def refused(production: Production, **named: object) -> list[tuple[str, str]]:
     with production.connect() as connection:
-        found = scope.read(
+        tables = scope.read(
             connection,
             TABLES,
             incoming_schema="staging",
@@ -203,11 +203,11 @@ def refused(production: Production, **named: object) -> list[tuple[str, str]]:
             merged=[("auth", "users")],
             **named,  # type: ignore[arg-type]
         )
-        return [(r.code, r.object) for r in refusals.find(connection, found, retired=[])]
+        return [(r.code, r.object) for r in refusals.find(connection, tables, retired=[])]
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "words"),
     [
         (
             "create trigger spied after insert on auth.users for each row execute function public.spy_trigger()",
@@ -237,14 +237,16 @@ def refused(production: Production, **named: object) -> list[tuple[str, str]]:
         ),
     ],
 )
-def test_what_would_run_where_the_engine_writes_itself_is_refused(spied: Production, statement: str, told: str) -> None:
+def test_what_would_run_where_the_engine_writes_itself_is_refused(
+    spied: Production, statement: str, words: str
+) -> None:
     with spied.admin() as admin:
         admin.execute(SPY_TRIGGER.encode())
     assert refused(spied) == []
     with spied.admin() as admin:
         for part in statement.split("; "):
             admin.execute(part.encode())
-    assert refused(spied) == [("foreign-code", told)]
+    assert refused(spied) == [("foreign-code", words)]
 
 
 def test_a_table_that_a_migration_adds_rows_to_is_looked_at_too(spied: Production) -> None:

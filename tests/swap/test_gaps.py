@@ -86,12 +86,12 @@ def test_whoever_switches_capture_off_stops_the_swap_and_the_next_run_goes_throu
     for what, (statements, reason) in SWITCHED.items():
         with production.admin() as admin, admin.transaction(force_rollback=True):
             admin.execute(statements.replace("begin; ", "").replace("; commit", "").encode())
-            found = capture.gaps(admin, [proved], order.since, filenodes=order.filenodes)
+            match = capture.gaps(admin, [proved], order.since, filenodes=order.filenodes)
             # under the name there may be another table by now: that is the one which would be swapped
             named = admin.execute("select array['public.orders'::regclass::oid]").fetchone()
             assert named is not None
             now = capture.gaps(admin, named[0], order.since)
-        assert any(reason in gap["difference"] for gap in found + now), what
+        assert any(reason in gap["difference"] for gap in match + now), what
     # none of it happened
     with production.connect() as connection:
         assert capture.gaps(connection, [proved], order.since, filenodes=order.filenodes) == []

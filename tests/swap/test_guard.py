@@ -50,8 +50,8 @@ class Moment:
 @pytest.fixture
 def moment(database: str) -> Moment:
     """Ten rows of a table, reviewed."""
-    found = Moment(database)
-    found.execute(
+    moment = Moment(database)
+    moment.execute(
         "create type mood as enum ('calm', 'keen')",
         "create type pair as (a integer, b mood)",
         "create domain worn as pair",
@@ -59,8 +59,8 @@ def moment(database: str) -> Moment:
         "insert into it select n, 'x' || n, 'calm', row(n, 'keen')::pair, repeat(md5(n::text), 2000) "
         "from generate_series(1, 10) as n",
     )
-    found.review()
-    return found
+    moment.review()
+    return moment
 
 
 @contextmanager
@@ -167,10 +167,10 @@ def test_what_this_transaction_writes_itself_is_not_proved(moment: Moment) -> No
     ],
 )
 def test_what_is_no_plain_table_is_left_to_the_digest(database: str, kind: str) -> None:
-    found = Moment(database)
-    found.execute(*kind.split("; "))
-    found.review()
-    assert found.guard is None
+    moment = Moment(database)
+    moment.execute(*kind.split("; "))
+    moment.review()
+    assert moment.guard is None
 
 
 VALUES = {

@@ -162,19 +162,19 @@ def reasons(project: Production, migration: Migration) -> list[CutoverError]:
     except preflight.PreflightError as error:
         return error.reasons
     with project.connect() as connection:
-        found = scope.read(connection, SET, incoming_schema="staging", backup_schema="backup_r0")
-        refused = refusals.find(connection, found, retired=())
+        tables = scope.read(connection, SET, incoming_schema="staging", backup_schema="backup_r0")
+        refused = refusals.find(connection, tables, retired=())
     return [CutoverError(f"preflight.{r.code}", r.object, r.why, r.remedy) for r in refused]
 
 
-def seen(project: Production) -> tuple[inventory.Inventory, set[str]]:
+def state(project: Production) -> tuple[inventory.Inventory, set[str]]:
     """Every fact, as the platform's superuser sees it, and what pg_dump says."""
     return replace(project, dsn=project.admin_dsn).inventory(), dump(project)
 
 
 def comes_through(project: Production, migration: Migration) -> None:
     """A launch, its rollback and a second launch, after each of which everything is as it was, also to pg_dump."""
-    facts, dumped = seen(project)
+    facts, dumped = state(project)
     for name in ("r1", "b1", "r2"):
         if name == "b1":
             with project.connect() as connection:
@@ -184,7 +184,7 @@ def comes_through(project: Production, migration: Migration) -> None:
         else:
             order = project.prepare(name, copies(project), SET, merged=migration.merged_tables())
         swap(project.connect, order, project.log)
-        facts_now, dumped_now = seen(project)
+        facts_now, dumped_now = state(project)
         assert facts.compare(facts_now) == [], name
         assert dumped ^ dumped_now == set(), name
 
@@ -212,9 +212,9 @@ def test_what_the_administrator_cannot_give_is_said_before_anything_is_made(
     """The accounts are the platform's: reading them may be passed on, writing and referring to them may not."""
     warned = run(platform, project, give_the_tables_away("auth.users"))
     assert any("privileges were granted for" in warning for warning in warned)
-    found = {(reason.code, reason.obj) for reason in reasons(project, WITH_ACCOUNTS)}
-    assert found >= {("preflight.cannot-use-schema", "auth"), ("preflight.cannot-write", "auth.users")}
-    assert len(found) == (2 if version(project) >= 16 else 3)  # the third is that its rows are hidden
+    values = {(reason.code, reason.obj) for reason in reasons(project, WITH_ACCOUNTS)}
+    assert values >= {("preflight.cannot-use-schema", "auth"), ("preflight.cannot-write", "auth.users")}
+    assert len(values) == (2 if version(project) >= 16 else 3)  # the third is that its rows are hidden
     refused = {reason.obj: reason.code for reason in reasons(project, WITHOUT)}
     assert refused["public.customers:customers_account_fkey"] == "preflight.may-not-refer"
     assert project.value("select to_regclass('cutover.run') is null")

@@ -91,8 +91,8 @@ def test_the_first_launch_can_be_taken_back_past_the_second(production: Producti
     for note in ("one", "two", "three"):
         assert names[f"{note}@example.com"][0] == f"kept {note}"
     assert names["person3@example.com"][1] == {"said": "three"}
-    kept = {email: name for email, name, _ in before["names"]}
-    assert {email: name for email, (name, _) in names.items() if email in kept} == kept
+    values = {email: name for email, name, _ in before["names"]}
+    assert {email: name for email, (name, _) in names.items() if email in values} == values
     assert len(after["orders"]) == len(before["orders"]) - 3
     assert facts.compare(production.inventory()) == []
     with production.connect() as connection:
@@ -148,8 +148,8 @@ def test_every_write_arrives_at_every_level_once(production: Production) -> None
         else:
             roll_back(production, f"b{step}", NEWEST_LAUNCH if kind == "F" else NEWEST_ENTRY)
         with production.admin() as admin:
-            found = dict(admin.execute("select email, (settings ->> 'n')::integer from public.profiles").fetchall())
-        assert {email: found[email] for email in counted} == counted, (step, kind)
+            rows = dict(admin.execute("select email, (settings ->> 'n')::integer from public.profiles").fetchall())
+        assert {email: rows[email] for email in counted} == counted, (step, kind)
 
 
 @pytest.mark.parametrize(
@@ -219,9 +219,9 @@ def test_a_preview_says_how_long_carrying_takes(production: Production) -> None:
     with production.admin() as admin:
         admin.execute("update public.profiles set name = 'since'")
         admin.execute("delete from public.orders where id = (select min(id::text)::uuid from public.orders)")
-    seen = rollback.preview(production.connect, order).as_dict()
-    assert seen["carrying"]["writes"] == production.value("select count(*) from public.profiles") + 1
-    assert seen["carrying"]["seconds"] >= 0
-    told = rollback.carrying({"carrying": {"writes": 150_000, "seconds": 12.5}})
-    assert told.startswith("Carrying 150,000 writes took 12 s, 12,000 a second, in this preview.")
-    assert rollback.carrying(seen) in rollback.markdown(seen) and rollback.carrying(seen)
+    foreseen = rollback.preview(production.connect, order).as_dict()
+    assert foreseen["carrying"]["writes"] == production.value("select count(*) from public.profiles") + 1
+    assert foreseen["carrying"]["seconds"] >= 0
+    sentence = rollback.carrying({"carrying": {"writes": 150_000, "seconds": 12.5}})
+    assert sentence.startswith("Carrying 150,000 writes took 12 s, 12,000 a second, in this preview.")
+    assert rollback.carrying(foreseen) in rollback.markdown(foreseen) and rollback.carrying(foreseen)

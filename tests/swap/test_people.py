@@ -61,8 +61,8 @@ def test_an_unproved_account_is_void_after_the_launch_and_after_its_rollback(lau
     early = world.account("customer@example.com", email_confirmed_at=None)
     world.insert("auth.sessions", id=early, user_id=early)
     world.invoice("late@example.com")
-    seen = launch.review("launch1")
-    assert next(w["total"] for w in seen["warnings"] if w["name"] == "56_unproved_accounts") == 1
+    review = launch.review("launch1")
+    assert next(w["total"] for w in review["warnings"] if w["name"] == "56_unproved_accounts") == 1
     launch.approve("launch1")
     # somebody signs up with another customer's address while the approver thinks, and is signed in at once
     late = world.account("late@example.com", email_confirmed_at=None)
@@ -77,8 +77,8 @@ def test_an_unproved_account_is_void_after_the_launch_and_after_its_rollback(lau
         "(select count(*) from auth.sessions as s where s.user_id = u.id) as sessions from auth.users as u"
     )
     assert world.rows(state) == [void, void]
-    seen = launch.preview("back1")
-    assert seen["stays"] == {"accounts_made_void": 2}
+    review = launch.preview("back1")
+    assert review["stays"] == {"accounts_made_void": 2}
     launch.approve("back1", "rollback")
     rollback.run_reviewed(launch.connect, launch.migration, "back1", launch.log)
     assert world.rows(state) == [void, void]
@@ -114,8 +114,8 @@ def test_an_address_confirmed_by_its_owner_in_time_keeps_its_password(launch: La
 def value(launch: Launch, query: str, *values: Any) -> Any:
     """The one value of a query on what is committed."""
     launch.world.connection.commit()
-    (found,) = launch.world.row(query, *values).values()
-    return found
+    (row,) = launch.world.row(query, *values).values()
+    return row
 
 
 def person(launch: Launch, email: str, **values: Any) -> uuid.UUID:
@@ -181,15 +181,15 @@ def test_progress_of_a_customer_in_a_product_outside_the_catalogue_stays_and_a_r
     study(launch, enrolment)
     launch.world.connection.commit()
     before = outside(launch)
-    seen = launch.review("launch1")
-    assert seen["leaving"] == []
-    [told] = [one for one in seen["warnings"] if one["name"] == "78_enrolments_kept"]
-    assert told["total"] == 1
+    review = launch.review("launch1")
+    assert review["leaving"] == []
+    [row] = [one for one in review["warnings"] if one["name"] == "78_enrolments_kept"]
+    assert row["total"] == 1
     launch.approve("launch1")
     assert launch.swap("launch1").report.get("left", []) == []
     assert outside(launch) == before
-    kept = launch.world.row("select user_id, product_type from public.enrollments where id = %s", enrolment)
-    assert kept == {"user_id": customer, "product_type": "webinar"}
+    enrolled = launch.world.row("select user_id, product_type from public.enrollments where id = %s", enrolment)
+    assert enrolled == {"user_id": customer, "product_type": "webinar"}
     launch.roll_back("back1")
     assert outside(launch) == before
 
@@ -206,20 +206,20 @@ def test_rows_of_what_leaves_follow_their_keys_and_a_rollback_brings_every_one_b
         study(launch, world.current("enrollments", user_id=account, product_type="webinar"))
     world.connection.commit()
     before = outside(launch)
-    seen = launch.review("launch1")
-    foreseen = {one["key_name"].split(":")[0]: (one["operation"], one["rows"]) for one in seen["leaving"]}
+    review = launch.review("launch1")
+    foreseen = {one["key_name"].split(":")[0]: (one["operation"], one["rows"]) for one in review["leaving"]}
     assert foreseen["public.events"] == ("delete", 1)
     assert foreseen["public.quiz_answers"] == ("delete", 1), "what hangs on what goes, goes too"
     assert foreseen["public.course_reviews"] == ("set null", 1)
     launch.approve("launch1")
     entry = launch.swap("launch1")
     by_key = operator.itemgetter("key_name", "operation")
-    assert sorted(entry.report["left"], key=by_key) == sorted(seen["leaving"], key=by_key)
+    assert sorted(entry.report["left"], key=by_key) == sorted(review["leaving"], key=by_key)
     left = outside(launch)
     assert {table: len(rows) for table, rows in left.items()} == dict.fromkeys(OUTSIDE, 1) | {"course_reviews": 2}
     assert {row["profile_id"] for row in left["course_reviews"]} == {member, None}
-    seen = launch.preview("back1")
-    assert seen["waiting"] == sum(one["rows"] for one in entry.report["left"])
+    review = launch.preview("back1")
+    assert review["waiting"] == sum(one["rows"] for one in entry.report["left"])
     launch.approve("back1", "rollback")
     rollback.run_reviewed(launch.connect, launch.migration, "back1", launch.log)
     assert outside(launch) == before
@@ -241,8 +241,8 @@ def test_a_rollback_after_use_sets_aside_what_customers_did_and_its_own_rollback
     world.insert("public.events", profile_id=customer, kind="login", at=at("2025-01-01"), details={})
     world.connection.commit()
     used = outside(launch)
-    seen = launch.preview("back1")
-    names = {one["key_name"].split(":")[0] for one in seen["leaving"]}
+    foreseen = launch.preview("back1")
+    names = {one["key_name"].split(":")[0] for one in foreseen["leaving"]}
     assert {"public.lesson_progress", "public.certificates", "public.quiz_answers"} <= names
     assert "public.events" not in names, "the sign-up trigger gave the customer a profile that comes back, too"
     launch.approve("back1", "rollback")
@@ -325,8 +325,8 @@ def test_what_hangs_on_a_customers_second_account_goes_to_the_chosen_one(launch:
     world.insert("public.course_reviews", course_id=course, profile_id=second, stars=5)
     world.connection.commit()
     before = outside(launch)
-    seen = launch.review("launch1")
-    fates = {(one["key_name"].split(":")[0], one["operation"]): one["rows"] for one in seen["leaving"]}
+    review = launch.review("launch1")
+    fates = {(one["key_name"].split(":")[0], one["operation"]): one["rows"] for one in review["leaving"]}
     assert fates["public.notifications", "move"] == fates["public.course_reviews", "move"] == 1
     # there is one already: two would break a unique key
     assert fates["public.notification_preferences", "delete"] == 1
@@ -370,14 +370,14 @@ def test_a_rollback_takes_back_the_accounts_that_nobody_has_used_and_its_own_rol
     )
     world.connection.commit()
     everybody = accounts(launch)
-    seen = launch.preview("back1")
+    foreseen = launch.preview("back1")
     # customer@example.com and unused@example.com
-    assert seen["accounts"] == {"accounts_made": 5, "accounts_unused": 2}
-    counted = {t["name"]: (t["before"], t["now"], t["after"]) for t in seen["tables"]}
+    assert foreseen["accounts"] == {"accounts_made": 5, "accounts_unused": 2}
+    counted = {t["name"]: (t["before"], t["now"], t["after"]) for t in foreseen["tables"]}
     assert counted["transactions"] == (0, 6, 0)
     # one profile was there, the sign-up trigger gave five, and leads had no predecessor
     assert counted["unified_profiles"] == (1, 6, 6) and counted["leads"] == (None, 1, None)
-    form = rollback.markdown(seen)
+    form = rollback.markdown(foreseen)
     assert "| unified_profiles | 1 | 6 | 6 |" in form and "Of **5** accounts that the launch made, **2**" in form
     launch.approve("back1", "rollback")
     entry = rollback.run_reviewed(launch.connect, launch.migration, "back1", launch.log)
@@ -417,8 +417,8 @@ def in_the_way(launch: Launch) -> list[str]:
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("select set_config('row_security', 'off', true), set_config('search_path', '', true)")
-        found = review.in_the_way(connection, launch.migration, run.get(connection, "launch1"))
-    return [f"{reason.code} {reason.obj}" for reason in found]
+        reasons = review.in_the_way(connection, launch.migration, run.get(connection, "launch1"))
+    return [f"{reason.code} {reason.obj}" for reason in reasons]
 
 
 def test_what_would_stop_the_swap_is_told_while_the_question_waits_and_that_it_has_gone_again(launch: Launch) -> None:
@@ -445,7 +445,7 @@ def test_what_would_stop_the_swap_is_told_while_the_question_waits_and_that_it_h
     assert in_the_way(launch) == []
     # a stranger signs up with a customer's address, and its owner confirms it
     world.account("customer@example.com", email_confirmed_at=None)
-    assert [told.split()[0] for told in in_the_way(launch)] == ["review.hindered"]
+    assert [each.split()[0] for each in in_the_way(launch)] == ["review.hindered"]
     world.connection.execute("update auth.users set email_confirmed_at = now()")
     assert in_the_way(launch) == []
     launch.swap("launch1")
@@ -465,7 +465,7 @@ def test_what_incoming_rows_refer_to_and_is_deleted_meanwhile_is_told_unless_car
     assert in_the_way(launch) == []
     # the one that the launch brings would refer to nothing
     world.connection.execute("delete from public.courses where product_type = 'p2p_course'")
-    assert [told.split()[0] for told in in_the_way(launch)] == ["swap.orphans"]
+    assert [each.split()[0] for each in in_the_way(launch)] == ["swap.orphans"]
 
 
 def test_writes_beyond_the_limit_and_past_the_capture_are_told_and_so_is_what_was_changed(launch: Launch) -> None:
@@ -476,9 +476,9 @@ def test_writes_beyond_the_limit_and_past_the_capture_are_told_and_so_is_what_wa
     changed = in_the_way(launch)
     assert changed == ["swap.not-approved run launch1"]
     world.connection.execute("update public.unified_profiles set phone = '1' where id = %s", (member,))
-    assert [told.split()[0] for told in in_the_way(launch)] == ["swap.drift", "swap.not-approved"]
+    assert [each.split()[0] for each in in_the_way(launch)] == ["swap.drift", "swap.not-approved"]
     world.connection.execute("alter table public.unified_profiles disable trigger cutover_capture")
-    assert [told.split()[0] for told in in_the_way(launch)] == ["swap.drift", "swap.capture-gap", "swap.not-approved"]
+    assert [each.split()[0] for each in in_the_way(launch)] == ["swap.drift", "swap.capture-gap", "swap.not-approved"]
 
 
 # at the last moment
@@ -522,8 +522,11 @@ def test_rows_of_the_last_moment_follow_like_the_others_and_come_back_with_the_r
     assert any("notifications" in line and "last moment" in line for line in launch.messages)
     assert value(launch, "select count(*) from public.notifications") == 0
     assert value(launch, "select count(*) from public.course_reviews where profile_id is null") == 1
-    told = "select operation, count(*) from cutover.set_aside where run = %s group by 1 order by 1"
-    assert world.rows(told, entry.run) == [{"operation": "delete", "count": 2}, {"operation": "set null", "count": 1}]
+    query = "select operation, count(*) from cutover.set_aside where run = %s group by 1 order by 1"
+    assert world.rows(query, entry.run) == [
+        {"operation": "delete", "count": 2},
+        {"operation": "set null", "count": 1},
+    ]
     left = value(launch, "select count(*) from pg_constraint where contype = 'f' and not convalidated")
     assert left == 0
     launch.roll_back("back1")

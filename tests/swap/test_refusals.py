@@ -59,12 +59,12 @@ def test_the_swap_refuses_and_names_the_object(production: Production, code: str
     with production.admin() as admin:
         admin.execute(statement.encode())
     with production.connect() as connection:
-        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
-        reasons = refusals.find(connection, found, retired=())
+        tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        reasons = refusals.find(connection, tables, retired=())
         assert code in {reason.code for reason in reasons}, reasons
         with pytest.raises(refusals.SwapRefusedError) as raised:
             refusals.require_none(
-                connection, scope.Scope(found.tables, (), (), "staging", "backup_r1", found.dependents)
+                connection, scope.Scope(tables.tables, (), (), "staging", "backup_r1", tables.dependents)
             )
     assert f"[swap.{code}] {message}" in str(raised.value)
     assert str(raised.value).count("To clear it: ") == len(raised.value.refusals)
@@ -86,14 +86,14 @@ def test_a_view_that_would_list_a_later_column_is_refused_until_it_is_restated(
 
     def restated() -> list[refusals.Refusal]:
         with production.connect() as connection:
-            found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
-            reasons = refusals.find(connection, found, retired=())
+            tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+            reasons = refusals.find(connection, tables, retired=())
             assert connection.execute("select to_regclass('cutover.restated_' || pg_backend_pid())").fetchone() == (
                 None,
             )
         with production.connect() as connection:
             connection.read_only = True
-            refusals.find(connection, found, retired=())
+            refusals.find(connection, tables, retired=())
         return [reason for reason in reasons if reason.code == "view-restated"]
 
     (reason,) = restated()
@@ -133,9 +133,9 @@ def test_a_table_that_a_subscription_fills_is_refused(production: Production) ->
 def refused(production: Production) -> str:
     """What the swap of the standard tables says instead of beginning."""
     with production.connect() as connection:
-        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
         with pytest.raises(refusals.SwapRefusedError) as raised:
-            refusals.require_none(connection, found)
+            refusals.require_none(connection, tables)
     return str(raised.value)
 
 
@@ -144,13 +144,13 @@ def test_a_security_label_is_refused_or_impossible(production: Production) -> No
     with production.admin() as admin, pytest.raises(psycopg.errors.InvalidParameterValue):
         admin.execute("security label on table public.orders is 'secret'")
     with production.connect() as connection:
-        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
-        assert refusals.find(connection, found, retired=()) == []
+        tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        assert refusals.find(connection, tables, retired=()) == []
 
 
 def test_a_table_without_a_successor_must_not_be_in_use(production: Production) -> None:
     with production.connect() as connection:
-        found = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
-        reasons = refusals.find(connection, found, retired=("affiliates",))
+        tables = scope.read(connection, TABLES, incoming_schema="staging", backup_schema="backup_r1")
+        reasons = refusals.find(connection, tables, retired=("affiliates",))
     assert {reason.code for reason in reasons} == {"disappearing-table-in-use"}
     assert any("commissions" in reason.object for reason in reasons)

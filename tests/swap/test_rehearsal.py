@@ -75,8 +75,8 @@ def back(production: Production, run: str) -> Order:
         return rollback.order(rollback.undoable(connection, "test"), MIGRATION, run)
 
 
-def went_through(found: Rehearsal) -> bool:
-    return found.reason is None and found.hold_ms is not None and found.hold_ms <= (found.waited_ms or 0)
+def went_through(outcome: Rehearsal) -> bool:
+    return outcome.reason is None and outcome.hold_ms is not None and outcome.hold_ms <= (outcome.waited_ms or 0)
 
 
 def test_a_rehearsal_does_everything_and_leaves_nothing_neither_of_a_swap_nor_of_its_rollback(
@@ -86,23 +86,23 @@ def test_a_rehearsal_does_everything_and_leaves_nothing_neither_of_a_swap_nor_of
     with psycopg.connect(production.app_dsn) as app:
         app.execute("update public.profiles set name = 'New' where email = 'person3@example.com'")
     before, shown, inventory = everything(production), dump(production), production.inventory()
-    found = rehearse(production.connect, order, production.log)
-    assert went_through(found) and found.statements >= 50 and found.facts > 100
-    assert [(one["table_name"], one["carried"]) for one in found.carried] == [("profiles", 1)]
+    rehearsed = rehearse(production.connect, order, production.log)
+    assert went_through(rehearsed) and rehearsed.statements >= 50 and rehearsed.facts > 100
+    assert [(one["table_name"], one["carried"]) for one in rehearsed.carried] == [("profiles", 1)]
     assert everything(production) == before
     assert inventory.compare(production.inventory()) == []
     assert dump(production) == shown
     assert production.value("select count(*) from cutover.chain where kind = 'rehearsal'") == 0
     production.approve(order)
     entry = production.swap(order)
-    assert (entry.entry, entry.carried) == (1, list(found.carried)), "the ledger leaves out no number"
+    assert (entry.entry, entry.carried) == (1, list(rehearsed.carried)), "the ledger leaves out no number"
 
     undo = back(production, "b1")
     with psycopg.connect(production.app_dsn) as app:
         app.execute("update public.profiles set name = 'Newer' where email = 'person4@example.com'")
     before = everything(production)
-    found = rehearse(production.connect, undo, production.log)
-    assert went_through(found) and [one["carried"] for one in found.carried] == [1]
+    rehearsed = rehearse(production.connect, undo, production.log)
+    assert went_through(rehearsed) and [one["carried"] for one in rehearsed.carried] == [1]
     after = everything(production)
     # identities of the backup are set to where production's stand
     assert {**after, "sequences": None} == {**before, "sequences": None}
@@ -264,27 +264,27 @@ def test_a_lock_that_is_not_to_be_had_is_a_reason_and_no_error(
     monkeypatch.setattr(rehearsal.approach, "TRIES", 1)
     monkeypatch.setattr(rehearsal.approach, "LAST_LOOK_S", 0.1)
     with held(production, "lock table public.orders in access share mode"):
-        found = rehearse(production.connect, order, production.log)
-    assert found.reason is not None and found.attempts == rehearsal.ATTEMPTS and found.hold_ms is None
+        rehearsed = rehearse(production.connect, order, production.log)
+    assert rehearsed.reason is not None and rehearsed.attempts == rehearsal.ATTEMPTS and rehearsed.hold_ms is None
     assert any("in the way: pid" in line for line in production.messages)
-    assert in_words(found.as_dict()).startswith("**Not rehearsed** at ")
+    assert in_words(rehearsed.as_dict()).startswith("**Not rehearsed** at ")
     assert everything(production) == before
     assert went_through(rehearse(production.connect, order, production.log))
 
 
 def test_two_rehearsals_at_once_and_one_beside_a_swap_are_in_nobody_s_way(production: Production) -> None:
     order = production.prepare("r1")
-    found: list[Rehearsal] = []
+    lines: list[Rehearsal] = []
 
     class Second(Observer):
         def at(self, moment: str) -> None:
             if moment == "planned":
-                found.append(rehearse(production.connect, order, production.log))
+                lines.append(rehearse(production.connect, order, production.log))
 
     first = rehearse(production.connect, order, production.log, Second())
     assert went_through(first)
-    assert [one.reason for one in found] == ["another rehearsal is under way in this database"]
-    found.clear()
+    assert [one.reason for one in lines] == ["another rehearsal is under way in this database"]
+    lines.clear()
 
     class Beside(Observer):
         """Another migration's swap is at work."""
@@ -319,8 +319,8 @@ def test_a_statement_that_takes_long_while_clients_wait_ends_a_rehearsal_for_goo
         def before_statement(self, connection: psycopg.Connection, statement: Statement) -> None:
             connection.execute("select pg_sleep(1)")
 
-    found = rehearse(production.connect, order, production.log, Slow())
-    assert found.reason is not None and "more than 20 ms" in found.reason and found.attempts == 1
+    rehearsed = rehearse(production.connect, order, production.log, Slow())
+    assert rehearsed.reason is not None and "more than 20 ms" in rehearsed.reason and rehearsed.attempts == 1
 
 
 def test_clients_wait_and_go_on_with_the_tables_that_they_had(empty_production: Production) -> None:
@@ -349,9 +349,9 @@ def test_clients_wait_and_go_on_with_the_tables_that_they_had(empty_production: 
 
     thread = threading.Thread(target=write)
     thread.start()
-    found = rehearse(production.connect, order, production.log, Look())
+    rehearsed = rehearse(production.connect, order, production.log, Look())
     thread.join()
-    assert went_through(found) and found.clients >= 1 and found.longest_ms > 0
+    assert went_through(rehearsed) and rehearsed.clients >= 1 and rehearsed.longest_ms > 0
     assert production.value("select name from public.profiles where email = 'person3@example.com'").endswith("!!")
     with at_work(production.app_dsn, 200, counting=True) as answers:
         through = [rehearse(production.connect, order, production.log) for _ in range(3)]
@@ -366,12 +366,12 @@ def test_it_takes_no_lock_of_a_live_table_before_its_own_that_a_reader_or_writer
     production: Production,
 ) -> None:
     order = production.prepare("r1")
-    seen: list[Any] = []
+    lines: list[Any] = []
 
     class Look(Observer):
         def at(self, moment: str) -> None:
             if moment in ("planned", "locking"):
-                seen.append(
+                lines.append(
                     production.value(
                         "select array_agg(distinct l.relation::regclass || ' ' || l.mode) from pg_locks as l "
                         "join pg_stat_activity as a using (pid) join pg_class as c on c.oid = l.relation "
@@ -381,7 +381,7 @@ def test_it_takes_no_lock_of_a_live_table_before_its_own_that_a_reader_or_writer
                 )
 
     rehearse(production.connect, order, production.log, Look())
-    assert seen == [None, None]
+    assert lines == [None, None]
 
 
 def test_what_a_rollback_would_not_take_back_is_not_rehearsed_and_named(production: Production) -> None:
@@ -396,13 +396,13 @@ def test_what_a_rollback_would_not_take_back_is_not_rehearsed_and_named(producti
             "return null; end$$;"
             "create trigger tell after insert on auth.users for each row execute function public.tell()"
         )
-    found = rehearse(production.connect, order, production.log)
-    assert found.reason is not None and "note(): it sends a logical message at once" in found.reason
+    rehearsed = rehearse(production.connect, order, production.log)
+    assert rehearsed.reason is not None and "note(): it sends a logical message at once" in rehearsed.reason
     with production.admin() as admin:
         admin.execute("alter table auth.users disable trigger tell")
         admin.execute(f"revoke temporary on database {admin.info.dbname} from public".encode())
-    found = rehearse(production.connect, order, production.log)
-    assert found.reason is not None and "grant temporary on database" in found.reason
+    rehearsed = rehearse(production.connect, order, production.log)
+    assert rehearsed.reason is not None and "grant temporary on database" in rehearsed.reason
 
 
 def test_the_staged_tables_are_what_they_were_and_their_fingerprint_is_the_same(production: Production) -> None:
@@ -418,5 +418,5 @@ def test_the_staged_tables_are_what_they_were_and_their_fingerprint_is_the_same(
 
 
 def test_a_reason_quotes_no_person() -> None:
-    found = masked_text("pid 7 (0:01: select * from users where email = 'maria@example.com')")
-    assert "maria@example.com" not in found
+    result = masked_text("pid 7 (0:01: select * from users where email = 'maria@example.com')")
+    assert "maria@example.com" not in result

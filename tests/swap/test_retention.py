@@ -49,12 +49,12 @@ def reviewed(production: Production, this_run: str, days: int = 0) -> list[str]:
 def approve(production: Production, this_run: str) -> None:
     """Record the approval of exactly what is listed."""
     with production.connect() as connection:
-        seen = retention.fingerprint_of(connection, MIGRATION, run.get(connection, this_run))
+        fingerprint = retention.fingerprint_of(connection, MIGRATION, run.get(connection, this_run))
         written = connection.execute(
             "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
             "decided_at, expires_at) values (%s, 'drop_backups', 'approve', %s, 'approve', 1, 'reviewer', now(), "
             "now() + interval '1 hour') returning approval_id",
-            (this_run, seen),
+            (this_run, fingerprint),
         ).fetchone()
         assert written is not None
         chain.cover(connection, "approval", this_run, ("approvals", written[0]))

@@ -36,7 +36,7 @@ def written(production: Production, *transactions: str) -> None:
                 admin.execute(text.encode())
 
 
-def kept(production: Production) -> list[tuple[str, str, str]]:
+def set_aside(production: Production) -> list[tuple[str, str, str]]:
     """What is in quarantine: operation, SQLSTATE, and the words of the row."""
     with production.admin() as admin:
         return admin.execute(
@@ -71,15 +71,15 @@ def test_a_write_that_breaks_a_deferrable_constraint_is_the_only_one_in_quaranti
         "update public.things set words = 'never there' where id = 12",
     )
     entry = production.swap(order)
-    assert kept(production) == [
+    assert set_aside(production) == [
         ("insert", "23503", "its owner was left out"),
         ("insert", "23505", "taken"),
         ("insert", "23503", "left out, too"),
         ("update", "02000", "never there"),
     ]
     with production.admin() as admin:
-        found = dict(admin.execute("select id, place || ' ' || words from public.things where id not in (3, 4, 5)"))  # type: ignore[arg-type]
-    assert found == {1: "2 was 1", 2: "1 was 2", 11: "11 later", 13: "13 beside it", 90: "90 staged"}
+        rows = dict(admin.execute("select id, place || ' ' || words from public.things where id not in (3, 4, 5)"))  # type: ignore[arg-type]
+    assert rows == {1: "2 was 1", 2: "1 was 2", 11: "11 later", 13: "13 beside it", 90: "90 staged"}
     assert sum(c["carried"] for c in entry.carried) == 6
 
 
@@ -132,10 +132,10 @@ def test_no_code_of_the_application_runs_as_the_engine(empty_production: Product
             "select distinct w from string_to_table(current_setting('spy.who'), ',') as w where w <> ''"
         ).fetchall()
     assert who == [("app",)]
-    found = ready_to_carry(production, order)
+    scope = ready_to_carry(production, order)
     with production.connect() as connection:
         connection.execute("select set_config('spy.who', null, false)")
-        counts, _ = carry(connection, "r0", found, order.since, None)
+        counts, _ = carry(connection, "r0", scope, order.since, None)
         who = connection.execute(
             "select distinct w from string_to_table(current_setting('spy.who'), ',') as w where w <> ''"
         ).fetchall()
@@ -186,9 +186,9 @@ def test_a_column_that_comes_or_goes_meanwhile_keeps_every_value_with_its_name(
             more, since = carry(connection, "r1", read_scope(connection, order), since, None)
             counts += more
     with production.connect() as connection:
-        found = connection.execute("select id, a, b, z from staging.things order by id").fetchall()
-    kept = ["a1", "a2", "a3"] if rounds == "a few at a time" else [None, None, None]
-    assert [(row[0], *row[2:]) for row in found] == [
+        rows = connection.execute("select id, a, b, z from staging.things order by id").fetchall()
+    values = ["a1", "a2", "a3"] if rounds == "a few at a time" else [None, None, None]
+    assert [(row[0], *row[2:]) for row in rows] == [
         (1, "new", 1),
         (2, "newer", 2),
         (3, "b3", 3),
@@ -196,7 +196,7 @@ def test_a_column_that_comes_or_goes_meanwhile_keeps_every_value_with_its_name(
         (5, "b5", 5),
     ]
     # what the column held that went is carried if it was still there, and never under another one's name
-    assert [row[1] for row in found] == [*kept, None, "a5"]
+    assert [row[1] for row in rows] == [*values, None, "a5"]
     assert sum(c.quarantined for c in counts) == 0 and sum(c.carried for c in counts) == 7
 
 
@@ -245,5 +245,5 @@ def test_a_row_that_was_longer_than_text_can_be_is_set_aside_alone(empty_product
     before = rows(production, "public")
     entry = production.swap(order)
     assert [(c["carried"], c["quarantined"]) for c in entry.carried] == [(2, 1)]
-    assert kept(production) == [("insert", "54000", None)]
+    assert set_aside(production) == [("insert", "54000", None)]
     assert rows(production, "public") == before

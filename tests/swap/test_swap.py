@@ -188,9 +188,9 @@ def test_a_previews_reasons_name_nobody(production: Production) -> None:
         app.execute(NEW_PROFILE.encode())
     with production.connect() as connection:
         planned = rollback.order(rollback.undoable(connection, "test"), MIGRATION, "b1")
-    (kept,) = rollback.preview(production.connect, planned).quarantined
-    assert (kept["table_name"], kept["sqlstate"]) == ("profiles", "22P02")
-    assert kept["reason"] == 'invalid input syntax for type integer: "n•••@e•••"'
+    (stored,) = rollback.preview(production.connect, planned).quarantined
+    assert (stored["table_name"], stored["sqlstate"]) == ("profiles", "22P02")
+    assert stored["reason"] == 'invalid input syntax for type integer: "n•••@e•••"'
 
 
 def test_a_second_call_finds_the_swap_done(production: Production) -> None:

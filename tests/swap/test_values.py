@@ -70,9 +70,9 @@ def prepared(production: Production, run: str, names: list[str]) -> Any:
 def rows(production: Production, schema: str) -> list[str]:
     with production.admin() as admin:
         admin.execute("set extra_float_digits = 3; set lc_monetary = 'C'; set timezone = 'UTC'; set datestyle = 'ISO'")
-        found = admin.execute(ROWS.format(schema).encode()).fetchone()
-    assert found is not None
-    return list(found[0])
+        row = admin.execute(ROWS.format(schema).encode()).fetchone()
+    assert row is not None
+    return list(row[0])
 
 
 AWKWARD = {
@@ -279,7 +279,7 @@ def write(things: Production, sessions: Sessions) -> None:
 def test_random_values_of_random_types_under_random_settings_become_the_same(things: Production) -> None:
     names = laid(things)
     order = prepared(things, "r1", names)
-    found = ready_to_carry(things, order)
+    scope = ready_to_carry(things, order)
     since, carried = order.since, 0
 
     @drawn
@@ -288,7 +288,7 @@ def test_random_values_of_random_types_under_random_settings_become_the_same(thi
         nonlocal since, carried
         write(things, sessions)
         counts: list[Carried]
-        counts, since = carried_since(things, order, found, since)
+        counts, since = carried_since(things, order, scope, since)
         assert sum(c.quarantined for c in counts) == 0
         assert rows(things, "staging") == rows(things, "public")
         carried += sum(c.carried for c in counts)

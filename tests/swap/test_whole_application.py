@@ -73,18 +73,18 @@ def launched(server: EmbeddedPostgres) -> Iterator[Launch]:
 
 def statements(connection: psycopg.Connection) -> list[tuple[str, str]]:
     """(role, statement): what an application of many habits does, and the deploys of its team."""
-    found = [("service_role", statement) for (statement,) in connection.execute(FUNCTIONS.encode()).fetchall()]
+    rows = [("service_role", statement) for (statement,) in connection.execute(FUNCTIONS.encode()).fetchall()]
     views = connection.execute(
         "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace "
         "and relkind in ('v', 'm') order by 1"
     ).fetchall()
-    found += [("service_role", f"select * from {name} order by 1, 2") for (name,) in views]
+    rows += [("service_role", f"select * from {name} order by 1, 2") for (name,) in views]
     tables = [sql.Identifier(*row).as_string() for row in connection.execute(TABLES.encode()).fetchall()]
     for table in tables:
         row = connection.execute(COLUMN, (table,)).fetchone()
         assert row is not None
         column = sql.Identifier(row[0]).as_string()
-        found += [
+        rows += [
             ("service_role", f"select * from {table} as t order by t::text"),
             ("service_role", f"update {table} set {column} = {column}"),
             ("authenticated", f"select count(*) from {table}"),
@@ -92,7 +92,7 @@ def statements(connection: psycopg.Connection) -> list[tuple[str, str]]:
         ]
     for table in tables:
         owner = "supabase_auth_admin" if table.startswith('"auth"') else "app_owner"
-        found += [
+        rows += [
             (owner, f"alter table {table} add column added_by_deploy integer default 3"),
             (owner, f"comment on table {table} is 'deployed'"),
             (owner, f"alter table {table} disable trigger user; alter table {table} enable trigger user"),
@@ -104,10 +104,10 @@ def statements(connection: psycopg.Connection) -> list[tuple[str, str]]:
         ]  # fmt: skip
     # last of all, everything goes: by key, in an order in which some keys refuse it, and then in the other
     for order in (tables, tables[::-1]):
-        found += [("service_role", f"delete from {table}") for table in order]
-    found += [("app_owner", "create table public.made_by_deploy (id integer)")]
-    found += [("app_owner", f"drop table {table}") for table in tables if table.startswith('"public"')]
-    return found
+        rows += [("service_role", f"delete from {table}") for table in order]
+    rows += [("app_owner", "create table public.made_by_deploy (id integer)")]
+    rows += [("app_owner", f"drop table {table}") for table in tables if table.startswith('"public"')]
+    return rows
 
 
 def answer(connection: psycopg.Connection, role: str, statement: str) -> str:
@@ -149,8 +149,8 @@ def test_every_answer_is_the_same_while_a_run_waits(server: EmbeddedPostgres, la
         answers = [(what, answer(waited_on, role, what), answer(alone, role, what)) for role, what in todo]
         grants = "select relacl::text from pg_class where relname = 'made_by_deploy'"
         assert waited_on.execute(grants).fetchone() == alone.execute(grants).fetchone()
-    assert [found for found in answers if found[1] != found[2]] == []
-    refused = [found for found in answers if re.match(r"[0-9A-Z]{5} ", found[1])]
+    assert [each for each in answers if each[1] != each[2]] == []
+    refused = [each for each in answers if re.match(r"[0-9A-Z]{5} ", each[1])]
     # most of it is done, and some is refused by the application's own keys, checks and policies
     assert 100 < len(refused) < len(answers) / 3
     launched.world.connection.close()

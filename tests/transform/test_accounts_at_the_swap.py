@@ -85,8 +85,8 @@ def test_the_funnel_counts_stages_by_month_and_tag(world: World) -> None:
     world.connection.execute("insert into public.leads select * from staging.leads")
     for _ in range(2):
         world.run_file("clean_launch/swap/create_marketing_funnel.sql")
-    found = world.rows("select month::text, tag, contacts, leads, customers from public.marketing_funnel order by tag")
-    assert [tuple(row.values()) for row in found] == [
+    rows = world.rows("select month::text, tag, contacts, leads, customers from public.marketing_funnel order by tag")
+    assert [tuple(row.values()) for row in rows] == [
         ("2024-02-01", "Canva", 1, 0, 1),
         ("2024-02-01", "Webinar", 2, 1, 1),
         ("2024-02-01", None, 1, 1, 0),

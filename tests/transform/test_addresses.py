@@ -51,8 +51,8 @@ def test_a_contact_with_a_new_address_keeps_account_and_money(world: World) -> N
     profile = world.only("unified_profiles")
     assert (profile["id"], profile["email"], profile["phone"]) == (account, "new@example.com", "+63 9")
     assert world.only("enrollments")["id"] == enrolment
-    [told] = world.run_file("clean_launch/review/warnings/45_accounts_found_otherwise.sql")
-    assert told == {"account_id": account, "found": "contact"}
+    [message] = world.run_file("clean_launch/review/warnings/45_accounts_found_otherwise.sql")
+    assert message == {"account_id": account, "found": "contact"}
 
 
 def test_invoices_under_the_earlier_address_are_the_same_persons(world: World) -> None:
@@ -172,13 +172,13 @@ def test_what_is_booked_for_a_product_outside_the_catalogue_stays_with_its_enrol
     enrolment = world.current("enrollments", user_id=account, product_type="coaching", transaction_id=payment)
     world.invoice("ana@example.com")
     checked(world)
-    (kept,) = [row for row in world.staged("enrollments") if row["product_type"] == "coaching"]
-    assert (kept["id"], kept["transaction_id"]) == (enrolment, payment)
+    (value,) = [row for row in world.staged("enrollments") if row["product_type"] == "coaching"]
+    assert (value["id"], value["transaction_id"]) == (enrolment, payment)
 
 
 def test_what_cannot_stay_of_a_members_money_is_listed(world: World) -> None:
     account = known(world, "member@example.com", None)
     lost = booked(world, account, status="waiting")
     checked(world)
-    told = world.run_file("clean_launch/review/warnings/75_transactions_without_source.sql")
-    assert [row["transaction_id"] for row in told] == [lost]
+    listed = world.run_file("clean_launch/review/warnings/75_transactions_without_source.sql")
+    assert [row["transaction_id"] for row in listed] == [lost]

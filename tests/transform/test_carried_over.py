@@ -94,8 +94,8 @@ def test_a_test_account_loses_its_profile_unless_there_is_money(world: World) ->
     flagged = world.account("flagged@example.com")
     world.profile(flagged, "flagged@example.com", admin_metadata={"test_account": True, "note": "staff"})
     world.transform()
-    kept = [row["email"] for row in world.staged("unified_profiles", "email")]
-    assert kept == ["qa.1@learn.example.com", "qa.2@learn.example.com"]
+    values = [row["email"] for row in world.staged("unified_profiles", "email")]
+    assert values == ["qa.1@learn.example.com", "qa.2@learn.example.com"]
 
 
 def test_who_is_a_test_account_is_what_the_table_says(world: World) -> None:
@@ -113,17 +113,17 @@ def test_an_enrolment_outside_the_catalogue_stays_as_it_is(world: World) -> None
     second = world.account("Ana@example.com", created_at=at("2025-01-01"))
     world.profile(account, "ana@example.com")
     world.profile(second, "Ana@example.com")
-    kept = world.current("enrollments", user_id=account, product_type="webinar", metadata={"page": 3})
+    stored = world.current("enrollments", user_id=account, product_type="webinar", metadata={"page": 3})
     other = world.current("enrollments", user_id=second, product_type="club")
     world.current("enrollments", user_id=second, product_type="webinar")
     world.invoice("ana@example.com")
     world.transform()
-    found = {row["id"]: row for row in world.staged("enrollments") if row["product_type"] != "p2p_course"}
-    assert set(found) == {kept, other}
-    assert {row["user_id"] for row in found.values()} == {account}
-    assert found[kept]["metadata"] == {"page": 3}
+    values = {row["id"]: row for row in world.staged("enrollments") if row["product_type"] != "p2p_course"}
+    assert set(values) == {stored, other}
+    assert {row["user_id"] for row in values.values()} == {account}
+    assert values[stored]["metadata"] == {"page": 3}
     listed = world.run_file("clean_launch/review/warnings/78_enrolments_kept.sql")
-    assert [(row["enrollment_id"], row["product"]) for row in listed] == [(other, "club"), (kept, "webinar")]
+    assert [(row["enrollment_id"], row["product"]) for row in listed] == [(other, "club"), (stored, "webinar")]
 
 
 @pytest.mark.parametrize("kind", ["null", "[]", "[1, {}]", '"text"', "0", "true", "{}", '{"a": {"b": [null]}}'])
@@ -192,10 +192,10 @@ def test_an_enrolment_is_revoked_only_when_every_transaction_of_it_was_returned(
     world.movement("CHARGEBACK", 1000, payment_link_id=world.invoice("bank@example.com"))
     world.movement("REFUND", 999, payment_link_id=world.invoice("part@example.com"))
     world.transform()
-    found = world.rows(
+    rows = world.rows(
         "select p.email, e.status from staging.enrollments as e join staging.unified_profiles as p on p.id = e.user_id"
     )
-    assert {row["email"]: row["status"] for row in found} == {
+    assert {row["email"]: row["status"] for row in rows} == {
         "twice@example.com": "active",
         "once@example.com": "revoked",
         "bank@example.com": "revoked",

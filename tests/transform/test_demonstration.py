@@ -99,26 +99,26 @@ def rows(connect: Connect, query: str) -> list[dict[str, Any]]:
 
 def value(connect: Connect, query: str) -> Any:
     """The one value of a query."""
-    ((found,),) = (tuple(row.values()) for row in rows(connect, query))
-    return found
+    ((value,),) = (tuple(row.values()) for row in rows(connect, query))
+    return value
 
 
 def test_the_transactions_of_the_api_are_the_seeds(connect: Connect) -> None:
-    found = rows(
+    result = rows(
         connect,
         "select product_type, count(*) as counted from staging.transactions "
         "where transaction_type = 'payment' group by 1",
     )
-    assert {row["product_type"]: row["counted"] for row in found} == {P2P: 3334, CANVA: 2783, OTHER: 19}
+    assert {row["product_type"]: row["counted"] for row in result} == {P2P: 3334, CANVA: 2783, OTHER: 19}
 
 
 def test_people_without_an_invoice_paid_800_by_hand(connect: Connect) -> None:
-    found = rows(
+    result = rows(
         connect,
         "select amount, product_type, count(*) from staging.transactions "
         "where transaction_type = 'manual' group by 1, 2",
     )
-    assert [tuple(row.values()) for row in found] == [(800, P2P, WORLD.figures().manual)]
+    assert [tuple(row.values()) for row in result] == [(800, P2P, WORLD.figures().manual)]
 
 
 def test_every_figure_is_what_counting_person_by_person_gives(connect: Connect) -> None:
@@ -128,24 +128,24 @@ def test_every_figure_is_what_counting_person_by_person_gives(connect: Connect) 
     members = before.leads + before.unknown_people
     assert value(connect, "select count(*) from staging.unified_profiles") == expected.customers + members >= 6000
     assert value(connect, "select count(*) from staging.leads") == 15270
-    found = rows(connect, "select product_type, count(*) as counted from staging.enrollments group by 1")
-    assert {row["product_type"]: row["counted"] for row in found} == expected.enrollments_by_product
+    result = rows(connect, "select product_type, count(*) as counted from staging.enrollments group by 1")
+    assert {row["product_type"]: row["counted"] for row in result} == expected.enrollments_by_product
     assert sum(expected.enrollments_by_product.values()) >= 6000
     assert (
         value(connect, "select count(*) from staging.enrollments where status = 'revoked'")
         == expected.revoked_enrollments
     )
-    found = rows(
+    result = rows(
         connect,
         "select status, count(*) as counted from staging.transactions where refunded_amount > 0 group by 1",
     )
-    assert {row["status"]: row["counted"] for row in found} == expected.refunded_statuses
-    found = rows(
+    assert {row["status"]: row["counted"] for row in result} == expected.refunded_statuses
+    result = rows(
         connect,
         "select product_type, sum(amount) * 100 as revenue from staging.transactions "
         "where transaction_type = 'payment' group by 1",
     )
-    assert {row["product_type"]: row["revenue"] for row in found} == expected.revenue_by_product
+    assert {row["product_type"]: row["revenue"] for row in result} == expected.revenue_by_product
     assert (
         value(connect, "select count(*) from staging.unified_profiles where acquisition_source = 'xendit'")
         == expected.customers_without_contact
@@ -165,8 +165,8 @@ def test_every_payment_of_the_world_was_found(connect: Connect) -> None:
 
 def test_nobody_who_was_there_before_lost_id_receipt_or_money(connect: Connect) -> None:
     with connect() as connection:
-        found = checks.run(connection, "clean_launch", RUN)
-    assert [check for check in found if not check.success] == []
+        result = checks.run(connection, "clean_launch", RUN)
+    assert [check for check in result if not check.success] == []
     assert value(connect, "select count(*) from staging.users where not is_new") > 2000
     assert value(connect, "select count(*) from input.sale where continues is not null") > 2000
 
@@ -174,12 +174,12 @@ def test_nobody_who_was_there_before_lost_id_receipt_or_money(connect: Connect) 
 def test_every_source_balances_to_zero(connect: Connect) -> None:
     with connect() as connection:
         checks.run(connection, "clean_launch", RUN)
-    found = {row["source"]: row for row in rows(connect, "select * from cutover.reconciliation")}
-    invoices = found["xendit_invoices"]
+    values = {row["source"]: row for row in rows(connect, "select * from cutover.reconciliation")}
+    invoices = values["xendit_invoices"]
     assert (invoices["read"], invoices["staged"], invoices["left_out"], invoices["rejected"]) == (9025, 6136, 2889, 0)
     assert invoices["reasons"]["left_out"] == {"status EXPIRED": 2818, "status PENDING": 71}
-    assert (found["systemeio_contacts"]["read"], found["systemeio_contacts"]["staged"]) == (15270, 15270)
-    for row in found.values():
+    assert (values["systemeio_contacts"]["read"], values["systemeio_contacts"]["staged"]) == (15270, 15270)
+    for row in values.values():
         assert row["read"] == row["staged"] + row["merged"] + row["left_out"] + row["rejected"]
 
 
@@ -206,7 +206,7 @@ def test_no_figure_of_the_review_takes_every_row_up_for_every_other(connect: Con
 
 
 def test_staging_again_gives_the_same_rows(connect: Connect) -> None:
-    def told() -> dict[str, tuple[Any, ...]]:
+    def tables() -> dict[str, tuple[Any, ...]]:
         return {
             table: tuple(
                 rows(
@@ -217,15 +217,17 @@ def test_staging_again_gives_the_same_rows(connect: Connect) -> None:
             for table in CLEAN_LAUNCH.staging_tables()
         }
 
-    before = told()
+    before = tables()
     stage_all(connect)
-    assert told() == before
+    assert tables() == before
 
 
 def test_the_suites_hold_with_the_counts_of_the_business_rules(connect: Connect) -> None:
     loaded = suites.load("clean_launch")
-    found = suites.run(connect, loaded, validation.place(CLEAN_LAUNCH, "staging"), suites.parameters(loaded, {}), print)
-    assert [(suite.suite, suite.failed, suite.warned) for suite in found.suites if suite.failed or suite.warned] == []
+    result = suites.run(
+        connect, loaded, validation.place(CLEAN_LAUNCH, "staging"), suites.parameters(loaded, {}), print
+    )
+    assert [(suite.suite, suite.failed, suite.warned) for suite in result.suites if suite.failed or suite.warned] == []
 
 
 def test_the_order_is_the_one_that_the_live_catalogue_asks_for(connect: Connect) -> None:
@@ -238,7 +240,7 @@ def test_the_order_is_the_one_that_the_live_catalogue_asks_for(connect: Connect)
         "from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace",
     )
     order = load_order.steps(CLEAN_LAUNCH)
-    found = set()
+    values = set()
     for key in live:
         names = [name if "." in name else f"public.{name}" for name in (key["child"], key["parent"])]
         if names[0] not in tables or names[1] not in tables or names[0] == "auth.users":
@@ -246,14 +248,14 @@ def test_the_order_is_the_one_that_the_live_catalogue_asks_for(connect: Connect)
         child, parent = (tables[name] for name in names)
         step = f"{child}.{key['column']}"
         assert order.index(parent) < order.index(step if step in order else child), key
-        found.add((child, key["column"], parent))
+        values.add((child, key["column"], parent))
     declared = {
         (key.table, key.columns[0], key.target.rsplit(".", 1)[1])
         for table in CLEAN_LAUNCH.staging_tables()
         for key in load_order.foreign_keys(files.text(f"clean_launch/staging/{table}.sql"))[1]
         if key.target.rsplit(".", 1)[1] in tables.values()
     }
-    assert declared == found | {("leads", "user_id", "unified_profiles")}
+    assert declared == values | {("leads", "user_id", "unified_profiles")}
 
 
 def test_the_staging_ddl_is_productions_column_by_column(connect: Connect) -> None:

@@ -114,8 +114,8 @@ def test_a_payment_that_was_reversed_is_a_return_though_the_invoice_says_paid(wo
     world.movement(payment_link_id=invoice, status=status)
     assert money(only(world)) == ("refunded", 1000, 1000)
     assert access(world) == "revoked"
-    [told] = listed(world, "87_payments_that_went_back")
-    assert told["invoice"] == invoice
+    [message] = listed(world, "87_payments_that_went_back")
+    assert message["invoice"] == invoice
 
 
 def test_a_reversed_attempt_beside_a_good_one_changes_nothing(world: World) -> None:
@@ -134,8 +134,8 @@ def test_a_payment_of_a_status_that_says_nothing_counts_for_nothing_and_is_told(
     world.movement(payment_link_id=invoice, status=status, fee_amount=25)
     row = only(world)
     assert (money(row), row["xendit_transaction_id"], row["fee_amount"]) == (("paid", 1000, 0), None, None)
-    [told] = listed(world, "85_payments_of_another_status")
-    assert told["status"] == status
+    [message] = listed(world, "85_payments_of_another_status")
+    assert message["status"] == status
 
 
 def test_an_early_settlement_was_settled_when_it_happened(world: World) -> None:
@@ -269,8 +269,8 @@ def test_a_payment_in_another_currency_is_listed_and_in_no_sum(world: World, pai
     invoice = world.invoice("ana@example.com", paid_amount=paid_amount)
     foreign = world.movement(amount=20, currency="USD", payment_link_id=invoice, created=at("2024-06-01"))
     assert money(only(world)) == ("paid", 1000, 0)
-    [told] = listed(world, "81_payments_in_another_currency")
-    assert (told["xendit_transaction_id"], told["invoice"], told["amount"]) == (foreign, invoice, 20)
+    [message] = listed(world, "81_payments_in_another_currency")
+    assert (message["xendit_transaction_id"], message["invoice"], message["amount"]) == (foreign, invoice, 20)
     for hour in (3, 4):
         world.movement(payment_link_id=invoice, created=at(f"2024-06-02T0{hour}:00"))
     assert money(only(world)) == ("paid", 2000, 0)
@@ -285,8 +285,8 @@ def test_a_payment_of_several_equal_invoices_is_the_nearest_ones(world: World) -
         world.invoice(f"day{day}@example.com", external_id="order-1", paid_at=at(f"2024-06-0{day}"))
     payment = world.movement(reference_id="order-1", created=at("2024-06-05"))
     world.transform()
-    found = {row["contact_email"]: row["xendit_transaction_id"] for row in world.staged("transactions")}
-    assert found == {"day2@example.com": None, "day5@example.com": payment}
+    values = {row["contact_email"]: row["xendit_transaction_id"] for row in world.staged("transactions")}
+    assert values == {"day2@example.com": None, "day5@example.com": payment}
 
 
 def test_a_second_payment_of_an_amount_is_not_another_invoices(world: World) -> None:
@@ -295,8 +295,8 @@ def test_a_second_payment_of_an_amount_is_not_another_invoices(world: World) -> 
     for hour in (3, 4):
         world.movement(reference_id="order-1", created=at(f"2024-06-08T0{hour}:00"))
     world.transform()
-    found = {row["contact_email"]: money(row)[1] for row in world.staged("transactions")}
-    assert found == {"ana@example.com": 2000, "ben@example.com": 500}
+    values = {row["contact_email"]: money(row)[1] for row in world.staged("transactions")}
+    assert values == {"ana@example.com": 2000, "ben@example.com": 500}
 
 
 @pytest.mark.parametrize("when", ["1999-01-01", "2009-12-31T23:00", "2999-01-01"])
@@ -367,8 +367,8 @@ def test_what_staff_have_booked_stays_as_it_is(world: World) -> None:
     row = only(world)
     assert (row["id"], row["amount"], row["paid_at"], row["receipt_no"]) == (booked, 650, at("2024-09-09"), 77)
     assert (row["fiscal_year"], row["fiscal_quarter"]) == (2024, 3)
-    [told] = listed(world, "30_paid_by_hand")
-    assert told["booked_by_staff"] is True
+    [message] = listed(world, "30_paid_by_hand")
+    assert message["booked_by_staff"] is True
 
 
 def test_what_staff_have_booked_stays_beside_an_invoice(world: World) -> None:
@@ -411,9 +411,9 @@ def test_a_products_tag_that_is_not_there_as_the_catalogue_writes_it_is_told(
         world.tag(name)
     world.contact("ana@example.com", names[:1])
     world.transform()
-    told = listed(world, "12_product_tags")
-    assert what in [row["what"] for row in told]
-    assert {row["product"] for row in told} == {"p2p_course"}
+    tags = listed(world, "12_product_tags")
+    assert what in [row["what"] for row in tags]
+    assert {row["product"] for row in tags} == {"p2p_course"}
 
 
 # metadata
@@ -478,7 +478,7 @@ def test_rows_refused_when_they_were_read_are_in_the_balance_until_they_are_mend
 @pytest.mark.parametrize("seed", range(6))
 def test_kept_money_adds_up_to_the_cent_for_any_history(world: World, seed: int) -> None:
     drawn = random.Random(seed)
-    kept: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    stored: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     for number in range(120):
         currency = drawn.choice(["PHP", "PHP", "USD", "JPY"])
         cents = Decimal(1) if currency == "JPY" else Decimal("0.01")
@@ -515,14 +515,14 @@ def test_kept_money_adds_up_to_the_cent_for_any_history(world: World, seed: int)
             if status == "SUCCESS":
                 total += amount if cashflow == "MONEY_IN" else -amount
         month = (paid_at + timedelta(hours=8)).strftime("%Y-%m")
-        kept[product, month, currency] += total.quantize(cents, ROUND_HALF_EVEN)
+        stored[product, month, currency] += total.quantize(cents, ROUND_HALF_EVEN)
     world.transform()
     world.reconcile()
     staged = world.rows(
         "select product_type, to_char(paid_at at time zone 'Asia/Manila', 'YYYY-MM') as month, currency, "
         "sum(amount - refunded_amount) as kept from staging.transactions group by 1, 2, 3"
     )
-    assert {(row["product_type"], row["month"], row["currency"]): row["kept"] for row in staged} == dict(kept)
+    assert {(row["product_type"], row["month"], row["currency"]): row["kept"] for row in staged} == dict(stored)
     for check in ("revenue", "refunds", "paid_invoices", "reconciliation"):
         assert world.run_file(f"clean_launch/validate/checks/{check}.sql") == [], check
 
@@ -580,7 +580,7 @@ def test_kept_money_adds_up_where_invoices_share_references(world: World, seed: 
     """Partial payments, payments in another currency, one reference for many invoices: as a person would sum it up."""
     drawn = random.Random(seed)
     start = datetime(2024, 1, 1, tzinfo=timezone.utc)
-    kept: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    stored: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     expected: dict[str, str] = {}
     foreign = 0
 
@@ -631,7 +631,7 @@ def test_kept_money_adds_up_where_invoices_share_references(world: World, seed: 
             total = sum(own, Decimal(0)) if len(own) > 1 else one.due
             if its and not good:
                 total = Decimal(0)
-            kept[one.product, (one.at + timedelta(hours=8)).strftime("%Y-%m"), one.currency] += total
+            stored[one.product, (one.at + timedelta(hours=8)).strftime("%Y-%m"), one.currency] += total
     world.transform()
     world.reconcile()
     paired = world.rows("select transaction_id, invoice_id from input.payment")
@@ -640,7 +640,7 @@ def test_kept_money_adds_up_where_invoices_share_references(world: World, seed: 
         "select product_type, to_char(paid_at at time zone 'Asia/Manila', 'YYYY-MM') as month, currency, "
         "sum(amount - refunded_amount) as kept from staging.transactions group by 1, 2, 3"
     )
-    assert {(row["product_type"], row["month"], row["currency"]): row["kept"] for row in staged} == dict(kept)
+    assert {(row["product_type"], row["month"], row["currency"]): row["kept"] for row in staged} == dict(stored)
     assert len(listed(world, "81_payments_in_another_currency")) == foreign
     for check in ("revenue", "refunds", "paid_invoices", "reconciliation"):
         assert world.run_file(f"clean_launch/validate/checks/{check}.sql") == [], check

@@ -85,7 +85,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
         "print(load_order.steps(migration.load('clean_launch')),"
         "      [sorted(s) for s in load_order.load_dependencies(migration.load('clean_launch')).values()])"
     )
-    told = {
+    values = {
         subprocess.run(
             [sys.executable, "-c", program],
             env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed},
@@ -94,7 +94,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(told) == 1
+    assert len(values) == 1
 
 
 def test_the_foreign_keys_of_a_new_table_can_be_added_after_its_load() -> None:

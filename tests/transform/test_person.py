@@ -146,8 +146,8 @@ def test_an_address_that_somebody_wrote_into_a_profile_makes_no_account_a_custom
     profiles = {row["id"]: row for row in world.rows("select id, email, phone from staging.unified_profiles")}
     assert profiles[users["ana@example.com"]["id"]]["phone"] != "+63666"
     # and it is told before anybody is asked: the sign-up trigger could not make the customer's profile
-    (found,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
-    assert found["held_by"] == stranger
+    (result,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
+    assert result["held_by"] == stranger
 
 
 @pytest.mark.parametrize("has_account", [False, True])
@@ -159,8 +159,8 @@ def test_a_profile_that_holds_a_customer_s_address_stops_the_launch_by_name(worl
         world.account("ana@example.com")
     world.invoice("ana@example.com")
     world.transform()
-    (found,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
-    assert found["held_by"] == stranger
+    (result,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
+    assert result["held_by"] == stranger
 
 
 def test_a_profile_does_not_lead_to_the_account_of_another_customer(world: World) -> None:
@@ -171,8 +171,8 @@ def test_a_profile_does_not_lead_to_the_account_of_another_customer(world: World
     world.transform()
     users = {row["email"]: row for row in world.staged("users")}
     assert (users["new@example.com"]["id"], users["old@example.com"]["is_new"]) == (account, True)
-    (found,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
-    assert (found["staged_id"], found["held_by"]) == (users["old@example.com"]["id"], account)
+    (result,) = world.run_file("clean_launch/validate/checks/new_accounts.sql")
+    assert (result["staged_id"], result["held_by"]) == (users["old@example.com"]["id"], account)
 
 
 def test_a_derived_id_that_now_belongs_to_another_customer_is_not_shared(world: World) -> None:

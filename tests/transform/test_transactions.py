@@ -48,8 +48,8 @@ def test_a_payment_that_names_another_invoice_is_not_taken_by_its_reference(worl
     world.invoice("ben@example.com", external_id="order-1")
     payment = world.movement(payment_link_id=named, reference_id="order-1")
     world.transform()
-    found = {row["contact_email"]: row["xendit_transaction_id"] for row in world.staged("transactions")}
-    assert found == {"ana@example.com": payment, "ben@example.com": None}
+    values = {row["contact_email"]: row["xendit_transaction_id"] for row in world.staged("transactions")}
+    assert values == {"ana@example.com": payment, "ben@example.com": None}
 
 
 def test_invoices_that_share_a_reference_are_paired_with_payments_in_the_order_of_time(world: World) -> None:
@@ -58,8 +58,8 @@ def test_invoices_that_share_a_reference_are_paired_with_payments_in_the_order_o
     second = world.movement(reference_id="order-1", created=at("2024-06-05"))
     first = world.movement(reference_id="order-1", created=at("2024-06-02"))
     world.transform()
-    found = {row["contact_email"]: row["xendit_transaction_id"] for row in world.staged("transactions")}
-    assert found == {"soon@example.com": first, "late@example.com": second}
+    values = {row["contact_email"]: row["xendit_transaction_id"] for row in world.staged("transactions")}
+    assert values == {"soon@example.com": first, "late@example.com": second}
 
 
 def test_a_voided_attempt_is_not_the_payment_and_a_second_payment_gives_no_second_transaction(world: World) -> None:
@@ -193,8 +193,8 @@ def test_a_refund_finds_its_payment_by_product_id_or_by_reference(world: World) 
     world.invoice("ben@example.com", external_id="order-2")
     world.movement("REFUND", 500, reference_id="order-2")
     world.transform()
-    found = {row["contact_email"]: row["status"] for row in world.staged("transactions")}
-    assert found == {"ana@example.com": "refunded", "ben@example.com": "partially_refunded"}
+    values = {row["contact_email"]: row["status"] for row in world.staged("transactions")}
+    assert values == {"ana@example.com": "refunded", "ben@example.com": "partially_refunded"}
 
 
 def test_a_refund_of_nothing_known_is_rejected_whole(world: World) -> None:
@@ -253,8 +253,8 @@ def test_a_current_row_that_fits_two_continues_the_one_whose_invoice_it_has(worl
         "transactions", xendit_invoice_id=first, xendit_transaction_id=payment, amount=1, status="x"
     )
     world.transform()
-    found = {row["contact_email"]: row["id"] for row in world.staged("transactions")}
-    assert found["ana@example.com"] == current != found["ben@example.com"]
+    values = {row["contact_email"]: row["id"] for row in world.staged("transactions")}
+    assert values["ana@example.com"] == current != values["ben@example.com"]
 
 
 def test_a_manual_transaction_of_the_same_person_and_product_continues(world: World) -> None:

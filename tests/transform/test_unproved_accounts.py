@@ -85,8 +85,8 @@ def test_every_way_into_an_unproved_account_is_gone_and_no_other_account_changes
     assert account["email_confirmed_at"] is not None, "a second sign-up with the address must be refused"
     assert account["raw_app_meta_data"] == {"role": "kept", "provider": "email", "providers": ["email"]}
     assert entered_by(world, stranger) == {}
-    kept = world.rows("select provider from auth.identities where user_id = %s order by 1", stranger)
-    assert [row["provider"] for row in kept] == ["apple", "email"]
+    stored = world.rows("select provider from auth.identities where user_id = %s order by 1", stranger)
+    assert [row["provider"] for row in stored] == ["apple", "email"]
     for other in others:
         assert entered_by(world, other) == dict.fromkeys(STORES, 1)
         assert world.row("select count(*) as n from auth.identities where user_id = %s", other) == {"n": 5}
@@ -99,8 +99,8 @@ def test_a_sign_in_service_that_keeps_less_is_no_obstacle(world: World) -> None:
     world.invoice("ana@example.com")
     world.transform()
     assert void(world) == 1
-    (found,) = world.rows("select provider, identity_data ->> 'email' as email from auth.identities")
-    assert found == {"provider": "email", "email": "ana@example.com"}
+    (row,) = world.rows("select provider, identity_data ->> 'email' as email from auth.identities")
+    assert row == {"provider": "email", "email": "ana@example.com"}
     assert world.row("select encrypted_password from auth.users where id = %s", stranger) == {"encrypted_password": ""}
 
 

@@ -57,9 +57,9 @@ def test_every_row_of_every_table_of_a_nasty_world_says_where_it_comes_from(worl
     for table in TABLES:
         rows = [row["id"] for row in world.rows(f"select id from public.{table}")]
         assert len(rows) > 2, table
-        found = {row: why(world.connection, table, str(row)) for row in rows}
-        silent[table] = {row for row, origins in found.items() if not origins}
-        assert all(origin.api_response for origins in found.values() for origin in origins)
+        values = {row: why(world.connection, table, str(row)) for row in rows}
+        silent[table] = {row for row, origins in values.items() if not origins}
+        assert all(origin.api_response for origins in values.values() for origin in origins)
     assert {table: rows - only_here.get(table, set()) for table, rows in silent.items()} == {t: set() for t in TABLES}
     for row in world.rows("select id from staging.users"):
         assert why(world.connection, "users", str(row["id"])), row

@@ -71,9 +71,9 @@ class Deployment:
             *row.values(),
         )
         with psycopg.connect(self.dsn) as connection:
-            found = connection.execute("select entry from cutover.ledger where run = %s", (run,)).fetchone()
-        assert found is not None
-        self.cover(action, run, "ledger", found[0])
+            rows = connection.execute("select entry from cutover.ledger where run = %s", (run,)).fetchone()
+        assert rows is not None
+        self.cover(action, run, "ledger", rows[0])
 
 
 @pytest.fixture(scope="session")

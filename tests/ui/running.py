@@ -45,7 +45,7 @@ class Running:
     deployment: Deployment
     dsn: str
     include: Path
-    told: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
     conf: dict[str, Any]
     apis: dict[str, Api] = field(default_factory=dict)
 
@@ -224,7 +224,7 @@ class Run:
         """The logs' ends of all tasks that failed."""
         failed = [task["task_id"] for task in self.tasks() if task["state"] == "failed"]
         said = {task: re.findall(r"\[[a-z]+\.[a-z-]+\][^\"]*", self.log(task)) for task in failed}
-        return "\n".join(f"{task}: {' '.join(found[-1:]) or self.log(task)[-1500:]}" for task, found in said.items())
+        return "\n".join(f"{task}: {' '.join(each[-1:]) or self.log(task)[-1500:]}" for task, each in said.items())
 
 
 def pictures() -> Path | None:
@@ -242,15 +242,15 @@ def deployment(server: EmbeddedPostgres, folder: Path) -> Iterator[Running]:
         admin.execute("create database running")
     dsn = server.dsn("running")
     production.load(dsn, 1, PASSWORD, population=population)
-    told: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     # of its own, so that a test can deploy another version
     shutil.copytree(ROOT / "include", folder / "include", ignore=shutil.ignore_patterns("__pycache__"))
-    with Simulator(population) as simulators, _webhook(told) as webhook:
+    with Simulator(population) as simulators, _webhook(lines) as webhook:
         settings = Settings.read(_variables(server, simulators, webhook, folder), ROOT / "dags")
         stack = Deployment(settings, Console())
         try:
             stack.up()
-            yield Running(stack, dsn, folder / "include", told, {} if pictures() else dict(SMALL))
+            yield Running(stack, dsn, folder / "include", lines, {} if pictures() else dict(SMALL))
         finally:
             stack.down()
             settings.postgres.remove()
@@ -279,11 +279,11 @@ def _variables(server: EmbeddedPostgres, simulators: Simulator, webhook: str, fo
 
 
 @contextmanager
-def _webhook(told: list[dict[str, Any]]) -> Iterator[str]:
+def _webhook(messages: list[dict[str, Any]]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told.append({"path": self.path, **body})
+            messages.append({"path": self.path, **body})
             self.send_response(204)
             self.end_headers()
 

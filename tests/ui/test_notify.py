@@ -20,9 +20,9 @@ def test_the_message_holds_figures_and_links_for_every_kind_of_review() -> None:
         "tables": [{"name": "leads", "before": 0, "after": 15270}],
         "warnings": [{"title": "Paid for nothing", "total": 19}, {"title": "Nothing", "total": 0}],
     }
-    told = notify.message_for("approve?", launch, "f" * 64, ("r", "a"), "operator").lines
-    assert "leads: 0 → 15,270 rows" in told
-    assert "Warnings: 19 Paid for nothing" in told
+    messages = notify.message_for("approve?", launch, "f" * 64, ("r", "a"), "operator").lines
+    assert "leads: 0 → 15,270 rows" in messages
+    assert "Warnings: 19 Paid for nothing" in messages
     rollback = {"undoes": "r1", "tables": [{"schema": "public", "name": "leads", "comes_back": False}]}
     assert "Takes back run r1." in notify.message_for("approve?", rollback, "f" * 64, ("r", "a"), None).lines
     assert notify.message_for("approve?", {"days": 30}, "f" * 64, ("r", "a"), None).lines

@@ -400,7 +400,7 @@ def test_no_address_and_no_query_is_a_bare_error(get: Pages, target: Deployment,
     parts = {name: data.draw(ODD) for name in re.findall(r"\{(\w+)", template)} | {"dag_id": dag}
     if "docs/{address" in template and data.draw(st.booleans()):
         parts["address"] = f"{DAG}/{parts['address']}"
-    path = re.sub(r"\{(\w+)(:path)?\}", lambda found: parts[found[1]], template)
+    path = re.sub(r"\{(\w+)(:path)?\}", lambda match: parts[match[1]], template)
     names = st.sampled_from(["before", "table", "value", "x"])
     query = "&".join(f"{name}={value}" for name, value in data.draw(st.lists(st.tuples(names, ODD), max_size=3)))
     answer = get(f"/cutover{path}?{query}")
@@ -734,15 +734,15 @@ def test_what_would_stop_the_swap_is_on_the_review_and_in_the_forms_picture_whil
     outlook.forget(run)  # a run of this name in another test's database
     target.execute("update cutover.run set staged_xid = '1' where run = %s", run)
     airflow_runs(DAG, RUN_ID, "running", {"approve": "awaiting_input"})
-    told = [CutoverError("swap.orphans", "a:b", "3 rows of ana@example.com <b>.", "delete them.")]
-    monkeypatch.setattr("cutover.review.in_the_way", lambda *_: list(told))
+    values = [CutoverError("swap.orphans", "a:b", "3 rows of ana@example.com <b>.", "delete them.")]
+    monkeypatch.setattr("cutover.review.in_the_way", lambda *_: list(values))
     page, picture = get(f"{HERE}/review").text, get(f"{HERE}/outlook.svg")
     assert "1 thing would stop the swap now." in page and "[swap.orphans] a:b" in page
     assert 'http-equiv="refresh" content="120"' in page and "ana@example.com" not in page
     assert picture.headers["content-type"] == "image/svg+xml" and picture.headers["cache-control"].endswith("no-store")
     # the codes alone: the form shows a picture no wider than 300 pixels, and no sentence is to be read in that
     assert 'width="300"' in picture.text and ">swap.orphans<" in picture.text and "ana@" not in picture.text
-    told.clear()
+    values.clear()
     # one look is for everybody who asks within two minutes
     assert "1 thing would stop" in get(f"{HERE}/review").text
     outlook.forget(run)
@@ -759,8 +759,8 @@ def test_what_people_have_been_told_is_shown_by_campaign_and_a_dead_senders_mess
 ) -> None:
     page = f"/cutover/dags/{DAG}/announcements"
     assert "Nobody has been told anything yet." in get(page).text
-    told = {"campaign": "welcome", "subject": SCRIPT, "push": "We're back!", "text": "Hi {name},", "due_at": None}
-    key = target.run(told, dag_id="announce")
+    values = {"campaign": "welcome", "subject": SCRIPT, "push": "We're back!", "text": "Hi {name},", "due_at": None}
+    key = target.run(values, dag_id="announce")
     columns = "migration, campaign, channel, person, run, state, sender_pid, sender_started"
     for person, state in (("a", "sent"), ("b", "claimed")):
         target.execute(
@@ -797,9 +797,9 @@ def test_a_review_shows_what_would_keep_people_out_and_who_decided_what(get: Pag
     target.run(review())
     assert get(f"{HERE}/sign_ins.svg").status_code == 404
     way = {"tried": 50, "failed": 2, "percent": 4.0, "reasons": {SCRIPT: 2}, "named": {SCRIPT: ["dasha 9", SCRIPT]}}
-    told = {"ways": {"a token": way}, "closed": 1, "seconds": 12.5, "limit_percent": 2, "trouble": ["too many"]}
+    values = {"ways": {"a token": way}, "closed": 1, "seconds": 12.5, "limit_percent": 2, "trouble": ["too many"]}
     target.execute(
-        "insert into cutover.phase (run, step, result) values (%s, 'sign_ins', %s::jsonb)", RUN, json.dumps(told)
+        "insert into cutover.phase (run, step, result) values (%s, 'sign_ins', %s::jsonb)", RUN, json.dumps(values)
     )
     shown = get(f"{HERE}/review").text
     assert "Sign-ins rehearsed" in shown and "Nobody has decided yet" in shown and "dasha 9" in shown
@@ -808,7 +808,7 @@ def test_a_review_shows_what_would_keep_people_out_and_who_decided_what(get: Pag
     picture = get(f"{HERE}/sign_ins.svg")
     assert picture.headers["content-type"] == "image/svg+xml" and picture.headers["cache-control"].endswith("no-store")
     assert ">2 of 50 failed<" in picture.text and "#b3261e" in picture.text and "dasha 9" not in picture.text
-    good = json.dumps(told | {"trouble": [], "ways": {SCRIPT: way | {"failed": 0}}})
+    good = json.dumps(values | {"trouble": [], "ways": {SCRIPT: way | {"failed": 0}}})
     target.execute("insert into cutover.phase (run, step, result) values (%s, 'sign_ins', %s::jsonb)", RUN, good)
     picture = get(f"{HERE}/sign_ins.svg")
     assert ">0 of 50 failed<" in picture.text and "#b3261e" not in picture.text and SCRIPT not in picture.text

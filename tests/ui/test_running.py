@@ -147,11 +147,11 @@ def test_the_form_shows_what_is_staged_and_where_to_read_all_of_it(running: Runn
 
 
 def test_people_are_told_and_a_dead_mail_server_is_shown_and_stops_nothing(running: Running, launch: Run) -> None:
-    (told,) = running.told
-    assert told["path"] == "/hooks/s3cret-part"
-    assert told["review"] == f"{running.url}{launch.page}/review"
-    assert told["answer"].endswith("/tasks/approve/required_actions")
-    assert "approve the swap" in told["text"] and "@" not in told["text"]
+    (message,) = running.messages
+    assert message["path"] == "/hooks/s3cret-part"
+    assert message["review"] == f"{running.url}{launch.page}/review"
+    assert message["answer"].endswith("/tasks/approve/required_actions")
+    assert "approve the swap" in message["text"] and "@" not in message["text"]
     log, page = launch.log("approve"), running.ask("auditor", "GET", f"{launch.page}/review").text
     assert "nobody was told by email" in log and "Nobody was told by email" in page
     assert "told by webhook" in page
@@ -160,7 +160,7 @@ def test_people_are_told_and_a_dead_mail_server_is_shown_and_stops_nothing(runni
 
 def test_a_link_that_marks_an_answer_gives_none_whoever_follows_it(running: Running, launch: Run) -> None:
     """Not even with the session of somebody who may approve, as a browser's preview would have it."""
-    links = dict(line.split(": ", 1) for line in running.told[0]["text"].splitlines() if "required_actions" in line)
+    links = dict(line.split(": ", 1) for line in running.messages[0]["text"].splitlines() if "required_actions" in line)
     assert links["Approve"].startswith(links["Answer"] + "?")
     for address in links.values():
         assert running.ask("reviewer", "GET", address.removeprefix(running.url)).ok
@@ -352,11 +352,11 @@ def test_an_approved_launch_swaps_once_and_its_answer_is_final(running: Running,
 
 def test_the_swap_has_started_a_watch_of_itself(running: Running, launch: Run) -> None:
     deadline = time.monotonic() + 120
-    while not (found := running.api("admin").get("dags/launch_watch/dagRuns")["dag_runs"]):
+    while not (result := running.api("admin").get("dags/launch_watch/dagRuns")["dag_runs"]):
         assert time.monotonic() < deadline, "no event of the swap has started it"
         time.sleep(1)
-    watch = Run(running, "launch_watch", str(found[0]["dag_run_id"]))
-    assert found[0]["run_type"] == "asset_triggered"
+    watch = Run(running, "launch_watch", str(result[0]["dag_run_id"]))
+    assert result[0]["run_type"] == "asset_triggered"
     watch.until("clean_launch.look", "up_for_reschedule")
     looks = "select string_agg(distinct name || ' ' || moment || ' ' || verdict, ', ') from cutover.watch"
     assert running.value(f"{looks} where run = %s", launch.key) == (
@@ -367,7 +367,7 @@ def test_the_swap_has_started_a_watch_of_itself(running: Running, launch: Run) -
 
 
 def test_what_became_of_an_approved_launch_is_told_once_each_by_its_tasks(running: Running, launch: Run) -> None:
-    kinds = [one["kind"] for one in running.told if launch.key in one["text"] and "reviewer" in one["text"]]
+    kinds = [one["kind"] for one in running.messages if launch.key in one["text"] and "reviewer" in one["text"]]
     # those before are answers that other tests have given
     assert kinds[-2:] == ["approved", "swapped"] and kinds.count("swapped") == 1
 
@@ -508,7 +508,7 @@ def test_a_run_that_is_marked_failed_while_its_question_waits_lets_the_next_one_
 
 def _require_looked_at(running: Running, waits: Run) -> None:
     """While its question waits, what comes into its way is found, told once, and shown, without anybody looking."""
-    before = len(running.told)
+    before = len(running.messages)
     running.value("create table public.keepsakes (payment public.transactions)")
     try:
         for _ in range(2):
@@ -517,11 +517,11 @@ def _require_looked_at(running: Running, waits: Run) -> None:
             assert "swap.row-type-column" in look.log("clean_launch")
     finally:
         running.value("drop table public.keepsakes")
-    (told,) = [one for one in running.told[before:] if "swap.row-type-column" in one["text"]]
-    assert waits.key in told["text"] and told["answer"].endswith("/tasks/approve/required_actions")
+    (row,) = [one for one in running.messages[before:] if "swap.row-type-column" in one["text"]]
+    assert waits.key in row["text"] and row["answer"].endswith("/tasks/approve/required_actions")
     look = running.trigger("outlook")
     look.until("clean_launch", "success")
-    assert "Nothing stands in the way" in running.told[-1]["text"]
+    assert "Nothing stands in the way" in running.messages[-1]["text"]
     page = running.ask("auditor", "GET", f"{waits.page}/review").text
     assert "What stood in the way while the question waited" in page and "swap.row-type-column" in page
     look.until("mula_unification", "skipped")  # nobody is asked about one

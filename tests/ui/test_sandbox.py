@@ -105,11 +105,11 @@ def served(api_server: TestClient) -> Iterator[Served]:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-    told = Served(token=get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="viewer", role="viewer")))
+    served = Served(token=get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="viewer", role="viewer")))
 
     async def counted(scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers") or ())
-        told.asked.append((scope.get("method", ""), scope.get("path", ""), b"_token" in headers.get(b"cookie", b"")))
+        served.asked.append((scope.get("method", ""), scope.get("path", ""), b"_token" in headers.get(b"cookie", b"")))
         if scope["path"] == "/around":  # stands for Airflow's page around the tab, with its sandbox
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
             inner = scope["query_string"].decode()
@@ -123,7 +123,7 @@ def served(api_server: TestClient) -> Iterator[Served]:
         await api_server.app(scope, receive, send)
 
     port = free_port()
-    told.url = f"http://127.0.0.1:{port}"
+    served.url = f"http://127.0.0.1:{port}"
     server = uvicorn.Server(uvicorn.Config(counted, host="127.0.0.1", port=port, lifespan="off", log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -131,7 +131,7 @@ def served(api_server: TestClient) -> Iterator[Served]:
     while not server.started:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    yield told
+    yield served
     server.should_exit = True
     thread.join(20)
 
@@ -179,9 +179,9 @@ def test_a_script_in_data_docs_reaches_neither_airflow_nor_the_page_around_it(
     page.goto(f"{served.url}/around?{attacked}" if framed else served.url + attacked)
     frame = page.frames[1] if framed else page.main_frame
     frame.locator("html[data-told]").wait_for(state="attached", timeout=60_000)
-    told = json.loads(frame.evaluate("document.documentElement.dataset.told"))
-    assert {name for name, result in told.items() if result == "reached"} == set(), told
-    assert len(told) >= 14
+    document = json.loads(frame.evaluate("document.documentElement.dataset.told"))
+    assert {name for name, result in document.items() if result == "reached"} == set(), document
+    assert len(document) >= 14
     # an element may still ask, as anybody on the internet may: without a session
     assert [one for one in served.asked if "attack" in one[1] and one[2]] == []
     assert {one[1] for one in served.asked if "attack" in one[1]} <= {"/api/v2/attack-element", "/api/v2/attack-import"}

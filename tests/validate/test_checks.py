@@ -34,9 +34,9 @@ def run(world: World) -> dict[str, CheckResult]:
 
 
 def test_every_check_holds_in_a_clean_world_and_says_what_it_is_about(world: World) -> None:
-    found = run(world)
-    assert all(check.success for check in found.values()), [check for check in found.values() if not check.success]
-    assert all(len(check.title) > 20 for check in found.values())
+    result = run(world)
+    assert all(check.success for check in result.values()), [check for check in result.values() if not check.success]
+    assert all(len(check.title) > 20 for check in result.values())
 
 
 def test_there_is_a_test_that_breaks_each_check() -> None:
@@ -47,9 +47,9 @@ def test_there_is_a_test_that_breaks_each_check() -> None:
 def test_a_broken_rule_is_found_with_the_rows_at_fault(world: World, name: str) -> None:
     world.unprotected()
     assert world.connection.execute(BREAKS[name].encode()).rowcount > 0
-    found = run(world)[name]
-    assert not found.success
-    assert found.offending >= len(found.sample) > 0
+    result = run(world)[name]
+    assert not result.success
+    assert result.offending >= len(result.sample) > 0
 
 
 def test_a_check_that_cannot_run_is_an_error_and_not_a_pass(world: World) -> None:
@@ -64,8 +64,8 @@ def test_a_sample_is_short_and_counts_are_whole(world: World) -> None:
     world.transform()
     world.unprotected()
     world.connection.execute("delete from staging.enrollments")
-    found = run(world)["enrolments"]
-    assert (found.offending, len(found.sample)) == (34, checks.SAMPLE)
+    result = run(world)["enrolments"]
+    assert (result.offending, len(result.sample)) == (34, checks.SAMPLE)
 
 
 def test_every_row_of_every_source_is_accounted_for_by_name(world: World) -> None:
@@ -87,15 +87,15 @@ def test_every_row_of_every_source_is_accounted_for_by_name(world: World) -> Non
     for tag in ("VIP", "Nobody has this"):
         world.tag(tag)
     world.transform()
-    found = world.reconcile()
-    for row in found.values():
+    result = world.reconcile()
+    for row in result.values():
         assert row["read"] == row["staged"] + row["merged"] + row["left_out"] + row["rejected"]
-    assert found["xendit_invoices"]["reasons"] == {
+    assert result["xendit_invoices"]["reasons"] == {
         "staged": {"transaction": 4},
         "left_out": {"status EXPIRED": 2, "status PENDING": 1},
         "rejected": {"invalid_email": 1},
     }
-    assert found["xendit_transactions"]["reasons"] == {
+    assert result["xendit_transactions"]["reasons"] == {
         "merged": {
             "payment of an invoice": 2,
             "second payment of an invoice": 1,
@@ -111,12 +111,12 @@ def test_every_row_of_every_source_is_accounted_for_by_name(world: World) -> Non
         },
         "rejected": {"refund_without_payment": 1},
     }
-    assert found["systemeio_contacts"]["reasons"] == {
+    assert result["systemeio_contacts"]["reasons"] == {
         "staged": {"lead": 3},
         "merged": {"contact of a person who has an earlier one": 1},
         "rejected": {"invalid_email": 1},
     }
-    assert found["systemeio_tags"]["reasons"] == {
+    assert result["systemeio_tags"]["reasons"] == {
         "merged": {"tag that leads carry": 1},
         "left_out": {"tag that no lead carries": 1},
     }

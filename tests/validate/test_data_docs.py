@@ -47,9 +47,9 @@ def test_pages_load_nothing_from_elsewhere_and_everything_they_load_is_there(val
     for page in pages:
         text = page.read_text()
         assert not re.search(r"url\(\s*['\"]?https?:", text)
-        found = loaded.findall(text)
-        assert found
-        for address in found:
+        result = loaded.findall(text)
+        assert result
+        for address in result:
             assert "://" not in address, (page.name, address)
             assert (page.parent / address).resolve().is_file(), (page.name, address)
 
@@ -100,9 +100,9 @@ def test_samples_show_the_shape_of_personal_values_only_and_script_in_data_is_te
     execute("update staging.transactions set status = %s, currency = '$run'", (SCRIPT,))
     result = validate()
     site = docs / str(result.data_docs)
-    told = b"".join(contents(site).values()) + json.dumps(result.as_dict()).encode()
+    document = b"".join(contents(site).values()) + json.dumps(result.as_dict()).encode()
     for secret in (b"Secret@", b"Example.com", b"Private@", b"Person.ph", b"Hidden", b"ana@example", b"+639"):
-        assert secret not in told, secret
+        assert secret not in document, secret
     assert "S•••@E•••" in "".join(page.read_text() for page in site.rglob("*.html"))
     for page in site.rglob("*.html"):
         assert SCRIPT not in page.read_text()
@@ -134,11 +134,11 @@ def test_the_password_is_in_no_file_log_or_error(
         phase="staging", given={}, log=lines.append, root=docs,
     )  # fmt: skip
     printed = capfd.readouterr()
-    told = "\n".join([*lines, printed.out, printed.err, caplog.text, json.dumps(result.as_dict())])
-    told += b"".join(contents(docs)[name] for name in contents(docs)).decode(errors="replace")
-    assert "pgpass" not in told
+    document = "\n".join([*lines, printed.out, printed.err, caplog.text, json.dumps(result.as_dict())])
+    document += b"".join(contents(docs)[name] for name in contents(docs)).decode(errors="replace")
+    assert "pgpass" not in document
     for part in (password, "p%3Aa", "w0rd"):
-        assert part not in told
+        assert part not in document
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("drop role auditor_of_tests")
 

@@ -50,17 +50,17 @@ def test_a_run_that_fails_has_told_its_result_first(world: World, context: dict[
     operator = ValidateOperator(task_id="suites", migration="clean_launch")
     with pytest.raises(AirflowFailException, match="expect_column_values_to_be_in_set of status"):
         operator.execute(context)
-    told = context["ti"].values["return_value"]
-    assert told["success"] is False
-    assert told["data_docs"].endswith("/1-staging")
+    returned = context["ti"].values["return_value"]
+    assert returned["success"] is False
+    assert returned["data_docs"].endswith("/1-staging")
     stored = run.get(world.connection, ledger.run_key("clean_launch", "manual__1"))
-    assert stored.validation == told
+    assert stored.validation == returned
 
 
 def test_a_run_that_passes_returns_its_result(world: World, context: dict[str, Any]) -> None:
     from cutover.operators.validate import ValidateOperator
 
-    told = ValidateOperator(task_id="suites", migration="clean_launch").execute(context)
-    assert told["success"] is True
-    assert told["digest"] == context["ti"].values["return_value"]["digest"]
-    assert told["parameters"]["minimum_profiles"] == 1
+    rows = ValidateOperator(task_id="suites", migration="clean_launch").execute(context)
+    assert rows["success"] is True
+    assert rows["digest"] == context["ti"].values["return_value"]["digest"]
+    assert rows["parameters"]["minimum_profiles"] == 1

@@ -163,9 +163,9 @@ def test_the_same_rows_give_the_same_digest_and_one_changed_outcome_another(worl
 
 
 def test_the_result_is_small_and_plain(validate: Validate) -> None:
-    told = validate().as_dict()
-    assert json.loads(json.dumps(told)) == told
-    assert len(json.dumps(told)) < 8_000
+    record = validate().as_dict()
+    assert json.loads(json.dumps(record)) == record
+    assert len(json.dumps(record)) < 8_000
 
 
 def test_after_the_swap_the_suites_run_over_production(world: World, validate: Validate) -> None:

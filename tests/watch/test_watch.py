@@ -72,14 +72,14 @@ def test_every_check_of_this_deployment_is_good() -> None:
 def test_trouble_is_as_many_in_a_row_as_the_limit_says_and_inconclusive_looks_do_not_count() -> None:
     check = parse("-- Errors\n-- at_most: 1\n-- failure_limit: 2\nselect 1", "errors.sql")
 
-    def told(*verdicts: str) -> list[str]:
+    def trouble(*verdicts: str) -> list[str]:
         same = {"name": "errors", "moment": "watch", "detail": "5, and not at most 1"}
         looks = [same | {"verdict": one} for one in verdicts]
         return look.trouble([check], looks)
 
-    assert told() == told("bad") == told("bad", "good") == told("bad", "good", "bad") == []
-    assert told("inconclusive", "inconclusive") == []
-    assert told("good", "bad", "inconclusive", "bad") == ["Errors: 5, and not at most 1, 2 times in a row"]
+    assert trouble() == trouble("bad") == trouble("bad", "good") == trouble("bad", "good", "bad") == []
+    assert trouble("inconclusive", "inconclusive") == []
+    assert trouble("good", "bad", "inconclusive", "bad") == ["Errors: 5, and not at most 1, 2 times in a row"]
 
 
 def test_a_launch_is_compared_with_what_was_before_it(database: str) -> None:
@@ -104,17 +104,17 @@ def test_a_launch_is_compared_with_what_was_before_it(database: str) -> None:
             connection.execute(f"create table staging.{table} as select * from public.{table}".encode())
     measured = {"activity", "people", "revenue"}
     for looks in (look.sample, look.look):
-        seen = {one.name: one.verdict for one in looks(connect, MIGRATION, "r1", nothing, lines.append)}
-        assert {name for name, verdict in seen.items() if verdict == "good"} == measured
+        values = {one.name: one.verdict for one in looks(connect, MIGRATION, "r1", nothing, lines.append)}
+        assert {name for name, verdict in values.items() if verdict == "good"} == measured
     with psycopg.connect(database) as connection:
         connection.execute("update public.subscriptions set status = 'canceled'")
         connection.execute("delete from public.users")
-    found = {one.name: one.verdict for one in look.look(connect, MIGRATION, "r1", nothing, lines.append)}
-    assert {name: found[name] for name in measured} == {"activity": "good", "people": "bad", "revenue": "bad"}
+    by_name = {one.name: one.verdict for one in look.look(connect, MIGRATION, "r1", nothing, lines.append)}
+    assert {name: by_name[name] for name in measured} == {"activity": "good", "people": "bad", "revenue": "bad"}
     with opened(connect) as connection:
-        kept = look.history(connection, "r1")
-    assert len(kept) == 4 * len(checks(MIGRATION.migration))
-    assert look.trouble(checks(MIGRATION.migration), kept) == [
+        stored = look.history(connection, "r1")
+    assert len(stored) == 4 * len(checks(MIGRATION.migration))
+    assert look.trouble(checks(MIGRATION.migration), stored) == [
         "People: 0, and not at least 1.0",
         "Monthly revenue of active subscriptions: 0 USD, and not at least 9.50",
     ]
@@ -312,10 +312,10 @@ def test_the_task_looks_on_while_all_is_well_and_ends_with_the_trouble_and_a_pre
     assert not poke().is_done
     with psycopg.connect(launched) as connection:
         connection.execute("delete from public.users where id > 8")
-    found = poke()
-    assert found.is_done and found.xcom_value == {"run": "r1", "trouble": ["People: 8, and not at least 10.0"]}
+    result = poke()
+    assert result.is_done and result.xcom_value == {"run": "r1", "trouble": ["People: 8, and not at least 10.0"]}
     ask = TroubleOperator(task_id="ask", migration=MIGRATION.migration, look_task="look")
-    shown = ask.shown(found.xcom_value)
+    shown = ask.shown(result.xcom_value)
     assert "People: 8, and not at least 10.0" in shown and "no write has been made since" in shown
     assert "mula_unification_rollback" in shown and ask.options == [LEAVE, TAKE_BACK] and ask.defaults is None
     assert ledger_entries(launched) == 1, "nothing is taken back"

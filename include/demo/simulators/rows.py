@@ -190,11 +190,11 @@ class Rows:
                 return Page([], False)
             start = self._position(slot) + (-1 if backwards else 1)
         alive, order = self._alive, self._order
-        found: list[int] = []
+        positions: list[int] = []
         for position in range(start, -1, -1) if backwards else range(start, len(order)):
             slot = order[position]
             if alive[slot] and (matches is None or matches(slot)):
-                if len(found) == limit:
-                    return Page(found, True)
-                found.append(slot)
-        return Page(found, False)
+                if len(positions) == limit:
+                    return Page(positions, True)
+                positions.append(slot)
+        return Page(positions, False)

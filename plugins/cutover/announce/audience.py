@@ -43,12 +43,12 @@ class Wish:
 
 def announced_window(connection: psycopg.Connection, migration: Migration) -> Window | None:
     """The maintenance window of the newest launch on record that names a time."""
-    found = connection.execute(files.statement("announce/window.sql"), {"migration": migration.migration}).fetchone()
-    if found is None:
+    row = connection.execute(files.statement("announce/window.sql"), {"migration": migration.migration}).fetchone()
+    if row is None:
         return None
-    opens = datetime.fromisoformat(str(found[1]).replace("Z", "+00:00"))
+    opens = datetime.fromisoformat(str(row[1]).replace("Z", "+00:00"))
     opens = opens if opens.tzinfo else opens.replace(tzinfo=timezone.utc)
-    return Window(opens, timedelta(minutes=found[2]))
+    return Window(opens, timedelta(minutes=row[2]))
 
 
 def review(connect: Connect, migration: Migration, this_run: str, wish: Wish, log: Log) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def review(connect: Connect, migration: Migration, this_run: str, wish: Wish, lo
         if message.when == "swap":
             require_live(connection, migration)
         _freeze(connection, migration, this_run, message)
-        told: dict[str, Any] = {
+        audience: dict[str, Any] = {
             "campaign": message.campaign,
             **message.filled(window),
             "channels": list(message.channels),
@@ -80,14 +80,14 @@ def review(connect: Connect, migration: Migration, this_run: str, wish: Wish, lo
             "counts": counts(connection, migration, this_run, message.campaign),
             "samples": _samples(connection, this_run),
         }
-        run.note(connection, this_run, review=told)
+        run.note(connection, this_run, review=audience)
         fingerprint = fingerprint_of(connection, run.get(connection, this_run))
         run.note(connection, this_run, fingerprint=fingerprint)
         phase.record(connection, migration, this_run, "review", made_from, action=ACTION, fingerprint=fingerprint)
         chain.cover(connection, "review", this_run, ("run", this_run))
-    for line in lines(told["counts"]):
+    for line in lines(audience["counts"]):
         log(line)
-    return told
+    return audience
 
 
 def fingerprint_of(connection: psycopg.Connection, row: Run) -> str:
@@ -115,34 +115,34 @@ def lines(counted: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def markdown(told: dict[str, Any]) -> str:
+def markdown(review: dict[str, Any]) -> str:
     """What the approval form shows: when, whom, and each text as it goes out."""
-    by_channel = {name: [one for one in told["counts"] if one["channel"] == name] for name in told["channels"]}
+    by_channel = {name: [one for one in review["counts"] if one["channel"] == name] for name in review["channels"]}
     waiting = {name: sum(one["people"] for one in of if one["state"] == "waiting") for name, of in by_channel.items()}
-    when = f"at {_moment(told['due_at'])}" if told["due_at"] else "as soon as this is approved"
+    when = f"at {_moment(review['due_at'])}" if review["due_at"] else "as soon as this is approved"
     parts = [
-        f"Sends **{told['campaign']}** {when}. What has been sent cannot be taken back.",
+        f"Sends **{review['campaign']}** {when}. What has been sent cannot be taken back.",
         "",
         "| channel | people | a second, at most |",
         "|---|---:|---:|",
-        *(f"| {name} | {people:,} | {told['rates'][name]:g} |" for name, people in waiting.items()),
+        *(f"| {name} | {people:,} | {review['rates'][name]:g} |" for name, people in waiting.items()),
     ]
-    others = [one for one in told["counts"] if one["state"] != "waiting"]
+    others = [one for one in review["counts"] if one["state"] != "waiting"]
     if others:
         parts += ["", "Not told:", "", *(f"* {line}" for line in lines(others))]
-    unknown = sum(one["people"] for one in told["counts"] if one["state"] == "unknown")
+    unknown = sum(one["people"] for one in review["counts"] if one["state"] == "unknown")
     if unknown:
         fates = {"resend": "**are sent again**", "sent": "count as sent from now on", "leave": "are left as they are"}
-        fate = fates[told["unknown"]]
+        fate = fates[review["unknown"]]
         parts += ["", f"{unknown:,} messages of which nobody knows whether they were delivered {fate}."]
-    if "email" in told["channels"]:
-        parts += ["", "### The e-mail", "", f"**{told['subject']}**", "", *_quoted(told["text"])]
-    if "push" in told["channels"]:
-        parts += ["", "### On devices", "", *_quoted(f"**{told['subject']}**\n\n{told['push']}")]
+    if "email" in review["channels"]:
+        parts += ["", "### The e-mail", "", f"**{review['subject']}**", "", *_quoted(review["text"])]
+    if "push" in review["channels"]:
+        parts += ["", "### On devices", "", *_quoted(f"**{review['subject']}**\n\n{review['push']}")]
     parts += ["", "### A few of them", ""]
-    parts += [f"* {one['channel']}: {one['recipient']}, called {one['name'] or NOBODY}" for one in told["samples"]] or [
-        "nobody"
-    ]
+    parts += [
+        f"* {one['channel']}: {one['recipient']}, called {one['name'] or NOBODY}" for one in review["samples"]
+    ] or ["nobody"]
     return "\n".join(parts)
 
 

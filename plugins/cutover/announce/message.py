@@ -57,8 +57,8 @@ class BeforeOpening(Declared):
 
 def _when(given: object) -> object:
     """``15m before opening`` as its type; ``approval`` and ``swap`` as they are."""
-    found = _BEFORE.match(given) if isinstance(given, str) else None
-    return BeforeOpening.model_validate({"span": found.group(1)}) if found else given
+    match = _BEFORE.match(given) if isinstance(given, str) else None
+    return BeforeOpening.model_validate({"span": match.group(1)}) if match else given
 
 
 class Message(Declared):
@@ -120,12 +120,12 @@ def read(migration: str, campaign: str) -> Message:
 
 def parse(text: str, campaign: str, path: str) -> Message:
     """The message that a file's text says. Raises ``announce.bad-message``, which names the key that is wrong."""
-    found = _FRONT_MATTER.match(text)
-    if found is None:
+    match = _FRONT_MATTER.match(text)
+    if match is None:
         raise _bad(path, "it does not begin with a block of keys between two lines of three dashes.")
     try:
-        told: Any = yaml.safe_load(found.group(1))
-        message = Message.model_validate({"campaign": campaign, "text": found.group(2).strip(), **told})
+        fields: Any = yaml.safe_load(match.group(1))
+        message = Message.model_validate({"campaign": campaign, "text": match.group(2).strip(), **fields})
     except (yaml.YAMLError, TypeError) as error:
         raise _bad(path, f"its keys are not YAML: {error}.") from None
     except ValidationError as error:
@@ -159,7 +159,7 @@ def as_html(text: str) -> str:
 
 
 def _fill(text: str, values: dict[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda found: values.get(found.group(1), found.group(0)), text)
+    return _PLACEHOLDER.sub(lambda match: values.get(match.group(1), match.group(0)), text)
 
 
 def _bad(path: str, why: str) -> CutoverError:

@@ -95,8 +95,8 @@ class Push:
             answer.raise_for_status()
         if not answer.ok:
             raise _refused(f"its sign-in answered {answer.status_code} to the service account")
-        told = answer.json()
-        return str(told["access_token"]), now + float(told.get("expires_in", _TOKEN_S))
+        token = answer.json()
+        return str(token["access_token"]), now + float(token.get("expires_in", _TOKEN_S))
 
 
 @dataclass

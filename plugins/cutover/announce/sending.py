@@ -129,19 +129,19 @@ class _Sending:
 
     def _deliver(self, connection: psycopg.Connection, way: Way, claimed: Mapping[str, Any]) -> Outcome:
         """To the first recipient that there still is; a person's other devices are not told a second time."""
-        told = self.row.review or {}
+        review = self.row.review or {}
         outcome = failed("no device")
         for place, recipient in enumerate(claimed["recipients"]):
             if place:
                 self.pace.wait(self.stop)
             letter = Letter(
-                campaign=told["campaign"],
+                campaign=review["campaign"],
                 letter=claimed["letter"],
                 recipient=recipient,
-                subject=for_person(told["subject"], claimed["name"]),
-                text=for_person(told["text"], claimed["name"]),
+                subject=for_person(review["subject"], claimed["name"]),
+                text=for_person(review["text"], claimed["name"]),
                 html=for_person(self.html, claimed["name"]),
-                push=for_person(told["push"] or "", claimed["name"]),
+                push=for_person(review["push"] or "", claimed["name"]),
             )
             try:
                 outcome = way.deliver(letter)
@@ -230,23 +230,23 @@ def send(connect: Connect, migration: Migration, this_run: str, ways: Mapping[st
     with opened(connect) as connection:
         row = run.get(connection, this_run)
         reported = phase.newest(connection, this_run).get("send")
-    told = row.review or {}
+    review = row.review or {}
     if reported is not None:
         log("this campaign has been sent; its report:")
         _say(reported.result["counts"], log)
         return reported.result
     _require_live(connect, migration, row)
     _begin(connect, migration, row, log)
-    until = datetime.fromisoformat(told["opens"]) if told["opens"] else None
+    until = datetime.fromisoformat(review["opens"]) if review["opens"] else None
     stop = threading.Event()
     channels = []
-    for name in told["channels"]:
+    for name in review["channels"]:
         with opened(connect) as connection:
-            found = connection.execute(files.statement("announce/pending.sql"), {**_keys(row), "channel": name})
-            pending = deque(number for (number,) in found.fetchall())
-        pace = Pace(told["rates"][name])
+            due = connection.execute(files.statement("announce/pending.sql"), {**_keys(row), "channel": name})
+            pending = deque(number for (number,) in due.fetchall())
+        pace = Pace(review["rates"][name])
         channels.append(
-            _Sending(connect, migration, row, name, as_html(told["text"]), ways[name], stop, pace, pending, until)
+            _Sending(connect, migration, row, name, as_html(review["text"]), ways[name], stop, pace, pending, until)
         )
     _run(channels, stop, log, lambda: _require_live(connect, migration, row))
     return _finish(connect, migration, row, channels, log)
@@ -266,7 +266,7 @@ def _keys(row: Run) -> dict[str, Any]:
 
 def _begin(connect: Connect, migration: Migration, row: Run, log: Log) -> None:
     """Use up the approval, or find that this run has; then settle who is not told, and what dead senders have left."""
-    keys, told = _keys(row), row.review or {}
+    keys, review = _keys(row), row.review or {}
     with opened(connect) as connection:
         connection.execute(files.statement("announce/lock_run.sql"), keys)
         fingerprint = audience.fingerprint_of(connection, row)
@@ -277,7 +277,7 @@ def _begin(connect: Connect, migration: Migration, row: Run, log: Log) -> None:
         if begun is None:
             approved = approval.consume(connection, row.run, ACTION, fingerprint)
             _resolve(connection, row, approved.approved_by, log)
-            chain.append(connection, ACTION, row.run, [approved.row], says={"campaign": told["campaign"]})
+            chain.append(connection, ACTION, row.run, [approved.row], says={"campaign": review["campaign"]})
         elif begun[1] != fingerprint:
             raise CutoverError(
                 "swap.not-approved",
@@ -291,7 +291,7 @@ def _begin(connect: Connect, migration: Migration, row: Run, log: Log) -> None:
         if dead:
             log(f"{dead:,} messages were claimed by senders that are gone: nobody knows what became of them")
         connection.execute(files.statement("announce/skip.sql"), {**keys, "everybody": None})
-        query = audience.query_of(migration, told["audience"])
+        query = audience.query_of(migration, review["audience"])
         changed = connection.execute(files.statement("announce/skip_changed.sql", audience=query), keys).rowcount
         if changed:
             log(f"{changed:,} people of the audience have opted out or gone since the approval was asked for")
@@ -315,11 +315,11 @@ def _run(channels: list[_Sending], stop: threading.Event, log: Log, require_live
     try:
         for thread in threads:
             thread.start()
-        told = since
+        reported_at = since
         while any(thread.is_alive() for thread in threads):
             threads[0].join(0.2) if threads[0].is_alive() else time.sleep(0.05)
-            if time.monotonic() - told >= _PROGRESS_EVERY_S:
-                told = time.monotonic()
+            if time.monotonic() - reported_at >= _PROGRESS_EVERY_S:
+                reported_at = time.monotonic()
                 for one in channels:
                     log(one.progress(since))
                 require_live()
@@ -334,15 +334,15 @@ def _run(channels: list[_Sending], stop: threading.Event, log: Log, require_live
 
 def _finish(connect: Connect, migration: Migration, row: Run, channels: list[_Sending], log: Log) -> dict[str, Any]:
     """The report, on record and in the chain; or the first thing that has kept it from being whole."""
-    keys, told = _keys(row), row.review or {}
+    keys, review = _keys(row), row.review or {}
     problem = next((one.problem for one in channels if one.problem is not None), None)
     with opened(connect) as connection:
         late = "too late: the window has opened" if any(one._is_too_late() for one in channels) else None
         connection.execute(files.statement("announce/skip.sql"), {**keys, "everybody": late})
-        counted = audience.counts(connection, migration, row.run, told["campaign"])
+        counted = audience.counts(connection, migration, row.run, review["campaign"])
         _say(counted, log)
         if problem is None:
-            report = {"campaign": told["campaign"], "counts": counted}
+            report = {"campaign": review["campaign"], "counts": counted}
             phase.record(connection, migration, row.run, "send", action=ACTION, **report)
             run.note(connection, row.run, finished_at=datetime.now(timezone.utc))
             connection.execute(files.statement("announce/forget_told.sql"), keys)

@@ -56,7 +56,7 @@ def assess(deployment: Deployment, arguments: Sequence[str]) -> int:
         page = render("assessment.html", base="", airflow="", embedded=True, **store.assessment(migration))
         chosen.to.mkdir(parents=True, exist_ok=True)
         (chosen.to / "assessment.html").write_text(page_alone(page, STYLE.read_text(), migration.migration))
-        kept = assessment.path_of(docs_root(), migration.migration)
-        (chosen.to / assessment.FILE).write_text(kept.read_text())
+        path = assessment.path_of(docs_root(), migration.migration)
+        (chosen.to / assessment.FILE).write_text(path.read_text())
         print(f"Both, to be read without Airflow: {short(chosen.to)}")
     return 0

@@ -53,9 +53,9 @@ def refused(
     ``state`` is what that leaves behind; ``otherwise`` the remedy where the SQLSTATE tells none, if that is not about
     an object of the set.
     """
-    found = error.sqlstate or ""
+    sqlstate = error.sqlstate or ""
     remedies = _REMEDIES | (_REMEDIES_OF_STATEMENTS if otherwise is None else {"": otherwise})
-    remedy = next(remedies[found[:length]] for length in (5, 2, 0) if found[:length] in remedies)
+    remedy = next(remedies[sqlstate[:length]] for length in (5, 2, 0) if sqlstate[:length] in remedies)
     # what a file says about itself is no part of the statement; a value in it may be a person's
     shown = masked_text(" ".join(re.sub(r"^\s*--.*$", "", statement, flags=re.MULTILINE).split()))
     by = _function(error.diag.context or "")
@@ -64,13 +64,13 @@ def refused(
         obj,
         f"PostgreSQL does not accept `{shown[:_MOST]}{'…' if len(shown) > _MOST else ''}`: "
         f"{masked_text(error.diag.message_primary or str(error)).rstrip('.')} "
-        f"({found or 'no SQLSTATE'}{f', in {by}' if by else ''}). {state}",
+        f"({sqlstate or 'no SQLSTATE'}{f', in {by}' if by else ''}). {state}",
         remedy,
     )
 
 
 @contextmanager
-def told(code: str, obj: str, *, state: str = _UNCHANGED, otherwise: str | None = None) -> Iterator[None]:
+def as_error(code: str, obj: str, *, state: str = _UNCHANGED, otherwise: str | None = None) -> Iterator[None]:
     """Ends a block that PostgreSQL refuses with CutoverError ``code``, about the object that it names, else ``obj``.
 
     Passes on as it is what says nothing about any object, what may pass by itself, and what has words of its own.
@@ -101,5 +101,5 @@ def _named(said: psycopg.errors.Diagnostic) -> str:
 
 def _function(context: str) -> str:
     """The innermost function that was at work; the block in which the move is sent is none."""
-    found = re.search(r"^PL/pgSQL function (?!inline_code_block)(.+?) line \d+", context, re.MULTILINE)
-    return found.group(1) if found else ""
+    match = re.search(r"^PL/pgSQL function (?!inline_code_block)(.+?) line \d+", context, re.MULTILINE)
+    return match.group(1) if match else ""

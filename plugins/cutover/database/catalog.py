@@ -36,8 +36,8 @@ def rows(connection: psycopg.Connection, query: str, /, **parameters: Any) -> li
     PostgreSQL writes a definition, letter by letter, and found another.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(files.statement(f"catalog/{query}.sql"), parameters).fetchall()
-    for row in found:
+        rows = cursor.execute(files.statement(f"catalog/{query}.sql"), parameters).fetchall()
+    for row in rows:
         if row.get("statement", "") is None:
             raise CutoverError(
                 "swap.unreadable-definition",
@@ -45,7 +45,7 @@ def rows(connection: psycopg.Connection, query: str, /, **parameters: Any) -> li
                 f"this PostgreSQL writes its definition in a way that the engine does not know (catalog/{query}.sql).",
                 "drop it for the time of the swap and make it again afterwards; and report it.",
             )
-    return found
+    return rows
 
 
 def prepared_rows(connection: psycopg.Connection, query: str, /, **parameters: Any) -> list[Row]:

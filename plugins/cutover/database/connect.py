@@ -109,17 +109,17 @@ def parameters(
     All of libpq's are taken from ``extra``, where they go before the fields; what else stands there is not libpq's.
     """
     fields = {"host": host, "port": port, "user": user, "password": password, "dbname": dbname}
-    told = {**fields, **{name: value for name, value in (extra or {}).items() if name in option_names()}}
+    options = {**fields, **{name: value for name, value in (extra or {}).items() if name in option_names()}}
     return {
         name: str(int(value)) if isinstance(value, bool) else str(value)
-        for name, value in told.items()
+        for name, value in options.items()
         if value is not None and value != ""
     }
 
 
-def uri(told: Mapping[str, str]) -> str:
+def uri(options: Mapping[str, str]) -> str:
     """The connection options of ``parameters`` as a URI that any client of libpq takes."""
-    rest = dict(told)
+    rest = dict(options)
     credentials = ":".join(quote(rest.pop(name), safe="") for name in ("user", "password") if rest.get(name))
     address = ""
     # several hosts, each with its port, are easier to read as options
@@ -308,8 +308,8 @@ def _escaped(value: str) -> str:
 
 def _set(name: str, value: str) -> sql.Composed:
     # a list of names is not one name; it is written in this module
-    told = sql.SQL(SEARCH_PATH) if value == SEARCH_PATH else sql.Literal(value)
-    return sql.SQL("set {} to {}").format(sql.Identifier(name.lower()), told)
+    literal = sql.SQL(SEARCH_PATH) if value == SEARCH_PATH else sql.Literal(value)
+    return sql.SQL("set {} to {}").format(sql.Identifier(name.lower()), literal)
 
 
 def connector(dsn: str | Callable[[], str], name: str, application: str) -> Connect:

@@ -149,17 +149,17 @@ def said(error: psycopg.Error) -> str:
 def said_detail(detail: str, state: str = "23") -> str:
     """What PostgreSQL adds to an error, as it may be shown."""
     if detail.startswith("Failing row contains"):
-        found = _FAILING_ROW.match(detail)
+        match = _FAILING_ROW.match(detail)
         # the first column is the key, in every table that is written here
-        return f"The row begins with {found[1]}" if found and _ID.fullmatch(found[1]) else ""
-    if found := _KEY.fullmatch(detail):
-        names, values, after = found[1].split(", "), found[2].split(", "), found[3]
+        return f"The row begins with {match[1]}" if match and _ID.fullmatch(match[1]) else ""
+    if match := _KEY.fullmatch(detail):
+        names, values, after = match[1].split(", "), match[2].split(", "), match[3]
         alike = len(names) == len(values)
         shown = [
             value if alike and _ID_COLUMN.fullmatch(names[place]) and _ID.fullmatch(value) else str(masked(value))
             for place, value in enumerate(values)
         ]
-        return f"Key ({found[1]})=({', '.join(shown)}){_without_values(after)}"
+        return f"Key ({match[1]})=({', '.join(shown)}){_without_values(after)}"
     return _without_values(detail) if state.startswith(_OF_VALUES) else masked_text(detail)
 
 
@@ -170,7 +170,7 @@ def _without_values(message: str) -> str:
     """
     start = 0
     while (opened := message.find('"', start)) >= 0:
-        name = next((found for found in _NAME.finditer(message, start) if found.end() > opened), None)
+        name = next((match for match in _NAME.finditer(message, start) if match.end() > opened), None)
         if name is None or name.start() > opened:
             closed = message.rfind('"')
             return masked_text(f'{message[:opened]}"{HIDDEN}"{message[closed + 1 :] if closed > opened else ""}')

@@ -42,21 +42,21 @@ class Client:
 def find() -> Client:
     """The programs of ``CUTOVER_PG_CLIENT``, or else of the PATH. Raises CutoverError ``dump.no-client``."""
     folder = os.environ.get(VARIABLE)
-    found = [shutil.which(name, path=folder or None) for name in ("pg_dump", "pg_restore")]
-    missing = [name for name, path in zip(("pg_dump", "pg_restore"), found, strict=True) if path is None]
+    paths = [shutil.which(name, path=folder or None) for name in ("pg_dump", "pg_restore")]
+    missing = [name for name, path in zip(("pg_dump", "pg_restore"), paths, strict=True) if path is None]
     remedy = f"install PostgreSQL's client programs for the worker, or name their folder in {VARIABLE}."
-    if found[0] is None or found[1] is None:
+    if paths[0] is None or paths[1] is None:
         where = f"folder {folder}" if folder else "the PATH of the worker"
         raise CutoverError("dump.no-client", " and ".join(missing), f"not found in {where}.", remedy)
     try:
-        said = subprocess.run([found[0], "--version"], capture_output=True, text=True, check=False, env=_environment())
+        said = subprocess.run([paths[0], "--version"], capture_output=True, text=True, check=False, env=_environment())
     except OSError as error:
-        raise CutoverError("dump.no-client", found[0], f"it cannot be run: {error.strerror}.", remedy) from error
+        raise CutoverError("dump.no-client", paths[0], f"it cannot be run: {error.strerror}.", remedy) from error
     version = re.search(r"\) (\d+)", said.stdout)
     if version is None:
         why = f"it does not say its version: {_short(said.stdout + said.stderr)}"
-        raise CutoverError("dump.no-client", found[0], why, remedy)
-    return Client(found[0], found[1], int(version[1]))
+        raise CutoverError("dump.no-client", paths[0], why, remedy)
+    return Client(paths[0], paths[1], int(version[1]))
 
 
 def require_version(client: Client, connection: psycopg.Connection) -> None:
@@ -75,36 +75,36 @@ def require_version(client: Client, connection: psycopg.Connection) -> None:
 def parameters(connection: psycopg.Connection) -> dict[str, str]:
     """The options of libpq that a session was opened with, its password among them, as an older libpq takes them."""
     neutral = whole("")
-    told = {}
+    options = {}
     for option in connection.pgconn.info:
         name, value = option.keyword.decode(), (option.val or b"").decode()
         is_default = value in (neutral.get(name), (option.compiled or b"").decode())
         if value and (name in _ADDRESS or not is_default):
-            told[name] = value
+            options[name] = value
     # of several hosts the one that has answered: a snapshot is known there alone
     info = connection.info
-    told |= {"host": info.host, "port": str(info.port)}
-    if "hostaddr" in told:
-        told["hostaddr"] = info.hostaddr
-    return told
+    options |= {"host": info.host, "port": str(info.port)}
+    if "hostaddr" in options:
+        options["hostaddr"] = info.hostaddr
+    return options
 
 
 @contextmanager
-def environment(told: dict[str, str]) -> Iterator[dict[str, str]]:
+def environment(parameters: dict[str, str]) -> Iterator[dict[str, str]]:
     """Variables by which a program connects as ``told`` says: nothing of it is on a command line, or outlives this."""
     with tempfile.TemporaryDirectory(prefix="cutover-dump-") as folder:
         service = Path(folder) / "service.conf"
         service.touch(mode=0o600)
-        lines = [f"{name}={value}" for name, value in told.items() if name not in _APART]
+        lines = [f"{name}={value}" for name, value in parameters.items() if name not in _APART]
         service.write_text("\n".join(["[cutover]", *lines, ""]), encoding="utf-8")
         variables = _environment() | {
             "PGSERVICEFILE": str(service),
             "PGSERVICE": "cutover",
             # a session of ours is what we say, so that the same value is the same bytes everywhere
-            "PGOPTIONS": f"{told.get('options', '')} {options()}".strip(),
+            "PGOPTIONS": f"{parameters.get('options', '')} {options()}".strip(),
         }
-        if "password" in told:
-            variables["PGPASSWORD"] = told["password"]
+        if "password" in parameters:
+            variables["PGPASSWORD"] = parameters["password"]
         yield variables
 
 

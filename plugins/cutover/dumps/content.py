@@ -71,13 +71,13 @@ def of_script(script: IO[bytes]) -> Tables:
 
     A script that ends in the middle of a table has that table without its last rows.
     """
-    found: Tables = {}
+    tables: Tables = {}
     table, digest, rows = "", hashlib.sha256(), 0
     begins_line = True
     # a piece is a line, or a part of one that is longer
     while piece := script.readline(BLOCK):
         if table and begins_line and piece == _END:
-            found[table] = Rows(rows, digest.hexdigest())
+            tables[table] = Rows(rows, digest.hexdigest())
             table = ""
         elif table:
             digest.update(piece)
@@ -86,22 +86,22 @@ def of_script(script: IO[bytes]) -> Tables:
             table, digest, rows = f"{_name(begun[1])}.{_name(begun[2])}", hashlib.sha256(), 0
         begins_line = piece.endswith(b"\n")
     if table:
-        found[table] = Rows(rows, digest.hexdigest())
-    return found
+        tables[table] = Rows(rows, digest.hexdigest())
+    return tables
 
 
 def differences(source: Mapping[str, Rows], other: Mapping[str, Rows]) -> list[str]:
     """In words, each table of the source that is not the same in the other."""
-    told = []
+    lines = []
     for name, rows in source.items():
-        found = other.get(name)
-        if found is None:
-            told.append(f"{name} is missing")
-        elif found.rows != rows.rows:
-            told.append(f"{name} has {found.rows:,} rows and not {rows.rows:,}")
-        elif found != rows:
-            told.append(f"{name} has other content")
-    return told
+        counterpart = other.get(name)
+        if counterpart is None:
+            lines.append(f"{name} is missing")
+        elif counterpart.rows != rows.rows:
+            lines.append(f"{name} has {counterpart.rows:,} rows and not {rows.rows:,}")
+        elif counterpart != rows:
+            lines.append(f"{name} has other content")
+    return lines
 
 
 def _name(identifier: bytes) -> str:

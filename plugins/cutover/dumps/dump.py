@@ -64,10 +64,10 @@ class Dump:
         return self.as_json() | {"tables": len(listed), "rows": self.rows, "content": content_digest}
 
 
-def recorded(told: dict[str, Any]) -> Dump:
+def recorded(record: dict[str, Any]) -> Dump:
     """The dump that ``as_json`` was made of."""
-    tables = {name: Rows(*rows) for name, rows in told["tables"].items()}
-    return Dump(**told | {"taken_at": datetime.fromisoformat(told["taken_at"]), "tables": tables})
+    tables = {name: Rows(*rows) for name, rows in record["tables"].items()}
+    return Dump(**record | {"taken_at": datetime.fromisoformat(record["taken_at"]), "tables": tables})
 
 
 def require_able(source: Connect) -> None:

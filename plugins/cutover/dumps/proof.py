@@ -117,12 +117,12 @@ def prove(made: Dump, file: ObjectStoragePath, rehearsal: Connect | None, this_r
     where = None
     if rehearsal is not None:
         where = _restore(programs, made, file, rehearsal, _scratch(this_run, made.database))
-    found = Proof(made.database, made.sha256, len(made.tables), made.rows, round(time.monotonic() - began, 1), where)
+    evidence = Proof(made.database, made.sha256, len(made.tables), made.rows, round(time.monotonic() - began, 1), where)
     log(
-        f"{made.database}: {found.rows:,} rows of {found.tables} tables are in {made.location}, "
+        f"{made.database}: {evidence.rows:,} rows of {evidence.tables} tables are in {made.location}, "
         + (f"and were restored on {where}" if where else f"and it was restored nowhere: no connection {CONNECTION}")
     )
-    return found
+    return evidence
 
 
 def _scratch(this_run: str, database: str) -> str:
@@ -144,7 +144,7 @@ def _restore(programs: client.Client, made: Dump, file: ObjectStoragePath, rehea
     """Restore the archive into database ``scratch``, and compare its rows. Returns where that was."""
     name = sql.Identifier(scratch)
     with opened(rehearsal, autocommit=True) as admin:
-        told = client.parameters(admin) | {"dbname": scratch}
+        options = client.parameters(admin) | {"dbname": scratch}
         # what a task that was killed has left
         admin.execute(sql.SQL("drop database if exists {} with (force)").format(name))
         admin.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(name))
@@ -158,11 +158,11 @@ def _restore(programs: client.Client, made: Dump, file: ObjectStoragePath, rehea
                 "--no-password",
             )
             with (
-                client.environment(told) as variables,
+                client.environment(options) as variables,
                 _fed(command, variables, made, file, stdout=subprocess.DEVNULL),
             ):
                 pass
-            there = connector(make_conninfo("", **told), CONNECTION, "cutover rehearsal")
+            there = connector(make_conninfo("", **options), CONNECTION, "cutover rehearsal")
             with opened(there) as connection:
                 _require_same(made, content.of_database(connection), "the database restored from it")
         finally:
@@ -182,17 +182,16 @@ def _fed(
         ):
             feed = _Feed(archive, process)
             yield process, feed
-            found = feed.end()
+            content_read = feed.end()
             ended = process.wait()
             said = client.said(complaints)
     except (CutoverError, psycopg.Error):
         raise
     except Exception as error:  # whatever the store's library raises
         raise _damaged(made, f"it cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    if found != (made.sha256, made.bytes):
-        why = (
-            f"it has {found[1]:,} bytes with SHA-256 {found[0]}, and was written with {made.bytes:,} and {made.sha256}."
-        )
+    if content_read != (made.sha256, made.bytes):
+        sha256, size = content_read
+        why = f"it has {size:,} bytes with SHA-256 {sha256}, and was written with {made.bytes:,} and {made.sha256}."
         raise _damaged(made, why)
     if ended != 0 and "--exit-on-error" in command:
         raise CutoverError(
@@ -205,13 +204,14 @@ def _fed(
         raise _damaged(made, f"pg_restore cannot read it: {said}")
 
 
-def _require_same(made: Dump, found: content.Tables, what: str) -> None:
-    told = content.differences(made.tables, found)
-    if told:
+def _require_same(made: Dump, restored: content.Tables, what: str) -> None:
+    differences = content.differences(made.tables, restored)
+    if differences:
         raise CutoverError(
             "dump.differs",
             made.location,
-            f"{what} does not hold what {made.database} held at {made.taken_at:%H:%M:%S}: {'; '.join(told[:5])}.",
+            f"{what} does not hold what {made.database} held at {made.taken_at:%H:%M:%S}: "
+            f"{'; '.join(differences[:5])}.",
             f"clear the task dump.{made.database}, with the tasks behind it: it dumps the source anew.",
         )
 

@@ -156,8 +156,8 @@ class Endpoint:
     @property
     def account(self) -> str:
         """Tells one API key from another without telling the key."""
-        told = self._access.secret or "".join(_own_headers(self._session))
-        return hashlib.sha256(f"cutover account {told}".encode()).hexdigest()[:12]
+        secret = self._access.secret or "".join(_own_headers(self._session))
+        return hashlib.sha256(f"cutover account {secret}".encode()).hexdigest()[:12]
 
     @property
     def api(self) -> str:
@@ -485,15 +485,15 @@ def _in_utf8(body: bytearray, headers: Mapping[str, str]) -> bytearray:
 
 def _chain(error: BaseException) -> list[BaseException]:
     """The error and what is below it: what caused it, what it came up in, and what requests and urllib3 wrap."""
-    found: list[BaseException] = []
+    causes: list[BaseException] = []
     waiting: list[BaseException] = [error]
     while waiting:
         one = waiting.pop()
-        if not any(one is known for known in found):
-            found.append(one)
+        if not any(one is known for known in causes):
+            causes.append(one)
             below = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
             waiting += [each for each in below if isinstance(each, BaseException)]
-    return found
+    return causes
 
 
 def _cause(error: BaseException) -> str:
@@ -549,8 +549,8 @@ def _own_headers(session: requests.Session) -> list[str]:
 
 
 def _basic(access: Access) -> str:
-    told = f"{access.secret}:" if access.user is None else f"{access.user}:{access.secret}"
-    return base64.b64encode(told.encode()).decode()
+    credentials = f"{access.secret}:" if access.user is None else f"{access.user}:{access.secret}"
+    return base64.b64encode(credentials.encode()).decode()
 
 
 def _secrets(access: Access, session: requests.Session) -> list[str]:

@@ -140,14 +140,14 @@ class Folder:
         modified = entry.get("mtime", entry.get("LastModified", entry.get("last_modified", entry.get("updated"))))
         if isinstance(modified, (int, float)):
             modified = datetime.fromtimestamp(modified, timezone.utc)
-        told = [modified.isoformat() if isinstance(modified, datetime) else str(modified or "")]
+        stamp = [modified.isoformat() if isinstance(modified, datetime) else str(modified or "")]
         # a file that was moved to the place has the time of its own, which may be the same
-        told += [str(entry[key]) for key in ("ino", "ETag", "etag", "md5Hash", "generation") if entry.get(key)]
+        stamp += [str(entry[key]) for key in ("ino", "ETag", "etag", "md5Hash", "generation") if entry.get(key)]
         return File(
             name,
             f"{self._drop.path.rstrip('/')}/{name}",
             int(entry["size"] or 0),
-            " ".join(told),
+            " ".join(stamp),
             modified if isinstance(modified, datetime) else None,
         )
 
@@ -191,11 +191,11 @@ class Folder:
         except Exception as error:
             if type(error).__name__ == "FileExpired":  # s3fs: another version lies there since it was opened
                 raise changed(path, "another version was put in its place while it was read") from None
-            told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise CutoverError(
                 "extract.storage",
                 masked_text(path),
-                f"it cannot be read: {masked_text(told)}.",
+                f"it cannot be read: {masked_text(reason)}.",
                 f"see to the storage, or to {self._reader()}, then clear the task: files that were stored stay so.",
             ) from error
 

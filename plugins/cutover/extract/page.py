@@ -327,12 +327,12 @@ def _note_changes(rows: list[Row], body: bytes | bytearray, readable: bytes | by
 
 
 def _refused_in(received: bytes) -> str:
-    found = []
+    names = []
     codes = [escape.group(1) for escape in _ESCAPES.finditer(received)]
     if b"0000" in codes:
-        found.append("\\u0000")
+        names.append("\\u0000")
     if any(code and code != b"0000" and _REFUSED.fullmatch(code) for code in codes):
-        found.append("lone surrogate")
+        names.append("lone surrogate")
     if received.decode(errors="replace").encode() != received:
-        found.append("byte that is not UTF-8")
-    return " and ".join(found) or "control character"
+        names.append("byte that is not UTF-8")
+    return " and ".join(names) or "control character"

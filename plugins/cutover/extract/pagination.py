@@ -166,9 +166,9 @@ class Crawl:
         Raises CutoverError ``extract.cannot-page`` and ``extract.refused``, and what the client raises.
         """
         while not self._ended:
-            found = self._find()
-            if found is not None:  # else the window begins again, or goes on by time, or did not begin
-                page = self._step(*found)
+            following = self._find()
+            if following is not None:  # else the window begins again, or goes on by time, or did not begin
+                page = self._step(*following)
                 self._ended = page.last
                 return page
         return None
@@ -314,22 +314,22 @@ class Crawl:
             if keys_of(self._ask({}).content) == self._trail.first:
                 return empty, True
             return self._again("an empty page after the only row is not confirmed as the end: the row has vanished")
-        found = self._ask_from(anchors, name)
-        if found is None:
+        page = self._ask_from(anchors, name)
+        if page is None:
             return self._again("an empty page is not confirmed as the end: the rows before it have vanished too")
         self._learned.prove(name)
-        if self._fresh(found.content):
+        if self._fresh(page.content):
             self._learned.note("an empty page was not the end: the row of the cursor had vanished")
-            return found, found.content.more is False
+            return page, page.content.more is False
         return empty, True
 
     def _from_earlier(self, why: str) -> tuple[Answer[Body], bool] | None:
         """Go on from a row before the cursor's, which has vanished from the list."""
         self._learned.note(why)
-        found = self._ask_from(self._anchors(), self._learned.names[0])
-        if found is None or (found.content.more and not self._fresh(found.content)):
+        page = self._ask_from(self._anchors(), self._learned.names[0])
+        if page is None or (page.content.more and not self._fresh(page.content)):
             return self._again(why)
-        return found, found.content.more is False or not self._fresh(found.content)
+        return page, page.content.more is False or not self._fresh(page.content)
 
     def _anchors(self) -> list[str]:
         """Rows before the cursor's to ask from: the nearest, the first of its page, and the last of the page before."""
@@ -371,10 +371,10 @@ class Crawl:
                 self._learned.note(f"{why}; {name} works")
                 self._learned.prove(name)
                 return self._accept(answer, name)
-        found = self._ask_from(self._anchors(), self._learned.names[0])
-        if found is not None and self._fresh(found.content):
+        page = self._ask_from(self._anchors(), self._learned.names[0])
+        if page is not None and self._fresh(page.content):
             self._learned.note(f"{why}; an earlier row as cursor works")
-            return found, found.content.more is False
+            return page, page.content.more is False
         if self._source.paging.fallback is None:
             raise self._cannot_page(f"{why}, and no other way to page it is declared")
         self._learned.note(f"{why}; no cursor works: paged by {self._source.paging.fallback.field}")

@@ -249,10 +249,10 @@ class LinkCrawl(_PlaceCrawl):
         request = self._position.cursor
         if request is None:
             self._followed.clear()
-            found = self._top({})
-            if found is None:
+            link = self._top({})
+            if link is None:
                 return None
-            answer = found[0]
+            answer = link[0]
             if answer.content.rows and not self._link(answer):
                 self._require_a_link(answer)
         else:

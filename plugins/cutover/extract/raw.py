@@ -42,7 +42,7 @@ def require_plain(connection: psycopg.Connection, sources: Iterable[str]) -> Non
             f"{row['why']}: it would run with the rights of {connection.info.user}.",
             f"find out who made it so; then let the next full sync make it anew: drop {row['object']}.",
         )
-    found = connection.execute(files.statement("extract/raw_oids.sql"), {"names": names}).fetchone()
-    for code in owner.foreign_code(connection, found[0] if found else []):
+    oids = connection.execute(files.statement("extract/raw_oids.sql"), {"names": names}).fetchone()
+    for code in owner.foreign_code(connection, oids[0] if oids else []):
         if code.runs_on_write:
             raise CutoverError("extract.foreign-code", *owner.explained(connection, code))

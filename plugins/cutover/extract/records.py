@@ -283,9 +283,9 @@ def _maker(drop: FileDrop) -> Callable[[int, list[Any], str], Record | Reject]:
     """Makes a record of its values, or says what PostgreSQL would not: no key, digits that it would round away."""
     key = list(drop.columns).index(drop.key)
     scales = [
-        (place, name, int(found.group(1) or 0))
+        (place, name, int(match.group(1) or 0))
         for place, (name, kind) in enumerate(drop.columns.items())
-        if (found := _SCALE.fullmatch(kind.replace(" ", "")))
+        if (match := _SCALE.fullmatch(kind.replace(" ", "")))
     ]
 
     def make(line: int, values: list[Any], response: str) -> Record | Reject:
@@ -314,9 +314,9 @@ def _digits_behind(value: str) -> int:
 def _unusable(lines: _Lines, drop: FileDrop) -> str | None:
     """Why the text of the record at hand is none that PostgreSQL can hold; None if it is."""
     for text in lines.pending:
-        found = None if text.isascii() else _SURROGATES.search(text)
-        if found:
-            code = ord(found.group())
+        match = None if text.isascii() else _SURROGATES.search(text)
+        if match:
+            code = ord(match.group())
             byte = f" (byte 0x{code - 0xDC00:02x})" if 0xDC80 <= code <= 0xDCFF else ""
             return f"it is not {drop.encoding}{byte}"
         if "\0" in text:

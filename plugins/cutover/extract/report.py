@@ -91,10 +91,10 @@ class SyncReport(Report):
 
     def to_xcom(self) -> dict[str, Any]:
         """What other tasks need: small, and without anything secret or personal."""
-        kept = asdict(self)
+        fields = asdict(self)
         for name in ("waited", "first_id", "last_id", "because"):
-            del kept[name]
-        return kept
+            del fields[name]
+        return fields
 
 
 class Progress:

@@ -129,8 +129,8 @@ class Store:
     def span(self, column: str) -> tuple[Any, Any]:
         """The least and the greatest value of a column of the raw table; None twice when it has no row."""
         statement = files.statement("extract/span.sql", raw=self._raw, column=column)
-        found = self.connection.execute(statement).fetchone()
-        return found if found is not None else (None, None)
+        row = self.connection.execute(statement).fetchone()
+        return row if row is not None else (None, None)
 
     def cuts(self, lanes: int) -> list[str]:
         """Ids that cut the rows which are not gone into so many lanes of equal length, the greatest first."""
@@ -198,13 +198,13 @@ class Store:
         """Write rows at once: the ids that were stored and whether they are new."""
         stored: list[tuple[str, bool]] = []
         for lot in _lots(rows):
-            found = [row for _, row in lot.values()]
+            batch = [row for _, row in lot.values()]
             values = {
                 "sync_id": sync_id,
                 "ids": TextArray(key.encode() for key in lot),
-                "content_hashes": ByteaArray(row.digest for row in found),
+                "content_hashes": ByteaArray(row.digest for row in batch),
                 "page_nos": [placed.page_no for placed, _ in lot.values()],
-                "responses": JsonbArray(row.response for row in found),
+                "responses": JsonbArray(row.response for row in batch),
             }
             stored += self.connection.execute(self._store, values).fetchall()
         return stored, []
@@ -234,10 +234,10 @@ class Store:
         PostgreSQL names no field of a value that cannot be cast. Where an API has changed, it is the same each time.
         """
         members = msgspec.json.decode(row.response, type=dict[str, msgspec.Raw])
-        found = [name for name in reversed(self._fields) if name in members]
-        for name in [*found, *(name for name in members if name not in self._fields)]:
+        names = [name for name in reversed(self._fields) if name in members]
+        for name in [*names, *(name for name in members if name not in self._fields)]:
             self._tries += 1
-            if self._tries > _TRIES and name not in found[:1]:
+            if self._tries > _TRIES and name not in names[:1]:
                 break
             without = msgspec.json.encode({**members, name: msgspec.Raw(b"null")})
             try:

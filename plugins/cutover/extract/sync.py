@@ -170,36 +170,36 @@ class _Sync:
 
     def _take_up(self, full: bool) -> _Begun | None:
         """An unfinished sync that is still good, if there is one. One that is not is abandoned, with the reason."""
-        found = self._store.one("extract/unfinished.sql")
-        if found is None:
+        unfinished = self._store.one("extract/unfinished.sql")
+        if unfinished is None:
             return None
         doubts = (
-            (full and found["mode"] != "full", "a full read was asked for"),
-            (found["api"] != self._endpoint.api, "the API is at another address"),
-            (found["account"] != self._endpoint.account, "the API key is another one"),
-            (found["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
-            (self._clock.now() - found["started_at"] > OLDEST_TO_RESUME, "it is too old to go on with"),
+            (full and unfinished["mode"] != "full", "a full read was asked for"),
+            (unfinished["api"] != self._endpoint.api, "the API is at another address"),
+            (unfinished["account"] != self._endpoint.account, "the API key is another one"),
+            (unfinished["declaration"] != self._source.fingerprint, "the declaration of the source has changed"),
+            (self._clock.now() - unfinished["started_at"] > OLDEST_TO_RESUME, "it is too old to go on with"),
             (
-                (found["error_code"] == "extract.too-many-gone" and not self._accept_gone)
-                or found["error_code"] == "extract.too-many-rejected",
+                (unfinished["error_code"] == "extract.too-many-gone" and not self._accept_gone)
+                or unfinished["error_code"] == "extract.too-many-rejected",
                 "what it had read was not believed",
             ),
         )
         for doubt, why in doubts:
             if doubt:
-                self._log(f"{self._source.name}: sync {found['sync_id']} is not taken up again: {why}")
-                self._store.execute("extract/abandon_sync.sql", sync_id=found["sync_id"], why=why)
+                self._log(f"{self._source.name}: sync {unfinished['sync_id']} is not taken up again: {why}")
+                self._store.execute("extract/abandon_sync.sql", sync_id=unfinished["sync_id"], why=why)
                 return None
-        self._store.execute("extract/take_up_sync.sql", sync_id=found["sync_id"])
-        self._log(f"{self._source.name}: taking up sync {found['sync_id']} behind the last page that was stored")
+        self._store.execute("extract/take_up_sync.sql", sync_id=unfinished["sync_id"])
+        self._log(f"{self._source.name}: taking up sync {unfinished['sync_id']} behind the last page that was stored")
         state = self._store.one("extract/state.sql")
         decision = _Decision(
-            found["mode"],
-            found["because"],
+            unfinished["mode"],
+            unfinished["because"],
             sweep=state["sweep"] if state else 0,
             cursor_name=state["cursor_name"] if state else None,
         )
-        return _Begun(found["sync_id"], decision, found["until"], found["waited"])
+        return _Begun(unfinished["sync_id"], decision, unfinished["until"], unfinished["waited"])
 
     def _decide(self, full: bool, stored: int) -> _Decision:
         """Full or incremental. A watermark counts only for the rows, API, account and declaration it was set for."""
@@ -254,8 +254,8 @@ class _Sync:
             return planned.full(self._source, until)
         span = None
         if self._source.history:
-            found = self._store.span(self._source.history.column)
-            span = found if found[0] is not None else None
+            bounds = self._store.span(self._source.history.column)
+            span = bounds if bounds[0] is not None else None
         return planned.incremental(self._source, until, decision.watermark, span, decision.sweep)
 
     # Reading and storing
@@ -418,9 +418,9 @@ class _Sync:
 
     def _mark_gone(self, sync_id: int) -> int:
         """Mark the rows that a complete read did not show. Raises ``extract.too-many-gone``."""
-        found = self._store.one("extract/missing.sql", sync_id=sync_id)
-        assert found is not None
-        missing, present = found["missing"], found["present"]
+        gone = self._store.one("extract/missing.sql", sync_id=sync_id)
+        assert gone is not None
+        missing, present = gone["missing"], gone["present"]
         many = missing > max(FEW_GONE, self._source.gone_share * present)
         # An answer without any row is more likely a mistake than the end of the business.
         if missing and (many or missing == present) and not self._accept_gone:
@@ -461,9 +461,9 @@ class _Sync:
             self._store.connection.rollback()
             with self._store.connection.transaction():
                 self._sum_up(begun)
-                told = said(error) if isinstance(error, psycopg.Error) else str(error)
+                reason = said(error) if isinstance(error, psycopg.Error) else str(error)
                 self._store.execute(
-                    "extract/fail_sync.sql", sync_id=begun.sync_id, code=code, error=f"{type(error).__name__}: {told}"
+                    "extract/fail_sync.sql", sync_id=begun.sync_id, code=code, error=f"{type(error).__name__}: {reason}"
                 )
         except psycopg.Error as failed:
             self._log(f"{self._source.name}: the failure could not be recorded: {said(failed)}")

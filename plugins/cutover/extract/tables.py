@@ -119,14 +119,14 @@ def count_differences(
     tables: Sequence[Table], source: Connect, target: Connect, *, schema: str
 ) -> list[tuple[str, int, int]]:
     """How many rows of each source table differ by content from ``schema.<name>``, and how many it has no more."""
-    found = []
+    differences = []
     with opened(source) as reader, opened(target) as writer:
         _begin_reading(reader)
         for table in tables:
             copied = sql.Identifier(schema, table.name)
             compared = _Copy(reader, writer, table, full=True, accept_gone=False).compare(copied, None)
-            found.append((table.name, compared[1], compared[2]))
-    return found
+            differences.append((table.name, compared[1], compared[2]))
+    return differences
 
 
 def columns_of(table: Table) -> dict[str, str]:
@@ -140,12 +140,12 @@ def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
     Raises CutoverError ``extract.no-table`` or ``extract.schema-changed``, which names the columns.
     """
     for table in tables:
-        found: dict[str, str] = dict(
+        columns: dict[str, str] = dict(
             reader.execute(
                 files.statement("extract/tables/columns.sql"), {"table": table.identifier.as_string()}
             ).fetchall()
         )
-        if not found:
+        if not columns:
             raise CutoverError(
                 "extract.no-table",
                 f"table {table.table} (connection {table.database})",
@@ -153,13 +153,13 @@ def require_shape(reader: psycopg.Connection, tables: Sequence[Table]) -> None:
                 "check that the connection names the right database, and the table's name in migration.yaml.",
             )
         differing = [
-            *(f"{name} is missing" for name in table.columns if name not in found),
+            *(f"{name} is missing" for name in table.columns if name not in columns),
             *(
-                f"{name} is {found[name]} and not {declared}"
+                f"{name} is {columns[name]} and not {declared}"
                 for name, declared in table.columns.items()
-                if name in found and found[name] != declared
+                if name in columns and columns[name] != declared
             ),
-            *(f"{name} is not known" for name in found if name not in table.columns and name not in table.ignore),
+            *(f"{name} is not known" for name in columns if name not in table.columns and name not in table.ignore),
         ]
         if differing:
             raise CutoverError(
@@ -211,8 +211,8 @@ def _why_by_content(writer: psycopg.Connection, tables: Sequence[Table]) -> str:
     """
     for migration in {table.migration for table in tables}:
         asked = {"migration": migration, "sources": [table.name for table in tables if table.migration == migration]}
-        found = writer.execute(files.statement("extract/tables/open_since.sql"), asked).fetchone()
-        if found == (True,):
+        row = writer.execute(files.statement("extract/tables/open_since.sql"), asked).fetchone()
+        if row == (True,):
             return ", for sources were written to, or open again, since they last were"
     return ""
 
@@ -379,7 +379,7 @@ class _Copy:
         """The blocks of the source, and those of what was copied; the two servers work at the same time."""
         table = self._table
 
-        def told(alias: str) -> sql.Composable:
+        def as_digest(alias: str) -> sql.Composable:
             if stamp:
                 pair = (sql.Identifier(alias, name) for name in (table.key, stamp))
                 return sql.SQL("hash_record_extended(row({}), 0)").format(sql.SQL(", ").join(pair))
@@ -390,7 +390,7 @@ class _Copy:
             statement = files.statement(
                 "extract/tables/digests.sql",
                 block=self._block(alias),
-                told=told(alias),
+                told=as_digest(alias),
                 table=sql.SQL("{} as {}").format(of, sql.Identifier(alias)),
                 is_there=sql.SQL(is_there),
             )

@@ -35,8 +35,8 @@ def timestamp(at: datetime) -> str:
 
 def moment(text: str) -> datetime:
     """A time as the API writes it; one without an offset is UTC. Raises ValueError."""
-    found: datetime = isoparse(text)
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    parsed: datetime = isoparse(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
 def full(source: Source, until: datetime) -> list[Window]:

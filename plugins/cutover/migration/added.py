@@ -26,17 +26,17 @@ def columns(connection: psycopg.Connection, migration: Migration, table: str) ->
 
 def keep(connection: psycopg.Connection, migration: Migration) -> dict[str, list[str]]:
     """Copy them into ``input``, as the caller's snapshot has them. Returns all columns of each table that there is."""
-    found = {}
+    members = {}
     for schema, table in migration.swapped_tables():
         if table in migration.retire:
             continue
-        found[table] = _names(connection, _live(migration, table))
+        members[table] = _names(connection, _live(migration, table))
         own = [row["name"] for row in columns(connection, migration, table) if row["is_filled"]]
-        if found[table] and own:
+        if members[table] and own:
             listed = sql.SQL(", ").join(map(sql.Identifier, [*_key(connection, migration, table), *own]))
             copy, live = sql.Identifier("input", PREFIX + table), sql.Identifier(schema, table)
             connection.execute(files.statement("freeze/added.sql", copy=copy, columns=listed, live=live))
-    return {table: names for table, names in found.items() if names}
+    return {table: names for table, names in members.items() if names}
 
 
 def fill(connection: psycopg.Connection, migration: Migration, table: str, frozen: list[str] | None) -> None:

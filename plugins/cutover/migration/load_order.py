@@ -67,18 +67,18 @@ def foreign_keys(ddl: str) -> tuple[str, tuple[ForeignKey, ...]]:
     _, create = _parse(ddl)
     table = create.this.this.name
     required = {part.name for key in create.this.find_all(exp.PrimaryKey) for part in key.expressions}
-    found: list[tuple[tuple[str, ...], exp.Reference]] = []
+    references: list[tuple[tuple[str, ...], exp.Reference]] = []
     for column in create.this.find_all(exp.ColumnDef):
         for constraint in column.constraints:
             if isinstance(constraint.kind, exp.NotNullColumnConstraint | exp.PrimaryKeyColumnConstraint):
                 required.add(column.name)
             elif isinstance(constraint.kind, exp.Reference):
-                found.append(((column.name,), constraint.kind))
+                references.append(((column.name,), constraint.kind))
     for key in create.this.find_all(exp.ForeignKey):
-        found.append((tuple(part.name for part in key.expressions), key.args["reference"]))
+        references.append((tuple(part.name for part in key.expressions), key.args["reference"]))
     keys = (
         ForeignKey(table, columns, _qualified(reference), nullable=not required.intersection(columns))
-        for columns, reference in found
+        for columns, reference in references
     )
     return table, tuple(sorted(keys))
 
@@ -116,12 +116,12 @@ def live_keys(ddl: str) -> tuple[LiveKey, ...]:
 
     _, create = _parse(ddl)
     table = create.this.this
-    found = []
+    keys = []
     for constraint in create.this.find_all(exp.Constraint):
         key = constraint.find(exp.ForeignKey)
         target = None if key is None else key.args["reference"].find(exp.Table)
         if key is not None and target is not None and target.db not in ("", table.db):
-            found.append(
+            keys.append(
                 LiveKey(
                     constraint.name,
                     target.sql(dialect="postgres"),
@@ -129,7 +129,7 @@ def live_keys(ddl: str) -> tuple[LiveKey, ...]:
                     _adding(table.sql(dialect="postgres"), constraint),
                 )
             )
-    return tuple(found)
+    return tuple(keys)
 
 
 def _adding(table: str, constraint: exp.Constraint) -> str:

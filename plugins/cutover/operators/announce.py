@@ -48,8 +48,8 @@ def ways(channels: Iterable[str]) -> dict[str, Open]:
 def _mail() -> Mail:
     from cutover.announce.mail import Mail
 
-    found = _connection(SMTP)
-    extra = found.extra_dejson
+    login = _connection(SMTP)
+    extra = login.extra_dejson
 
     def connect() -> smtplib.SMTP:
         from airflow.providers.smtp.hooks.smtp import SmtpHook
@@ -59,7 +59,7 @@ def _mail() -> Mail:
 
             @classmethod
             def get_connection(cls, conn_id: str) -> Connection:  # noqa: ARG003
-                return found
+                return login
 
         hook = Found(SMTP)
         # Its own way to send tries again after whatever has gone wrong, and so may deliver twice.
@@ -73,8 +73,8 @@ def _mail() -> Mail:
 def _push() -> Push:
     from cutover.announce.push import Push
 
-    found = _connection(FCM)
-    return Push.from_key(found.password or "", str(found.host or ""), FCM)
+    login = _connection(FCM)
+    return Push.from_key(login.password or "", str(login.host or ""), FCM)
 
 
 def _connection(connection_id: str) -> Connection:
@@ -131,11 +131,11 @@ class DueSensor(CutoverOperator, BaseSensorOperator):
         from cutover.records import run
 
         with in_words(self.log, self.about), opened(self.connect(context)) as connection:
-            told = run.get(connection, self.this_run(context)).review or {}
-        due = told.get("due_at")
+            review = run.get(connection, self.this_run(context)).review or {}
+        due = review.get("due_at")
         if due is None or datetime.fromisoformat(due) <= datetime.now(timezone.utc):
             return True
-        self.report(f"{told['campaign']} goes out at {due}")
+        self.report(f"{review['campaign']} goes out at {due}")
         return False
 
 
@@ -152,7 +152,7 @@ class SendOperator(CutoverOperator):
         self.require(context, "send", ACTION)
         connect, this_run = self.connect(context), self.this_run(context)
         with opened(connect) as connection:
-            told = run.get(connection, this_run).review or {}
-        report = sending.send(connect, self.declaration, this_run, ways(told["channels"]), self.report)
+            review = run.get(connection, this_run).review or {}
+        report = sending.send(connect, self.declaration, this_run, ways(review["channels"]), self.report)
         keep_evidence(connect, self.declaration, this_run, self.report)
         return report

@@ -273,8 +273,8 @@ class ApprovalSensor(ApprovalOperator):
                 assigned_users=assigned(allowed),  # type: ignore[arg-type]  # the payload makes objects of them
             )
         )
-        kept = (stored.params or {}).get("fingerprint", {}).get("value")  # type: ignore[union-attr]
-        if (stored.subject, stored.body, kept) != (self.subject, self.body, self.params["fingerprint"]):  # type: ignore[union-attr]
+        fingerprint = (stored.params or {}).get("fingerprint", {}).get("value")  # type: ignore[union-attr]
+        if (stored.subject, stored.body, fingerprint) != (self.subject, self.body, self.params["fingerprint"]):  # type: ignore[union-attr]
             raise CutoverError(
                 "approve.stale-form",
                 self.task_id,
@@ -377,9 +377,9 @@ class ApprovalSensor(ApprovalOperator):
                 back = self.action == "rollback"
                 order = rollback.reviewed(connection, migration, row) if back else review.order(migration, row)
                 require_recorded(connection, order, read_scope(connection, order))
-                seen, changed = coverage.again(connection, order)
+                present, changed = coverage.again(connection, order)
                 coverage.require_same_code(changed, f"run {row.run}")
-                current, what = seen.fingerprint, coverage.told(changed, seen)
+                current, what = present.fingerprint, coverage.in_words(changed, present)
                 body = (rollback if back else review).markdown(row.review)
         if current != row.fingerprint:
             raise CutoverError(

@@ -59,27 +59,32 @@ def connect_to(connection_id: str, application: str) -> Connect:
 
     from cutover.database.connect import connector, parameters
 
-    found = BaseHook.get_connection(connection_id)
+    settings = BaseHook.get_connection(connection_id)
 
     def dsn() -> str:
-        login, password, port = found.login, found.password, found.port
-        if found.extra_dejson.get("iam"):
-            login, password, port = _token(found, connection_id)
-        told = parameters(
-            host=found.host, port=port, user=login, password=password, dbname=found.schema, extra=found.extra_dejson
+        login, password, port = settings.login, settings.password, settings.port
+        if settings.extra_dejson.get("iam"):
+            login, password, port = _token(settings, connection_id)
+        options = parameters(
+            host=settings.host,
+            port=port,
+            user=login,
+            password=password,
+            dbname=settings.schema,
+            extra=settings.extra_dejson,
         )
-        return make_conninfo("", **told)
+        return make_conninfo("", **options)
 
-    return connector(dsn if found.extra_dejson.get("iam") else dsn(), connection_id, application)
+    return connector(dsn if settings.extra_dejson.get("iam") else dsn(), connection_id, application)
 
 
-def _token(found: Connection, connection_id: str) -> tuple[str, str, int]:
+def _token(settings: Connection, connection_id: str) -> tuple[str, str, int]:
     """Login, password and port that AWS or Entra give for a connection. Raises ``connect.no-token``."""
     # the hook brings SQLAlchemy and more, which only such a connection needs
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     try:
-        return PostgresHook(postgres_conn_id=connection_id).get_iam_token(found)
+        return PostgresHook(postgres_conn_id=connection_id).get_iam_token(settings)
     except Exception as error:  # each identity provider has its own
         raise CutoverError(
             "connect.no-token",
@@ -95,10 +100,10 @@ def _signing_key() -> tuple[str, list[str]] | None:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        found = BaseHook.get_connection(signing.CONNECTION)
+        settings = BaseHook.get_connection(signing.CONNECTION)
     except AirflowNotFoundException:
         return None
-    return found.password or "", list(found.extra_dejson.get("public_keys", []))
+    return settings.password or "", list(settings.extra_dejson.get("public_keys", []))
 
 
 signing.look_up = _signing_key
@@ -188,7 +193,7 @@ def fail(error: CutoverError) -> AirflowException:
     # the heading of a code on the page of all of them
     ended = kind(f"{error}\n  About it: docs/errors.md#{error.code.replace('.', '')}")
     # for whoever tells people of it
-    ended.told = error  # type: ignore[attr-defined]
+    ended.refusal = error  # type: ignore[attr-defined]
     return ended
 
 
@@ -200,15 +205,15 @@ def in_words(log: Any, obj: str) -> Iterator[None]:
     try:
         yield
     except CutoverError as error:
-        told = error
+        explained = error
     except psycopg.Error as error:
         # where it was, and not the error itself: that may show a row
         log.error("%s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-        told = explain(error, obj)
+        explained = explain(error, obj)
     else:
         return
-    log.error("%s", told)
-    raise fail(told) from None
+    log.error("%s", explained)
+    raise fail(explained) from None
 
 
 def has_ended(ti: Any, dag_id: str, dag_run_id: str) -> bool:
@@ -237,12 +242,12 @@ def witnessed(connect: Connect, migration: Migration, run: str, log: Log, *, tas
     try:
         yield
     except (CutoverError, psycopg.Error) as error:
-        told = error if isinstance(error, CutoverError) else explain(error, f"task {task}")
-        if task is not None and told.code not in _PASSING:
+        refusal = error if isinstance(error, CutoverError) else explain(error, f"task {task}")
+        if task is not None and refusal.code not in _PASSING:
             # what it met is told after its own transaction; that this may fail changes nothing about it
             try:
                 with opened(connect) as connection:
-                    chain.refuse(connection, run, task, told)
+                    chain.refuse(connection, run, task, refusal)
             except (CutoverError, psycopg.Error) as problem:
                 log(f"the refusal could not be recorded: {' '.join(str(problem).split())}")
         raise

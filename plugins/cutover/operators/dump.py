@@ -29,10 +29,10 @@ class DumpTask(CutoverOperator):
 
     def dumped(self, context: Context) -> dict[str, str]:
         """The sources that this run dumps, each with its connection; says why, where there is none."""
-        found = self.declaration.dumped(dict(context["params"]))
-        if not found:
+        declared = self.declaration.dumped(dict(context["params"]))
+        if not declared:
             self.report("no dump was asked for, or it is a dry run, or migration.yaml names no connection to dump by")
-        return found
+        return declared
 
     def folder(self, context: Context) -> ObjectStoragePath:
         """Where this run's dumps are kept."""
@@ -116,11 +116,11 @@ class ProofOperator(DumpTask):
         with opened(self.connect(context)) as connection:
             made = dump.recorded(phase.newest(connection, this_run)[f"dump.{self.database}"].result)
         file = self.folder(context) / f"{self.database}.dump"
-        told = vars(proof.prove(made, file, self.rehearsal(context), this_run, self.report))
+        evidence = vars(proof.prove(made, file, self.rehearsal(context), this_run, self.report))
         with opened(self.connect(context)) as connection:
-            phase.record(connection, self.declaration, this_run, step, made_from, **told)
-            chain.append(connection, "proof", this_run, says=told)
-        return told
+            phase.record(connection, self.declaration, this_run, step, made_from, **evidence)
+            chain.append(connection, "proof", this_run, says=evidence)
+        return evidence
 
 
 def dump_group(migration: str) -> TaskGroup:

@@ -76,7 +76,7 @@ def _tell(context: Context, *, failed: bool) -> None:
             if failed:
                 notices.fail(
                     connection,
-                    getattr(context.get("exception"), "told", None),
+                    getattr(context.get("exception"), "refusal", None),
                     migration=migration.migration,
                     run=this_run,
                     dag_id=dag_run.dag_id,

@@ -58,11 +58,11 @@ def access(connection_id: str, *, keyless: bool = False) -> Access:
     """
     from cutover.extract.client import Access
 
-    found = _connection(connection_id)
+    fields = _connection(connection_id)
     # Pasted keys tend to end in a line break.
-    login, password = (found.login or "").strip(), (found.password or "").strip()
+    login, password = (fields.login or "").strip(), (fields.password or "").strip()
     secret = "" if keyless else password or login
-    if not found.host:
+    if not fields.host:
         raise CutoverError(
             "extract.no-address",
             f"connection {connection_id}",
@@ -78,17 +78,17 @@ def access(connection_id: str, *, keyless: bool = False) -> Access:
         )
     settings = {
         name: _positive(connection_id, name, value)
-        for name, value in found.extra_dejson.items()
+        for name, value in fields.extra_dejson.items()
         if name in ("patience", "timeout", "limit_window") and value is not None
     }
-    ceiling = found.extra_dejson.get("ceiling")
+    ceiling = fields.extra_dejson.get("ceiling")
     return Access(
         connection=connection_id,
-        base_url=_address(found, connection_id),
+        base_url=_address(fields, connection_id),
         secret=secret,
         user=login if login and password and not keyless else None,
-        open=_session_of(found, connection_id),
-        authorities=_authorities(found, connection_id),
+        open=_session_of(fields, connection_id),
+        authorities=_authorities(fields, connection_id),
         # less than one request a minute would be none at all
         ceiling=None if ceiling is None else max(1, int(_positive(connection_id, "ceiling", ceiling))),
         **settings,
@@ -117,21 +117,23 @@ def _connection(connection_id: str) -> Connection:
         ) from None
 
 
-def _address(found: Connection, connection_id: str) -> str:
+def _address(settings: Connection, connection_id: str) -> str:
     """The API's address: scheme, host, port and path, without a slash at the end.
 
     Airflow takes the path of a connection's URI for its schema, which is also where the form has the scheme. A URI that
     begins with http:// is what every HTTP connection's does, so that it says nothing about TLS: beyond this machine
     ``extract.bad-connection`` asks to say it, since over plain http the key travels in clear text.
     """
-    schema = (found.schema or "").strip("/")
-    assert found.host is not None
+    schema = (settings.schema or "").strip("/")
+    assert settings.host is not None
     written: str = (
-        found.host if "://" in found.host else f"//{found.host if '[' in found.host else _bracketed(found.host)}"
+        settings.host
+        if "://" in settings.host
+        else f"//{settings.host if '[' in settings.host else _bracketed(settings.host)}"
     )
     split = urlsplit(written)
     host = split.hostname or ""
-    port = f":{split.port or found.port}" if split.port or found.port else ""
+    port = f":{split.port or settings.port}" if split.port or settings.port else ""
     path = split.path.rstrip("/") + (f"/{schema}" if schema and schema not in ("http", "https") else "")
     plain_in_variable = os.environ.get(f"AIRFLOW_CONN_{connection_id.upper()}", "").startswith("http://")
     said = split.scheme or (schema if schema in ("http", "https") else "")
@@ -158,12 +160,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _authorities(found: Connection, connection_id: str) -> str | None:
+def _authorities(settings: Connection, connection_id: str) -> str | None:
     """The file of certificate authorities: the connection's ``verify``, else what the environment names for requests.
 
     Raises ``extract.bad-connection`` for a file that is not there, and for ``verify: false``.
     """
-    given = found.extra_dejson.get("verify", found.extra_dejson.get("verify_ssl"))
+    given = settings.extra_dejson.get("verify", settings.extra_dejson.get("verify_ssl"))
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     path = given if given not in (None, True) else next((os.environ[n] for n in names if os.environ.get(n)), None)
     if path is not None and (not isinstance(path, str) or not Path(path).exists()):
@@ -176,13 +178,13 @@ def _authorities(found: Connection, connection_id: str) -> str | None:
     return path
 
 
-def _session_of(found: Connection, connection_id: str) -> Callable[[], requests.Session]:
+def _session_of(settings: Connection, connection_id: str) -> Callable[[], requests.Session]:
     """Makes the session that Airflow's HttpHook makes of the connection, with its headers, proxies and certificate.
 
     Raises ``extract.bad-connection`` for an extra that no session can be made of.
     """
     extra: dict[str, Any] = {}
-    for name, value in found.extra_dejson.items():
+    for name, value in settings.extra_dejson.items():
         if name in _OURS or name in _WITHOUT_MEANING or value is None:
             continue
         if name not in _HOOKS and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
@@ -211,7 +213,7 @@ def _session_of(found: Connection, connection_id: str) -> Callable[[], requests.
             @classmethod
             def get_connection(cls, conn_id: str) -> Connection:
                 # the key goes into the header that the migration declares
-                address = _address(found, connection_id)
+                address = _address(settings, connection_id)
                 return Connection(conn_id=conn_id, conn_type="http", host=address, extra=json.dumps(extra))
 
         session = Found("GET", connection_id).get_conn()

@@ -121,7 +121,7 @@ def erase_person() -> DAG | None:
 def launch_watch() -> DAG | None:
     """Each launch watched for some hours after its swap, and a question where it does not do what it should."""
     # one table of each migration stands for its swap: all of a swap's events come at once
-    assets = {one.migration: found[0] for one in _sound() if (found := _production_assets(one))}
+    assets = {one.migration: assets_of[0] for one in _sound() if (assets_of := _production_assets(one))}
     if not assets:
         return None
     given = {

@@ -57,14 +57,14 @@ class OutlookOperator(BaseOperator):
             row, ahead = self._look()
             with opened(self._connect()) as connection:
                 worth_telling = outlook.keep(connection, row.run, ahead)
-            self.log.info("run %s: %s", row.run, ahead.told)
+            self.log.info("run %s: %s", row.run, ahead.verdict)
             for reason in ahead.reasons:
                 self.log.warning("%s", reason)
             if worth_telling:
                 notices = notify.tell(self._message(row, ahead), self.log.info)
                 with opened(self._connect()) as connection:
                     notify.keep(connection, row.run, "outlook", notices)
-        return ahead.told
+        return ahead.verdict
 
     def _measure(self, context: Context) -> None:
         """Report how the migration stands. Never raises: the outlook is told whether or not this can be measured."""
@@ -164,7 +164,7 @@ class OutlookOperator(BaseOperator):
 
     def _message(self, row: Run, ahead: Outlook) -> notify.Message:
         """Codes only: it leaves the deployment, and the sentences may hold names of objects and rows."""
-        lines = (ahead.told, *ahead.codes) if not ahead.unknown else ("It cannot be said whether anything does.",)
+        lines = (ahead.verdict, *ahead.codes) if not ahead.unknown else ("It cannot be said whether anything does.",)
         return notify.Message(
             f"{self.migration}: what stands in the way of run {row.run} has changed",
             lines,

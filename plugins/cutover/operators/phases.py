@@ -71,12 +71,12 @@ class PreflightOperator(CutoverOperator):
         preflight.require_rights(connect, self.declaration)
         freeze.install(connect, self.declaration)
         self.begin_run(context, connect)
-        found = vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))
-        self.record(context, phase.CHECKED, **found)
+        report = vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))
+        self.record(context, phase.CHECKED, **report)
         taken = _held_by_another(connect, context, self.this_run(context))
         if taken is not None:
             self.log.warning("freeze.snapshot will have to wait: %s", taken)
-        return found
+        return report
 
 
 class CaptureOperator(CutoverOperator):
@@ -188,12 +188,12 @@ class RehearseOperator(CutoverOperator):
             self.log.info("not rehearsed: the parameter rehearse is off")
             return None
         with hold_fences(self, context, swaps=False) as require_fenced:
-            found = review.rehearse(
+            rehearsal = review.rehearse(
                 self.connect(context), self.declaration, self.this_run(context), self.report, require=require_fenced
             )
-        if found.reason is not None:
-            self.log.warning("the swap was not rehearsed: %s", found.reason)
-        return found.as_dict()
+        if rehearsal.reason is not None:
+            self.log.warning("the swap was not rehearsed: %s", rehearsal.reason)
+        return rehearsal.as_dict()
 
 
 class ReviewOperator(CutoverOperator):

@@ -51,25 +51,25 @@ def _service(migration: Migration) -> Service:
     if declared is None:
         raise AirflowSkipException("migration.yaml names no service that lets people in: nothing is rehearsed")
     try:
-        found = BaseHook.get_connection(declared.connection)
+        settings = BaseHook.get_connection(declared.connection)
     except AirflowNotFoundException:
         raise AirflowSkipException(
             f"Airflow has no connection {declared.connection}: no service lets people in yet, and nothing is rehearsed"
         ) from None
     headers = {}
-    if found.login or found.password:
-        login = f"{found.login or ''}:{found.password or ''}"
+    if settings.login or settings.password:
+        login = f"{settings.login or ''}:{settings.password or ''}"
         headers["authorization"] = f"Basic {b64encode(login.encode()).decode()}"
-    return Service(_address(found), declared, headers)
+    return Service(_address(settings), declared, headers)
 
 
-def _address(found: Connection) -> str:
+def _address(settings: Connection) -> str:
     """The address of an HTTP connection, as Airflow's own hook reads it."""
-    host = str(found.host or "")
+    host = str(settings.host or "")
     if "://" in host:
         return host
-    scheme = found.schema or ("https" if found.conn_type == "https" else "http")
-    return f"{scheme}://{host}{f':{found.port}' if found.port else ''}"
+    scheme = settings.schema or ("https" if settings.conn_type == "https" else "http")
+    return f"{scheme}://{host}{f':{settings.port}' if settings.port else ''}"
 
 
 def _people(migration: Migration) -> list[Person]:
@@ -78,10 +78,10 @@ def _people(migration: Migration) -> list[Person]:
 
     name = migration.sign_ins.people if migration.sign_ins else None
     try:
-        found = BaseHook.get_connection(name) if name else None
+        settings = BaseHook.get_connection(name) if name else None
     except AirflowNotFoundException:
         return []
-    return rehearsal.people(found.extra_dejson, f"connection {name}") if found else []
+    return rehearsal.people(settings.extra_dejson, f"connection {name}") if settings else []
 
 
 class ServiceSensor(CutoverOperator, BaseSensorOperator):
@@ -165,18 +165,18 @@ class SignInGate(HITLOperator):
 
         with in_words(self.log, f"task {self.task_id}"):
             with opened(self._connect(context)) as connection:
-                found = rehearsal.of_run(connection, self._run(context))
-            if found is None:
+                record = rehearsal.of_run(connection, self._run(context))
+            if record is None:
                 raise CutoverError(
                     "rehearsal.not-rehearsed",
                     f"run {self._run(context)}",
                     "no rehearsal of sign-ins is on record.",
                     "clear the task rehearse.sign_ins, with the tasks behind it.",
                 )
-            if not found["trouble"]:
+            if not record["trouble"]:
                 raise AirflowSkipException("sign-ins work: nobody is asked")
-            if found["answer"] is not None:
-                return self._followed(found["answer"]["person"], goes_on=found["answer"]["goes_on"])
+            if record["answer"] is not None:
+                return self._followed(record["answer"]["person"], goes_on=record["answer"]["goes_on"])
             allowed = approvers(load(self.migration), triggered_by(context))
             self.assigned_users = assigned(allowed)  # type: ignore[assignment]  # dictionaries are what it takes
         self.response_timeout = timedelta(hours=float(context["params"]["approval_hours"]))
@@ -196,7 +196,7 @@ class SignInGate(HITLOperator):
                 f"To take the launch back, trigger `{self.migration}_rollback`; it asks a second person.",
             ]
         )
-        lines = tuple(found["trouble"])
+        lines = tuple(record["trouble"])
         answer = answer_address(of.dag_id, of.run_id, self.task_id)
         notify.tell(notify.Message(self.subject, lines, review, answer, "watch"), self.log.info)
         return super().execute(context)

@@ -32,9 +32,9 @@ class ValidateOperator(CutoverOperator):
             result = validation.validate(
                 connect, self.declaration, this_run, phase=self.phase, given=given, log=self.report
             )
-        told = result.as_dict()
-        context["ti"].xcom_push(key="return_value", value=told)
+        record = result.as_dict()
+        context["ti"].xcom_push(key="return_value", value=record)
         if self.phase != validation.STAGING:
             keep_evidence(connect, self.declaration, this_run, self.report)
         result.require_success()
-        return told
+        return record

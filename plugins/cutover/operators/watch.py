@@ -153,24 +153,24 @@ class TroubleOperator(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Show what is wrong, and what a rollback would take with it at this moment; then wait."""
-        found = context["ti"].xcom_pull(task_ids=self.look_task)
+        trouble = context["ti"].xcom_pull(task_ids=self.look_task)
         with in_words(self.log, f"the watch of {self.migration}"):
-            self.body = self.shown(found)
+            self.body = self.shown(trouble)
         of = context["dag_run"]
         answer = answer_address(of.dag_id, of.run_id, self.task_id)
-        lines = tuple(f"Out of bounds: {line}" for line in found["trouble"])
+        lines = tuple(f"Out of bounds: {line}" for line in trouble["trouble"])
         message = notify.Message(self.subject, lines, rollback_address(self.migration), answer, "watch")
         notify.tell(message, self.log.info)
         return super().execute(context)
 
-    def shown(self, found: dict[str, Any]) -> str:
+    def shown(self, trouble: dict[str, Any]) -> str:
         """The form's text: the trouble, and the rollback's preview."""
         from cutover.watch import look
 
         connect = connect_to(load(self.migration).target, f"cutover watch {self.migration}")
         with opened(connect) as connection:
-            written = look.written_since(connection, found["run"])
-        parts = [f"Run {found['run']} is live, and:", "", *(f"* {line}" for line in found["trouble"]), ""]
+            written = look.written_since(connection, trouble["run"])
+        parts = [f"Run {trouble['run']} is live, and:", "", *(f"* {line}" for line in trouble["trouble"]), ""]
         parts += ["**Nothing is taken back by itself.** A rollback now would have to carry:", ""]
         parts += [f"* {', '.join(f'{name} {value}' for name, value in one.items())}" for one in written] or [
             "* nothing: no write has been made since"

@@ -81,17 +81,17 @@ class WindowOperator(CutoverOperator):
         from cutover import window
 
         owners, unknown = self._owners(context)
-        told = [(name, f"{name} may still be fenced ({why})") for name, why in unknown]
+        reasons = [(name, f"{name} may still be fenced ({why})") for name, why in unknown]
         for name, owner in owners.items():
             try:
                 with opened(owner) as connection:
                     by = window.fenced_by(connection)
             except (CutoverError, psycopg.Error) as error:
-                told.append((name, f"{name} may still be fenced ({_first_line(error)})"))
+                reasons.append((name, f"{name} may still be fenced ({_first_line(error)})"))
             else:
                 if by is not None:
-                    told.append((name, f"{name} is {by}"))
-        return told
+                    reasons.append((name, f"{name} is {by}"))
+        return reasons
 
 
 def _first_line(error: Exception) -> str:
@@ -221,9 +221,9 @@ class LateWritesOperator(CutoverOperator):
         from cutover import window
 
         made_from = self.require(context, "late_writes") if self.moment == "review" else []
-        found = []
+        writes = []
         for database in self.declaration.databases:
-            found += window.late_writes(
+            writes += window.late_writes(
                 self.open(context, database),
                 self.connect(context),
                 self.declaration.tables_of(database),
@@ -231,10 +231,10 @@ class LateWritesOperator(CutoverOperator):
                 moment=self.moment,
                 log=self.report,
             )
-        told = [vars(late) for late in found]
+        record = [vars(late) for late in writes]
         if self.moment == "review":
-            self.record(context, "late_writes", made_from, tables=told)
-        return told
+            self.record(context, "late_writes", made_from, tables=record)
+        return record
 
 
 class ReleaseOperator(WindowOperator):

@@ -66,33 +66,33 @@ def note(database: str, link: Link, log: Log, docs: Path | None = None) -> None:
         try:
             folder = _store(named) / database
             folder.mkdir(parents=True, exist_ok=True)
-            kept = folder / f"{link.link:09}-{link.head[:16]}.json"
-            if not kept.exists():
-                kept.write_text(_with_time(text))
+            path = folder / f"{link.link:09}-{link.head[:16]}.json"
+            if not path.exists():
+                path.write_text(_with_time(text))
         except Exception as error:  # whatever the object store's library raises
             log(f"the head could not be noted in {named}: {error}")
 
 
 def known(database: str, docs_root: Path | None = None) -> list[Anchor]:
     """Every head of a database's chain that was noted in a place which can be read again."""
-    found: list[Anchor] = []
+    heads: list[Anchor] = []
     named = os.environ.get(VARIABLE)
     if named and "://" in named:
         folder = _store(named) / database
         if folder.exists():
-            for kept in folder.iterdir():
-                found += _anchors(database, [kept.read_text()], named)
+            for file in folder.iterdir():
+                heads += _anchors(database, [file.read_text()], named)
     elif named:
         place = _file(Path(named), database)
-        found += _anchors(database, _lines(place), f"{place.parent.name}/{place.name}")
+        heads += _anchors(database, _lines(place), f"{place.parent.name}/{place.name}")
     if docs_root is not None:
         for place in sorted(docs_root.glob(f"*/*/{DOCS_FILE}")):
-            found += _anchors(database, _lines(place), "Data Docs")
-    return sorted(found, key=lambda anchor: (anchor.link, anchor.noted_at))
+            heads += _anchors(database, _lines(place), "Data Docs")
+    return sorted(heads, key=lambda anchor: (anchor.link, anchor.noted_at))
 
 
 def _line(database: str, link: Link) -> str:
-    told = {
+    anchor = {
         "database": database,
         "link": link.link,
         "head": link.head,
@@ -102,7 +102,7 @@ def _line(database: str, link: Link) -> str:
         "key": link.key_id,
         "signature": link.signature,
     }
-    return json.dumps(told)
+    return json.dumps(anchor)
 
 
 def _with_time(text: str) -> str:
@@ -119,10 +119,10 @@ def _anchors(database: str, lines: list[str], where: str) -> Iterator[Anchor]:
     for line in lines:
         # a line that was cut off by a full disk notes nothing
         with suppress(ValueError, KeyError, TypeError):
-            told: dict[str, Any] = json.loads(line)
-            if told["database"] == database:
-                noted_at = datetime.fromisoformat(told["noted_at"])
-                yield Anchor(database, int(told["link"]), str(told["head"]), noted_at, where)
+            anchor: dict[str, Any] = json.loads(line)
+            if anchor["database"] == database:
+                noted_at = datetime.fromisoformat(anchor["noted_at"])
+                yield Anchor(database, int(anchor["link"]), str(anchor["head"]), noted_at, where)
 
 
 def _file(named: Path, database: str) -> Path:

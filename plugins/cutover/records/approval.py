@@ -27,14 +27,14 @@ def consume(connection: psycopg.Connection, run: str, action: str, fingerprint: 
     ``changed`` names what is not as it was reviewed. Raises CutoverError ``swap.not-approved``, saying which of its
     conditions fails.
     """
-    found = connection.execute(
+    row = connection.execute(
         files.statement("swap/consume_approval.sql"),
         {"run": run, "action": action, "fingerprint": fingerprint, "consumer": f"{action} of {run}"},
     ).fetchone()
-    if found is None:
+    if row is None:
         reason = _reason(connection, run, action, fingerprint, changed)
     else:
-        approval_id, approved_by = found
+        approval_id, approved_by = row
         # whoever may write to the table can write an approval, but not sign it
         unsigned = chain.why_not_signed(
             connection, "approval", "approvals", approval_id, but=("consumed_at", "consumed_by")

@@ -69,14 +69,13 @@ class Verdict:
         if newest is None:
             return "compared with no head noted elsewhere: links taken off the end would not show"
         behind = self.links - newest.link
-        told = (
-            f"compared with {len(self.anchors)} heads noted elsewhere"
-            if len(self.anchors) > 1
-            else ("compared with one head noted elsewhere")
-        )
+        heads = f"{len(self.anchors)} heads" if len(self.anchors) > 1 else "one head"
         places = ", ".join(sorted({anchor.where for anchor in self.anchors}))
         since = "" if behind <= 0 else f"; {behind} {'link' if behind == 1 else 'links'} newer than that"
-        return f"{told} ({places}), the newest of link {newest.link} at {newest.noted_at:%Y-%m-%d %H:%M:%S %Z}{since}"
+        noted_at = f"{newest.noted_at:%Y-%m-%d %H:%M:%S %Z}"
+        return (
+            f"compared with {heads} noted elsewhere ({places}), the newest of link {newest.link} at {noted_at}{since}"
+        )
 
 
 def look(connection: psycopg.Connection, keys: signing.Keys, anchors: Sequence[Anchor] = ()) -> Verdict:
@@ -153,21 +152,21 @@ def _anchored(links: Sequence[Link], anchors: Sequence[Anchor]) -> Iterator[Faul
 
 def _rows(connection: psycopg.Connection, links: Sequence[Link]) -> Iterator[Fault]:
     """The rows as they are now, against the newest link of each; none of them without a link, none gone."""
-    told: dict[str, tuple[int, dict[str, Any]]] = {}
+    rows: dict[str, tuple[int, dict[str, Any]]] = {}
     taken: dict[str, Any] = {}
     for link in links:
         if link.kind == "begin" and not taken:
             taken = link.says["taken_in"]
         for subject, columns in link.covers.items():
-            told[subject] = (link.link, columns)
+            rows[subject] = (link.link, columns)
     there: set[str] = set()
     for table, known in COVERED.items():
         old = taken.get(table, {"columns": [], "rows": {}})
         for key, row in chain.rows(connection, table).items():
             subject = f"{table} {key}"
             there.add(subject)
-            if subject in told:
-                number, columns = told[subject]
+            if subject in rows:
+                number, columns = rows[subject]
                 differs = chain.differences(columns, row)
                 if differs:
                     yield Fault(subject, f"was changed after it was written: its {_and(differs)} (link {number})")
@@ -176,7 +175,7 @@ def _rows(connection: psycopg.Connection, links: Sequence[Link]) -> Iterator[Fau
                     yield Fault(subject, "was changed after it was taken into the chain (link 1)")
             elif known.due(row):
                 yield Fault(subject, "has no link: it was not written by this deployment")
-    expected = {**{subject: number for subject, (number, _) in told.items()}}
+    expected = {**{subject: number for subject, (number, _) in rows.items()}}
     for table, old in taken.items():
         expected |= {f"{table} {key}": 1 for key in old["rows"] if f"{table} {key}" not in expected}
     for subject in (subject for subject in expected if subject not in there):

@@ -105,8 +105,8 @@ class Link:
         """Digest and head as they should be."""
         digest = hashlib.sha256(self.payload.encode()).hexdigest()
         signed_at = self.signed_at.astimezone(timezone.utc).isoformat(timespec="microseconds")
-        told = [self.link, self.kind, self.run, digest, self.previous, self.key_id, signed_at]
-        return digest, hashlib.sha256(canonical(told).encode()).hexdigest()
+        content = [self.link, self.kind, self.run, digest, self.previous, self.key_id, signed_at]
+        return digest, hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,9 @@ def reserve(connection: psycopg.Connection, but: set[str] | None = None) -> Tail
     # a snapshot from before the lock would not show the links that were appended while this waited for it
     assert connection.isolation_level in (None, psycopg.IsolationLevel.READ_COMMITTED)
     connection.execute(files.statement("chain/lock.sql"))
-    found = connection.execute(files.statement("chain/tail.sql"), prepare=True).fetchone()
-    if found is not None:
-        return Tail(signer, *found)
+    row = connection.execute(files.statement("chain/tail.sql"), prepare=True).fetchone()
+    if row is not None:
+        return Tail(signer, *row)
     begun = append(connection, "begin", None, says=_taken_in(connection, but or set()), tail=Tail(signer, 0, None))
     return Tail(signer, begun.link, begun.head)
 
@@ -230,16 +230,14 @@ def _taken_in(connection: psycopg.Connection, but: set[str]) -> dict[str, Any]:
     taken: dict[str, Any] = {}
     with _in_utc(connection):
         for table, known in COVERED.items():
-            found = {
+            due = {
                 key: row
                 for key, row in rows(connection, table).items()
                 if f"{table} {key}" not in but and known.due(row)
             }
-            if found:
-                columns = sorted(set(next(iter(found.values()))) - set(known.later))
-                digests = {
-                    key: digest_of({name: row[name] for name in columns})["sha256"] for key, row in found.items()
-                }
+            if due:
+                columns = sorted(set(next(iter(due.values()))) - set(known.later))
+                digests = {key: digest_of({name: row[name] for name in columns})["sha256"] for key, row in due.items()}
                 taken[table] = {"columns": columns, "rows": digests}
     return {"public_key": signing.signer().public, "taken_in": taken}
 
@@ -271,9 +269,9 @@ def _is_believed(link: Link) -> bool:
     )
 
 
-def differences(told: dict[str, Any], row: dict[str, Any], but: Sequence[str] = ()) -> list[str]:
+def differences(noted: dict[str, Any], row: dict[str, Any], but: Sequence[str] = ()) -> list[str]:
     """The columns of a payload in which the row is another now. A column that came later is no difference."""
-    return [name for name, value in told.items() if name not in but and value not in _forms(row.get(name))]
+    return [name for name, value in noted.items() if name not in but and value not in _forms(row.get(name))]
 
 
 def _forms(value: Any) -> tuple[Any, ...]:
@@ -287,10 +285,10 @@ def _statement(path: str, table: str) -> sql.Composed:
 
 def _row(connection: psycopg.Connection, table: str, key: object) -> dict[str, Any]:
     with _in_utc(connection):
-        found = connection.execute(_statement("chain/row.sql", table), {"key": str(key)}).fetchone()
-    if found is None:
+        present = connection.execute(_statement("chain/row.sql", table), {"key": str(key)}).fetchone()
+    if present is None:
         raise LookupError(f"cutover.{table} has no row {key}")
-    row: dict[str, Any] = parsed(found[0])
+    row: dict[str, Any] = parsed(present[0])
     return row
 
 

@@ -53,15 +53,15 @@ def run_named(connection: psycopg.Connection, name: str) -> str:
 
     Raises CutoverError ``evidence.unknown-run``.
     """
-    found = connection.execute(files.statement("evidence/run_named.sql"), {"name": name}).fetchall()
-    if len(found) == 1:
-        return str(found[0][0])
+    rows = connection.execute(files.statement("evidence/run_named.sql"), {"name": name}).fetchall()
+    if len(rows) == 1:
+        return str(rows[0][0])
     raise CutoverError(
         "evidence.unknown-run",
         name,
         "no run of this database has this key, run id or ledger entry."
-        if not found
-        else f"{len(found)} runs have this id: {', '.join(row[0] for row in found)}.",
+        if not rows
+        else f"{len(rows)} runs have this id: {', '.join(row[0] for row in rows)}.",
         "name a run as the pages Launches and Ledger show it.",
     )
 
@@ -86,7 +86,7 @@ def archive(
 
 def keep(made: bytes, docs_root: Path, migration: str, run: str) -> Path:
     """Keep an archive beside the run's Data Docs, for pages that have no key to sign one with."""
-    path = kept(docs_root, migration, run)
+    path = path_of(docs_root, migration, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}")
     partial.write_bytes(made)
@@ -94,7 +94,7 @@ def keep(made: bytes, docs_root: Path, migration: str, run: str) -> Path:
     return path
 
 
-def kept(docs_root: Path, migration: str, run: str) -> Path:
+def path_of(docs_root: Path, migration: str, run: str) -> Path:
     """Where the archive of a run is kept."""
     return docs_root / migration / run / "evidence.zip"
 
@@ -108,17 +108,17 @@ def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_
     links = audit.all_links(connection)
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(files.statement("evidence/rows.sql"), {"run": run}).fetchall()
-        found = cursor.execute(files.statement("evidence/parts.sql"), {"run": run}).fetchone()
-    assert found is not None
+        texts = cursor.execute(files.statement("evidence/parts.sql"), {"run": run}).fetchone()
+    assert texts is not None
     parts = {
         "README.txt": _README.format(program=PROGRAM, run=run, migration=migration.migration, link=len(links)).encode(),
         "verify.py": _VERIFIER.read_bytes(),
         # as PostgreSQL writes them, with every digit of every number
         "rows.json": _joined({row["subject"]: row["row_text"] for row in rows}),
-        "review.json": f"{found['review']}\n".encode(),
-        "reconciliation.json": f"{found['reconciliation']}\n".encode(),
-        "covered.json": f"{found['covered']}\n".encode(),
-        "statements.sql": statements(found["statements"] or []).encode(),
+        "review.json": f"{texts['review']}\n".encode(),
+        "reconciliation.json": f"{texts['reconciliation']}\n".encode(),
+        "covered.json": f"{texts['covered']}\n".encode(),
+        "statements.sql": statements(texts["statements"] or []).encode(),
         "verdict.json": _json(_verdict(connection, migration, docs_root)),
         "keys.txt": "".join(f"{public}\n" for public in _keys(links)).encode(),
         "chain.jsonl": "".join(_link(link, run, {row["subject"] for row in rows}) for link in links).encode(),
@@ -135,19 +135,19 @@ def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_
 
 def _verdict(connection: psycopg.Connection, migration: Migration, docs_root: Path) -> dict[str, Any]:
     """What a look at all evidence of the database says: what is wrong with a chain shows nowhere else as well."""
-    found = audit.look(connection, signing.keys(), anchors.known(migration.target, docs_root))
+    verdict = audit.look(connection, signing.keys(), anchors.known(migration.target, docs_root))
     return {
-        "whole": found.is_whole,
-        "faults": [str(fault) for fault in found.faults],
-        "links": found.links,
-        "entries": found.entries,
-        "compared": found.compared(),
+        "whole": verdict.is_whole,
+        "faults": [str(fault) for fault in verdict.faults],
+        "links": verdict.links,
+        "entries": verdict.entries,
+        "compared": verdict.compared(),
     }
 
 
-def statements(told: list[list[str]]) -> str:
+def statements(statements: list[list[str]]) -> str:
     """The statements of a move, each under the step and the object that it is for."""
-    return "".join(f"-- {step}: {name}\n{text.strip().removesuffix(';')};\n\n" for step, name, text in told)
+    return "".join(f"-- {step}: {name}\n{text.strip().removesuffix(';')};\n\n" for step, name, text in statements)
 
 
 def _keys(links: list[chain.Link]) -> list[str]:
@@ -159,7 +159,7 @@ def _keys(links: list[chain.Link]) -> list[str]:
 
 def _link(link: chain.Link, run: str, subjects: set[str]) -> str:
     """A link as a line; what it says is left out when it is about another run."""
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "link": link.link,
         "kind": link.kind,
         "run": link.run,
@@ -171,20 +171,20 @@ def _link(link: chain.Link, run: str, subjects: set[str]) -> str:
         "signed_at": link.signed_at.astimezone(timezone.utc).isoformat(timespec="microseconds"),
     }
     if link.run == run or link.kind in ("begin", "key") or not subjects.isdisjoint(link.covers):
-        told["payload"] = link.payload
-    return json.dumps(told, ensure_ascii=False) + "\n"
+        content["payload"] = link.payload
+    return json.dumps(content, ensure_ascii=False) + "\n"
 
 
 def _data_docs(root: Path, migration: str, run: str) -> dict[str, bytes]:
     """The sites of a run, and the assets that their pages load, in the same places to each other."""
     sites = root / migration / run
-    found = [path for path in sites.rglob("*") if path.is_file()] if sites.is_dir() else []
-    if found:
-        found += [path for path in (root / "assets").rglob("*") if path.is_file()]
-    found = [path for path in found if path != kept(root, migration, run)]
+    paths = [path for path in sites.rglob("*") if path.is_file()] if sites.is_dir() else []
+    if paths:
+        paths += [path for path in (root / "assets").rglob("*") if path.is_file()]
+    paths = [path for path in paths if path != path_of(root, migration, run)]
     return {
         f"data_docs/{path.relative_to(root).as_posix()}": path.read_bytes()
-        for path in sorted(found)
+        for path in sorted(paths)
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     }
 
@@ -195,11 +195,11 @@ def page_alone(page: str, style: str, migration: str) -> str:
     page = re.sub(r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{style}</style>", page)
     docs = re.escape(f"/dags/{migration}/docs/")
 
-    def of_archive(found: re.Match[str]) -> str:
-        inside = re.search(f'href="{docs}([^"]*)"', found[1])
+    def of_archive(match: re.Match[str]) -> str:
+        inside = re.search(f'href="{docs}([^"]*)"', match[1])
         if inside is None:
-            return f"<span>{found[2]}</span>"
-        return f'<a href="data_docs/{inside[1]}">{found[2]}</a>'
+            return f"<span>{match[2]}</span>"
+        return f'<a href="data_docs/{inside[1]}">{match[2]}</a>'
 
     return re.sub(r"<a\b([^>]*)>(.*?)</a>", of_archive, page, flags=re.DOTALL)
 

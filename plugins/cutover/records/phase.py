@@ -185,8 +185,8 @@ def _by_name(*listed: Step) -> dict[str, Step]:
 def newest(connection: psycopg.Connection, this_run: str) -> dict[str, Record]:
     """The newest record of each step of a run."""
     with connection.cursor(row_factory=class_row(Record)) as cursor:
-        found = cursor.execute(files.statement("phase/newest.sql"), {"run": this_run}).fetchall()
-    return {record.step: record for record in found}
+        rows = cursor.execute(files.statement("phase/newest.sql"), {"run": this_run}).fetchall()
+    return {record.step: record for record in rows}
 
 
 def require(
@@ -210,11 +210,11 @@ def require(
     needed = _needed(known, step)
     if row.asked_at is not None and QUESTION not in (step, *needed) and step != "verify":
         raise run.asked(row)
-    found = newest(connection, this_run)
+    records = newest(connection, this_run)
     for name in known:
         if name in needed:
-            _require_current(known, found, name, known[step], this_run)
-    return [found[name].record_id for name in known[step].after]
+            _require_current(known, records, name, known[step], this_run)
+    return [records[name].record_id for name in known[step].after]
 
 
 def record(
@@ -258,21 +258,21 @@ def digest(value: Any) -> str:
 
 def _needed(known: Mapping[str, Step], step: str) -> set[str]:
     """All steps before ``step``, those before them included."""
-    found: set[str] = set()
+    names: set[str] = set()
     ahead = list(known[step].after)
     while ahead:
         name = ahead.pop()
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             ahead.extend(known[name].after)
-    return found
+    return names
 
 
 def _require_current(
-    known: Mapping[str, Step], found: Mapping[str, Record], name: str, asking: Step, this_run: str
+    known: Mapping[str, Step], records: Mapping[str, Record], name: str, asking: Step, this_run: str
 ) -> None:
     """Raise unless step ``name``, whose own needs are current, is."""
-    step, done = known[name], found.get(name)
+    step, done = known[name], records.get(name)
     remedy = f"clear the task {step.task}, with the tasks behind it."
     if done is None:
         why = f"{step.noun} has not been made: its task {step.task} has not ended well, whatever its state says."
@@ -281,7 +281,7 @@ def _require_current(
         if not done.result.get("unfinished"):
             remedy = "correct what it names, and trigger a new run."
     else:
-        before = {other: found[other] for other in step.after}
+        before = {other: records[other] for other in step.after}
         later = [other for other in before.values() if other.record_id not in done.made_from]
         if not later:
             return

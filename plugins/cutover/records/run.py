@@ -43,8 +43,8 @@ class Run:
 def key(connection: psycopg.Connection, dag_id: str, dag_run_id: str) -> str:
     """The name of a run of Airflow: the one it is recorded under, else the one it will have."""
     if connection.execute(files.statement("run/is_there.sql")).fetchone() == (True,):
-        found = connection.execute(files.statement("run/key.sql"), {"dag_id": dag_id, "dag_run_id": dag_run_id})
-        row = found.fetchone()
+        rows = connection.execute(files.statement("run/key.sql"), {"dag_id": dag_id, "dag_run_id": dag_run_id})
+        row = rows.fetchone()
         if row is not None:
             return str(row[0])
     return ledger.run_key(dag_id, dag_run_id)
@@ -89,10 +89,10 @@ def asked(row: Run) -> CutoverError:
 def get(connection: psycopg.Connection, run: str) -> Run:
     """The row of a run. Raises CutoverError ``run.unknown``."""
     with connection.cursor(row_factory=class_row(Run)) as cursor:
-        found = cursor.execute(files.statement("run/get.sql"), {"run": run}).fetchone()
-    if found is None:
+        row = cursor.execute(files.statement("run/get.sql"), {"run": run}).fetchone()
+    if row is None:
         raise unknown(run)
-    return found
+    return row
 
 
 def unknown(run: str) -> CutoverError:

@@ -106,8 +106,8 @@ def key_id(public: str) -> str:
 def is_signed(message: str, signature: str, public: str) -> bool:
     """Whether ``signature`` is that of ``message`` by the owner of the public key."""
     try:
-        found = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
-        found.verify(base64.b64decode(signature, validate=True), message.encode())
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+        key.verify(base64.b64decode(signature, validate=True), message.encode())
     except (InvalidSignature, ValueError, TypeError, binascii.Error):
         return False
     return True
@@ -123,24 +123,24 @@ def keys() -> Keys:
     named = os.environ.get(VARIABLE)
     if named:
         return of_file(Path(named))
-    found = look_up()
-    if found is None:
+    ring = look_up()
+    if ring is None:
         return Keys(None, (), f"neither {VARIABLE} nor a connection {CONNECTION}")
-    return of_text(*found, where=f"connection {CONNECTION}")
+    return of_text(*ring, where=f"connection {CONNECTION}")
 
 
 def signer() -> Signer:
     """The key to sign with. Raises CutoverError ``chain.no-signing-key``."""
-    found = keys()
-    if found.signer is None:
+    ring = keys()
+    if ring.signer is None:
         raise CutoverError(
             "chain.no-signing-key",
-            found.where,
+            ring.where,
             "this deployment has no key to sign its evidence with.",
             f"make one ({HOW_TO_MAKE}) and name it in {VARIABLE}, or as password of the Airflow connection "
             f"{CONNECTION}.",
         )
-    return found.signer
+    return ring.signer
 
 
 def of_file(path: Path) -> Keys:

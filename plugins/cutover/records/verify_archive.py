@@ -36,13 +36,13 @@ def add(a: Point, b: Point) -> Point:
 
 def times(number: int, point: Point) -> Point:
     """A multiple of a point."""
-    found = (0, 1, 1, 0)
+    total = (0, 1, 1, 0)
     while number:
         if number & 1:
-            found = add(found, point)
+            total = add(total, point)
         point = add(point, point)
         number >>= 1
-    return found
+    return total
 
 
 def decoded(text: bytes) -> Point | None:
@@ -122,20 +122,20 @@ def key_id(public: str) -> str:
 def check_files(expected: str | None) -> str:
     """Every file by its digest in the manifest, and the manifest by its signature."""
     manifest = (HERE / "MANIFEST.json").read_text(encoding="utf-8")
-    told = json.loads(manifest)
+    files = json.loads(manifest)
     signature = (HERE / "MANIFEST.sig").read_text(encoding="utf-8").strip()
-    require(is_signed("cutover evidence " + sha256(manifest.encode()), signature, told["public_key"]),
+    require(is_signed("cutover evidence " + sha256(manifest.encode()), signature, files["public_key"]),
             "MANIFEST.json is not what was signed")  # fmt: skip
-    require(expected in (None, told["public_key"], key_id(told["public_key"])),
-            "the archive is signed by another key than the one given: " + told["public_key"])  # fmt: skip
+    require(expected in (None, files["public_key"], key_id(files["public_key"])),
+            "the archive is signed by another key than the one given: " + files["public_key"])  # fmt: skip
     there = {str(path.relative_to(HERE).as_posix()) for path in HERE.rglob("*") if path.is_file()}
     there -= {"MANIFEST.json", "MANIFEST.sig"}
     there = {name for name in there if "__pycache__" not in name}
-    for name in sorted(there | set(told["files"])):
+    for name in sorted(there | set(files["files"])):
         require(name in there, f"{name} is missing")
-        require(name in told["files"], name + " is not in the manifest: it was added")
-        require(sha256((HERE / name).read_bytes()) == told["files"][name], name + " is not as it was signed")
-    public = str(told["public_key"])
+        require(name in files["files"], name + " is not in the manifest: it was added")
+        require(sha256((HERE / name).read_bytes()) == files["files"][name], name + " is not as it was signed")
+    public = str(files["public_key"])
     say("files", f"{len(there)}, each as the signed manifest says")
     say("signed by", f"key {key_id(public)}, public key {public}{'' if expected else ' (compare it)'}")
     return public
@@ -149,10 +149,10 @@ def check_chain(signed_by: str) -> list[dict[str, Any]]:
     head, newest = None, 0
     for number, link in enumerate(links, 1):
         name = f"link {number}"
-        told = [link["link"], link["kind"], link["run"], link["digest"], link["previous"], link["key_id"],
+        content = [link["link"], link["kind"], link["run"], link["digest"], link["previous"], link["key_id"],
                 link["signed_at"]]  # fmt: skip
         require(link["link"] == number, name + " is missing")
-        require(sha256(canonical(told).encode()) == link["head"], name + " was changed")
+        require(sha256(canonical(content).encode()) == link["head"], name + " was changed")
         require(link["previous"] == head, name + " does not follow the one before it")
         payload = link.get("payload")
         require(payload is None or sha256(payload.encode()) == link["digest"], name + "'s payload was changed")
@@ -165,8 +165,8 @@ def check_chain(signed_by: str) -> list[dict[str, Any]]:
     say("chain", f"{len(links)} links, unbroken and signed; {shown} of them are told")
     say("head", f"link {len(links)}, {head}")
     verdict = read("verdict.json")
-    found = "whole" if verdict["whole"] else "NOT WHOLE: " + "; ".join(verdict["faults"][:5])
-    say("database", f"{found} when the archive was made, {verdict['compared']}")
+    state = "whole" if verdict["whole"] else "NOT WHOLE: " + "; ".join(verdict["faults"][:5])
+    say("database", f"{state} when the archive was made, {verdict['compared']}")
     for anchor in read("anchors.json"):
         noted = links[anchor["link"] - 1]["head"] if anchor["link"] <= len(links) else None
         require(
@@ -177,27 +177,27 @@ def check_chain(signed_by: str) -> list[dict[str, Any]]:
 
 def check_rows(links: list[dict[str, Any]]) -> dict[str, Any]:
     """Every row of the evidence, against the newest link that covers it."""
-    told: dict[str, tuple[int, dict[str, Any]]] = {}
+    newest: dict[str, tuple[int, dict[str, Any]]] = {}
     begun: dict[str, Any] = {}
     for link in links:
         if "payload" in link:
             payload = json.loads(link["payload"])
             begun = payload["says"].get("taken_in", begun)
             for subject, columns in payload["rows"].items():
-                told[subject] = (link["link"], columns)
+                newest[subject] = (link["link"], columns)
     rows: dict[str, Any] = read("rows.json")
     for subject, row in rows.items():
         table, _, key = subject.partition(" ")
         taken = begun.get(table, {"columns": [], "rows": {}})
-        if subject in told:
-            number, columns = told[subject]
+        if subject in newest:
+            number, columns = newest[subject]
             for name, value in columns.items():
                 digest = {"sha256": sha256(canonical(row.get(name)).encode())}
                 require(value in (row.get(name), digest), f"{subject}: its {name} is not as link {number} says")
         else:
             digest = {name: row.get(name) for name in taken["columns"]}
             require(sha256(canonical(digest).encode()) == taken["rows"].get(key), subject + " is covered by no link")
-        say("covered", f"{subject}, by link {told[subject][0] if subject in told else 1}")
+        say("covered", f"{subject}, by link {newest[subject][0] if subject in newest else 1}")
     return rows
 
 

@@ -48,14 +48,14 @@ def holder(connection: psycopg.Connection) -> Holder | None:
 
 def waits_for(connection: psycopg.Connection, this_run: str) -> CutoverError | None:
     """Why ``this_run`` could not have the schemas at this moment; None if it could."""
-    found = holder(connection)
-    if found is None or found.run == this_run or found.until is None:
+    other = holder(connection)
+    if other is None or other.run == this_run or other.until is None:
         return None
     return CutoverError(
         TAKEN,
         "schemas staging and input",
-        f"run {found.run} of {found.migration} ({found.dag_run_id}) has them: it {found.waits_for}, until "
-        f"{found.until:%Y-%m-%d %H:%M %Z} at the latest.",
+        f"run {other.run} of {other.migration} ({other.dag_run_id}) has them: it {other.waits_for}, until "
+        f"{other.until:%Y-%m-%d %H:%M %Z} at the latest.",
         "nothing: this task goes on by itself as soon as that run has swapped, was rejected, or its time is over. "
         "To be quicker, answer its question, or mark its run as failed while it waits for the answer.",
     )
@@ -80,11 +80,11 @@ def claim(connect: Connect, this_run: str) -> None:
         except GAVE_UP:
             time.sleep(patience.pause(attempt))
     with opened(connect) as connection:
-        found = holder(connection)
+        other = holder(connection)
     raise CutoverError(
         TAKEN,
         "schemas staging and input",
-        f"a task of run {found.run if found else '?'} works in them at this moment.",
+        f"a task of run {other.run if other else '?'} works in them at this moment.",
         "nothing: this task goes on by itself when that one has ended.",
     )
 
@@ -93,9 +93,9 @@ def hold(connection: psycopg.Connection, this_run: str) -> None:
     """Keep the schemas from being taken until the caller's transaction ends. Raises ``run.overtaken``."""
     connection.execute("set local idle_in_transaction_session_timeout = 0")
     connection.execute("lock table cutover.workspace in row share mode")
-    found = holder(connection)
-    if found is None or found.run != this_run:
-        by = f"run {found.run} has them since {found.claimed_at:%H:%M:%S %Z}" if found else "no run has them"
+    other = holder(connection)
+    if other is None or other.run != this_run:
+        by = f"run {other.run} has them since {other.claimed_at:%H:%M:%S %Z}" if other else "no run has them"
         raise CutoverError(
             "run.overtaken",
             f"run {this_run}",

@@ -199,7 +199,7 @@ def _restore(
     writing.keep(connection, plan, number)
     require_possible(writing.write(connection, plan, writing.writers_of(connection, plan)), number)
     certificate = _certify(connection, migration, plan, number)
-    told = {"counts": plan.counts(), "new_tables": plan.new_tables, "people": plan.people}
+    content = {"counts": plan.counts(), "new_tables": plan.new_tables, "people": plan.people}
     connection.execute(
         files.statement("restore/record.sql"),
         {
@@ -209,7 +209,7 @@ def _restore(
             "backup_schema": plan.source.backup_schema,
             "fingerprint": plan.fingerprint,
             "by": by,
-            "counts": Jsonb(told),
+            "counts": Jsonb(content),
             "certificate": Jsonb(certificate),
         },
     )
@@ -219,10 +219,10 @@ def _restore(
         "fingerprint": plan.fingerprint,
         "digests": plan.digests,
         "certificate": certificate,
-        **told,
+        **content,
     }
     chain.append(connection, "restoration", this_run, approved or [], says=says)
-    return {"number": number, "certificate": certificate, **told}
+    return {"number": number, "certificate": certificate, **content}
 
 
 def _certify(connection: psycopg.Connection, migration: Migration, plan: Plan, number: int) -> dict[str, Any]:
@@ -253,34 +253,34 @@ def require_possible(refusals: list[Refusal], number: int) -> None:
         )
 
 
-def lines(seen: Preview) -> list[str]:
+def lines(foreseen: Preview) -> list[str]:
     """What would be done, in words; nobody is named."""
-    told = [
-        f"{seen.people:,} people, as they were before {seen.source} (from {seen.backup_schema}). "
-        f"Writers of these tables waited {seen.seconds * 1000:,.0f} ms for this preview."
+    sentences = [
+        f"{foreseen.people:,} people, as they were before {foreseen.source} (from {foreseen.backup_schema}). "
+        f"Writers of these tables waited {foreseen.seconds * 1000:,.0f} ms for this preview."
     ]
-    for name, of in seen.counts.items():
-        told.append(
+    for name, of in foreseen.counts.items():
+        sentences.append(
             f"{name}: {of['change']:,} change, {of['come']:,} come, {of['go']:,} go; {of['same']:,} are as they were."
         )
         if of["lost"]:
-            told.append(
+            sentences.append(
                 f"{name}: {of['lost']:,} of them were written since the launch. That would be lost here; the rows are "
                 "kept in cutover.restored_row."
             )
         if of["deleted_since"]:
-            told.append(f"{name}: {of['deleted_since']:,} that come were deleted since the launch by somebody.")
+            sentences.append(f"{name}: {of['deleted_since']:,} that come were deleted since the launch by somebody.")
         if of["lost_columns"]:
-            told.append(f"{name}: what these columns held does not come back: {', '.join(of['lost_columns'])}.")
-    if not seen.rows:
-        told.append("Every row is as it was already.")
-    told += [f"{name} had no predecessor, and stays as it is." for name in seen.new_tables]
-    told += [
+            sentences.append(f"{name}: what these columns held does not come back: {', '.join(of['lost_columns'])}.")
+    if not foreseen.rows:
+        sentences.append("Every row is as it was already.")
+    sentences += [f"{name} had no predecessor, and stays as it is." for name in foreseen.new_tables]
+    sentences += [
         f"run {name} waits: it carries these writes at its swap, as it does anybody's. What it has staged stays."
-        for name in seen.runs
+        for name in foreseen.runs
     ]
-    told += [f"cannot be: {refusal}" for refusal in seen.refusals]
-    return told
+    sentences += [f"cannot be: {refusal}" for refusal in foreseen.refusals]
+    return sentences
 
 
 def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: run.Run) -> str:
@@ -297,28 +297,28 @@ def review(connect: Connect, migration: Migration, this_run: str, number: int, l
     with opened(connect) as connection:
         made_from = phase.require(connection, migration, this_run, "review", ACTION)
         values = values_of(connection, migration, number)
-    seen = preview(connect, migration, values, log)
-    for line in lines(seen):
+    foreseen = preview(connect, migration, values, log)
+    for line in lines(foreseen):
         log(line)
-    require_possible(seen.refusals, number)
+    require_possible(foreseen.refusals, number)
     with opened(connect) as connection:
-        told = {"request": number, "lines": lines(seen), **seen.as_dict()}
+        stored = {"request": number, "lines": lines(foreseen), **foreseen.as_dict()}
         request.keep_review(
             connection,
             migration,
             this_run,
             _REQUESTS,
             made_from=made_from,
-            told=told,
-            fingerprint_of=lambda _: seen.fingerprint,
+            content=stored,
+            fingerprint_of=lambda _: foreseen.fingerprint,
         )
-    return lines(seen)
+    return lines(foreseen)
 
 
 def markdown(review: dict[str, Any]) -> str:
     """The figures as the approval form shows them."""
-    told = "\n".join(f"* {line}" for line in review["lines"])
-    return f"Puts the rows of the people of request {review['request']} back as they were.\n\n{told}"
+    bullets = "\n".join(f"* {line}" for line in review["lines"])
+    return f"Puts the rows of the people of request {review['request']} back as they were.\n\n{bullets}"
 
 
 def restore_reviewed(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
@@ -356,8 +356,8 @@ def _request(
 ) -> tuple[list[str] | None, dict[str, Any]]:
     """Whom a request is about, locked against another that does it; None if this very run has done it."""
     values = {"number": number, "migration": migration.migration}
-    found = connection.execute(files.statement("restore/lock_request.sql"), values).fetchone()
-    asked = dict(zip(("subject", "requested_by", "run", "counts"), found, strict=True)) if found else {}
+    row = connection.execute(files.statement("restore/lock_request.sql"), values).fetchone()
+    asked = dict(zip(("subject", "requested_by", "run", "counts"), row, strict=True)) if row else {}
     if asked.get("subject") is None and (this_run is None or asked.get("run") != this_run):
         values_of(connection, migration, number)  # says that there is none
     return asked["subject"].split("\n") if asked["subject"] is not None else None, asked

@@ -138,7 +138,7 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Of what would be done: every row with what it is and was."""
-        told = [
+        content = [
             self.migration,
             self.source.run,
             sorted(self.digests),
@@ -151,7 +151,7 @@ class Plan:
                 for table in self.tables
             ],
         ]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """Table → figures."""
@@ -269,8 +269,8 @@ def _rows(
         columns=table.listed(table.columns),
         condition=condition,
     )
-    found = connection.execute(query, {**people.together.parameters, "but": but}).fetchall()
-    return {tuple(key): (place, digest) for key, place, digest in found}
+    rows = connection.execute(query, {**people.together.parameters, "but": but}).fetchall()
+    return {tuple(key): (place, digest) for key, place, digest in rows}
 
 
 def _compare(
@@ -325,8 +325,8 @@ def _written(connection: psycopg.Connection, plan: Plan, table: Restored) -> set
         "firsts": firsts,
         "is_plain": all(_PLAIN.fullmatch(first) for first in firsts),
     }
-    found = connection.execute(files.statement("restore/written.sql", key=key), given).fetchall()
-    return keys & {tuple(written) for (written,) in found}
+    answer = connection.execute(files.statement("restore/written.sql", key=key), given).fetchall()
+    return keys & {tuple(written) for (written,) in answer}
 
 
 def _require_everybody_there(connection: psycopg.Connection, migration: Migration, people: People, plan: Plan) -> None:
@@ -342,7 +342,7 @@ def _require_everybody_there(connection: psycopg.Connection, migration: Migratio
             continue
         # by a key that only a further row of theirs tells
         follow(connection, migration, [*copies, *live], person)
-        if not any(person.known[kind] & found for kind, found in (("address", addresses), (account, accounts))):
+        if not any(person.known[kind] & values for kind, values in (("address", addresses), (account, accounts))):
             missing.append(number)
     if missing:
         numbers = ", ".join(map(str, missing))
@@ -357,7 +357,7 @@ def _require_everybody_there(connection: psycopg.Connection, migration: Migratio
 
 def _named_by(connection: psycopg.Connection, copies: list[Table], person: Person, kind: str, but: str) -> set[str]:
     """The addresses, or the accounts, that stand in the people's rows of a backup."""
-    found: set[str] = set()
+    values: set[str] = set()
     for table in copies:
         condition = is_theirs(table, person)
         for column in (name for name, of in table.leads.items() if of == kind and condition is not None):
@@ -370,8 +370,8 @@ def _named_by(connection: psycopg.Connection, copies: list[Table], person: Perso
                 lead=lead,
                 condition=condition or sql.SQL("false"),
             )
-            found |= {value for (value,) in connection.execute(query, {**person.parameters, "but": but}).fetchall()}
-    return found
+            values |= {value for (value,) in connection.execute(query, {**person.parameters, "but": but}).fetchall()}
+    return values
 
 
 def as_json(keys: set[Key]) -> list[str]:

@@ -37,7 +37,7 @@ def lock(connection: psycopg.Connection, tables: Sequence[Restored]) -> None:
 def keep(connection: psycopg.Connection, plan: Plan, number: int) -> None:
     """Keep the rows that change or go as they are now, and which ones come, under the number of the request."""
     for table in plan.tables:
-        told = {"number": number, "schema": table.schema, "table": table.name, "written": as_json(table.written)}
+        record = {"number": number, "schema": table.schema, "table": table.name, "written": as_json(table.written)}
         key = table.listed(table.key)
         for operation in (CHANGE, GO):
             query = files.statement(
@@ -49,11 +49,11 @@ def keep(connection: psycopg.Connection, plan: Plan, number: int) -> None:
             )
             places = [row.place for row in table.rows[operation]]
             if places:
-                connection.execute(query, {**told, "operation": operation, "places": places})
+                connection.execute(query, {**record, "operation": operation, "places": places})
         sources = [row.source for row in table.rows[COME]]
         if sources:
             query = files.statement("restore/keep_keys.sql", copy=table.copy, key=key)
-            connection.execute(query, {**told, "places": sources})
+            connection.execute(query, {**record, "places": sources})
 
 
 def write(connection: psycopg.Connection, plan: Plan, writers: Sequence[Writer]) -> list[Refusal]:
@@ -85,8 +85,8 @@ def has_moved(connection: psycopg.Connection, plan: Plan) -> bool:
     for table in plan.tables:
         places = [row.place for rows in table.rows.values() for row in rows if row.place is not None]
         query = files.statement("restore/still_there.sql", live=table.live)
-        found = connection.execute(query, {"places": places}).fetchone() if places else None
-        if found is not None and found[0] != len(places):
+        moved = connection.execute(query, {"places": places}).fetchone() if places else None
+        if moved is not None and moved[0] != len(places):
             return True
     return False
 
@@ -148,7 +148,7 @@ class Writer:
             return {}
         parameters = {"places": list(places)}
         self.connection.execute(files.statement("restore/hold.sql", live=self.table.live), parameters)
-        found: dict[Key, str] = {}
+        reasons: dict[Key, str] = {}
         for key in self.keys:
             query = files.statement(
                 "restore/referred.sql",
@@ -159,11 +159,11 @@ class Writer:
                 matches=sql.SQL(key["matches"]),
             )
             for place, referring_key in self.connection.execute(query, parameters).fetchall():
-                found.setdefault(
+                reasons.setdefault(
                     places[place],
                     _HELD_BY.format(row=masked_text(referring_key), table=key["referring"], key=key["name"]),
                 )
-        return found
+        return reasons
 
 
 @contextmanager
@@ -229,20 +229,22 @@ def _settle(connection: psycopg.Connection) -> list[Refusal]:
         with connection.transaction():
             connection.execute("set constraints all immediate")
     except psycopg.errors.IntegrityError as error:
-        told = error.diag
-        name = f"{told.schema_name}.{told.table_name}"
-        return [Refusal(name, told.constraint_name or "", _said(error), "name everybody whose rows belong together.")]
+        diagnostics = error.diag
+        name = f"{diagnostics.schema_name}.{diagnostics.table_name}"
+        return [
+            Refusal(name, diagnostics.constraint_name or "", _said(error), "name everybody whose rows belong together.")
+        ]
     return []
 
 
 def _said(error: psycopg.Error) -> str:
     """What PostgreSQL says against a row: the constraint, and no value but keys of rows."""
-    told = error.diag
-    if told.constraint_name is None:
+    diagnostics = error.diag
+    if diagnostics.constraint_name is None:
         return f"{type(error).__name__}."
-    where = f"{told.schema_name}.{told.table_name}"
+    where = f"{diagnostics.schema_name}.{diagnostics.table_name}"
     if isinstance(error, psycopg.errors.UniqueViolation):
-        return f"another row of {where} has its place by now ({told.constraint_name})."
+        return f"another row of {where} has its place by now ({diagnostics.constraint_name})."
     if isinstance(error, psycopg.errors.ForeignKeyViolation):
-        return f"what it refers to is not there any more ({told.constraint_name})."
-    return f"{where} does not take it any more ({told.constraint_name})."
+        return f"what it refers to is not there any more ({diagnostics.constraint_name})."
+    return f"{where} does not take it any more ({diagnostics.constraint_name})."

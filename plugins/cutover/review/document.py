@@ -53,10 +53,10 @@ def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> di
     with opened(connect) as held:
         made_from = phase.require(held, migration, this_run, "review")
         row = run.get(held, this_run)
-        stored, seen = _make(connect, migration, row, subject.order(migration, row))
-        values = {"review": stored, "coverage": seen.as_dict(), "fingerprint": seen.fingerprint}
+        stored, covered = _make(connect, migration, row, subject.order(migration, row))
+        values = {"review": stored, "coverage": covered.as_dict(), "fingerprint": covered.fingerprint}
         run.note(held, this_run, **values)
-        phase.record(held, migration, this_run, "review", made_from, fingerprint=seen.fingerprint)
+        phase.record(held, migration, this_run, "review", made_from, fingerprint=covered.fingerprint)
         chain.cover(held, "review", this_run, ("run", this_run))
     for table in stored["tables"]:
         log(
@@ -107,9 +107,9 @@ def _make(
         )
         review["warnings"] += warnings.taken_back(connection, migration)
         stored = coverage.as_stored(connection, json.loads(json.dumps(review, default=_plain)))
-        seen = coverage.take(connection, planned, review=stored)
-        stored["fingerprint"] = seen.fingerprint
-    return stored, seen
+        covered = coverage.take(connection, planned, review=stored)
+        stored["fingerprint"] = covered.fingerprint
+    return stored, covered
 
 
 def _plain(value: object) -> object:

@@ -46,7 +46,7 @@ def markdown(review: dict[str, Any]) -> str:
         "",
         *([f"* {w['title']}: **{w['total']:,}**" for w in review["warnings"] if w["total"]] or ["* none"]),
         "",
-        *([f"{told}.", ""] if (told := in_words(review.get("rehearsal"))) else []),
+        *([f"{sentence}.", ""] if (sentence := in_words(review.get("rehearsal"))) else []),
         f"{_validated(review)}; {len(review['dependents'])} dependent objects follow the new tables; "
         f"{review['captured']:,} production writes captured so far will be carried; {forecast.expected(review)}.",
         "",

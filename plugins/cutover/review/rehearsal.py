@@ -29,9 +29,9 @@ def rehearse(
         with opened(connect) as connection:
             # in a transaction of its own: it reads the staged tables, which the rehearsal alters
             subject.require_validated(connection, migration, row)
-        found = rehearsal.rehearse(connect, subject.order(migration, row), log, require=require)
-        phase.record(held, migration, this_run, phase.REHEARSAL, made_from, **found.as_dict())
-    return found
+        outcome = rehearsal.rehearse(connect, subject.order(migration, row), log, require=require)
+        phase.record(held, migration, this_run, phase.REHEARSAL, made_from, **outcome.as_dict())
+    return outcome
 
 
 def of_run(connection: psycopg.Connection, row: run.Run) -> dict[str, Any] | None:

@@ -159,8 +159,8 @@ def _origins(name: str, target: str, tables: Sequence[tuple[str, str]], sources:
     origins = {table: Origin(TARGET, target, f"{schema}.{table}") for schema, table in tables}
     # those for all tables first
     for source in sorted(sources, key=lambda text: "=" in text):
-        table, _, told = source.rpartition("=")
-        kind = told.partition(":")[0]
+        table, _, place = source.rpartition("=")
+        kind = place.partition(":")[0]
         if kind not in KINDS or (table and table not in names):
             wrong = f"{kind!r} is no kind of source" if kind not in KINDS else f"{table} is not among the tables"
             raise CutoverError(
@@ -171,13 +171,13 @@ def _origins(name: str, target: str, tables: Sequence[tuple[str, str]], sources:
                 f"--source {names[0]}=http:crm:/api/{names[0]}.",
             )
         for one in [table] if table else names:
-            origins[one] = _origin(name, target, one, told)
+            origins[one] = _origin(name, target, one, place)
     return origins
 
 
-def _origin(name: str, target: str, table: str, told: str) -> Origin:
+def _origin(name: str, target: str, table: str, where: str) -> Origin:
     """Of a table, from ``KIND[:CONNECTION[:PLACE]]``."""
-    kind, _, rest = told.partition(":")
+    kind, _, rest = where.partition(":")
     connection, _, place = rest.partition(":")
     defaults: Mapping[str, tuple[str, str]] = {
         HTTP: (f"{name}_api", f"/{table}"),
@@ -203,7 +203,7 @@ def _table(name: str, table: tuple[str, str], origin: Origin, opener: Opener, li
     if origin.kind == POSTGRES:
         source = shape.as_source(shape.read(opener(origin.connection), *split(origin.place), origin.connection))
     if live_in is not None:
-        found = shape.read(opener(live_in), *table, live_in)
+        target_shape = shape.read(opener(live_in), *table, live_in)
     elif origin.kind == TARGET:
         raise CutoverError(
             "new.incomplete",
@@ -213,15 +213,15 @@ def _table(name: str, table: tuple[str, str], origin: Origin, opener: Opener, li
             "the table that is there.",
         )
     else:
-        found = shape.minimal(*table) if source is None else shape.named(source, *table)
+        target_shape = shape.minimal(*table) if source is None else shape.named(source, *table)
     if source is not None:
-        _require_common_key(found, source, origin)
+        _require_common_key(target_shape, source, origin)
     if origin.kind == FILES:
-        _require_one_key(found, origin)
-    return Table(raw, found, origin, live_in is not None, source)
+        _require_one_key(target_shape, origin)
+    return Table(raw, target_shape, origin, live_in is not None, source)
 
 
-def _require_common_key(found: Shape, source: Shape, origin: Origin) -> None:
+def _require_common_key(target: Shape, source: Shape, origin: Origin) -> None:
     """Raise unless the source's rows can be told apart by one column, and be found again by the target's key."""
     if len(source.key) > 1:
         raise CutoverError(
@@ -231,23 +231,23 @@ def _require_common_key(found: Shape, source: Shape, origin: Origin) -> None:
             "name a table with a key of one column, or copy a view of it into such a table first.",
         )
     has = {column.name for column in source.columns}
-    missing = [column.name for column in found.key if column.name not in has]
+    missing = [column.name for column in target.key if column.name not in has]
     if missing:
         raise CutoverError(
             "new.no-common-key",
             f"{origin.place} (connection {origin.connection})",
-            f"it lacks {', '.join(missing)}, by which {found.schema}.{found.table} tells its rows apart.",
-            f"name the table that has it: --source {found.table}={origin.kind}:{origin.connection}:SCHEMA.TABLE.",
+            f"it lacks {', '.join(missing)}, by which {target.schema}.{target.table} tells its rows apart.",
+            f"name the table that has it: --source {target.table}={origin.kind}:{origin.connection}:SCHEMA.TABLE.",
         )
 
 
-def _require_one_key(found: Shape, origin: Origin) -> None:
+def _require_one_key(target: Shape, origin: Origin) -> None:
     """Raise unless rows of files can be told apart by one column, whose name the declaration can have."""
-    if len(found.key) > 1 or not _TABLE.fullmatch(found.key[0].name):
+    if len(target.key) > 1 or not _TABLE.fullmatch(target.key[0].name):
         raise CutoverError(
             "new.key-of-several",
-            f"{found.schema}.{found.table} from {origin.place}",
-            f"its primary key is {', '.join(c.name for c in found.key)}; rows of files go by one column, with "
+            f"{target.schema}.{target.table} from {origin.place}",
+            f"its primary key is {', '.join(c.name for c in target.key)}; rows of files go by one column, with "
             "a name of small letters, digits and underscores.",
             "leave the table out of this migration, or give it such a key first.",
         )

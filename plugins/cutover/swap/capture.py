@@ -44,16 +44,16 @@ def _put(connection: psycopg.Connection, tables: Iterable[tuple[str, str]], enab
 
 def pending(connection: psycopg.Connection, tables: list[int], since: str, except_xid: str | None = None) -> int:
     """How many captured writes of the tables (oids) the snapshot ``since`` does not see."""
-    found = connection.execute(
+    row = connection.execute(
         files.statement("swap/pending.sql"), {"tables": tables, "since": since, "except_xid": except_xid}
     ).fetchone()
-    return int(found[0]) if found else 0
+    return int(row[0]) if row else 0
 
 
 def filenodes(connection: psycopg.Connection, tables: Iterable[int | None]) -> dict[str, int]:
     """In which file of PostgreSQL's the rows of each table (oid, as text) are: another one once they are rewritten."""
-    found = connection.execute(files.statement("swap/filenodes.sql"), {"tables": list(tables)})
-    return {str(oid): int(file) for oid, file in found.fetchall()}
+    rows = connection.execute(files.statement("swap/filenodes.sql"), {"tables": list(tables)})
+    return {str(oid): int(file) for oid, file in rows.fetchall()}
 
 
 def gaps(
@@ -89,12 +89,12 @@ def require_gapless(
 
     Cheap, and locks nothing: to be asked before a person is, at the gate, and inside the lock, where it is final.
     """
-    found = gaps(connection, tables, since, except_xid, filenodes)
-    if not found:
+    broken = gaps(connection, tables, since, except_xid, filenodes)
+    if not broken:
         return
     after = "the swap" if except_xid else "the freeze"
     lines = []
-    for gap in found:
+    for gap in broken:
         known = gap["touched_at"] or gap["not_before"]
         when = f"after {after}"
         if known:
@@ -108,7 +108,7 @@ def require_gapless(
     )
     raise CutoverError(
         "swap.capture-gap",
-        ", ".join(dict.fromkeys(gap["table_name"] for gap in found)),
+        ", ".join(dict.fromkeys(gap["table_name"] for gap in broken)),
         "writes may have been made that were not recorded, and would be lost; nothing was changed.\n    "
         + "\n    ".join(lines),
         remedy,
@@ -149,24 +149,24 @@ def require_in_place(connection: psycopg.Connection, undone: ledger.Entry) -> No
     """
     for table in undone.tables:
         name = sql.Identifier(table["schema"], table["name"]).as_string()
-        found = catalog.rows(
+        trigger = catalog.rows(
             connection, "in_place", name=name, schema=table["schema"], table=table["name"], entry=undone.entry
         )[0]
-        if found["oid"] == table["incoming"]:
+        if trigger["oid"] == table["incoming"]:
             continue
-        if found["later"] is not None:
+        if trigger["later"] is not None:
             raise CutoverError(
                 "rollback.overtaken-by",
                 name,
-                f"{found['later']} moved it after {undone.action} {undone.run}: rolled back now, what was written in "
+                f"{trigger['later']} moved it after {undone.action} {undone.run}: rolled back now, what was written in "
                 "between would be lost, and the later launch undone with it. Nothing was changed.",
-                f"roll back {found['later']} first; or launch corrected data with a new run.",
+                f"roll back {trigger['later']} first; or launch corrected data with a new run.",
             )
         raise CutoverError(
             "rollback.table-remade",
             name,
             f"it is not the table that {undone.action} {undone.run} put in place "
-            f"({'there is none of that name' if found['oid'] is None else 'somebody made it anew'}), and what was "
+            f"({'there is none of that name' if trigger['oid'] is None else 'somebody made it anew'}), and what was "
             "written to it was not recorded. Nothing was changed.",
             "give the swap's table its name back; or keep what is there, and launch corrected data with a new run.",
         )

@@ -52,7 +52,7 @@ def reads(migration: str, staged: Iterable[str]) -> list[tuple[str, str]]:
     """
     from sqlglot import TokenType, tokenize
 
-    found: set[tuple[str, str]] = set()
+    names: set[tuple[str, str]] = set()
 
     def look(text: str) -> None:
         tokens = tokenize(text, read="postgres")
@@ -61,7 +61,7 @@ def reads(migration: str, staged: Iterable[str]) -> list[tuple[str, str]]:
                 look_safely(one.text)
         for schema, dot, name in zip(tokens, tokens[1:], tokens[2:], strict=False):
             if dot.token_type is TokenType.DOT and _name(schema) in ("input", "raw", "cutover", "staging"):
-                found.add((_name(schema), _name(name)))
+                names.add((_name(schema), _name(name)))
 
     def look_safely(text: str) -> None:
         from sqlglot.errors import TokenError
@@ -78,7 +78,7 @@ def reads(migration: str, staged: Iterable[str]) -> list[tuple[str, str]]:
 
     for path in files.files(f"{migration}/swap"):
         look(files.text(path))
-    return sorted(found - {("staging", name) for name in staged} - {("cutover", name) for name in _records()})
+    return sorted(names - {("staging", name) for name in staged} - {("cutover", name) for name in _records()})
 
 
 def _records() -> set[str]:

@@ -138,15 +138,15 @@ class Coverage:
         ]
 
 
-def stored(told: dict[str, Any]) -> Coverage:
+def stored(record: dict[str, Any]) -> Coverage:
     """The coverage that ``as_dict`` was made of."""
     return Coverage(
-        tuple(Item(one["kind"], one["name"], one["digest"]) for one in told["items"]),
+        tuple(Item(one["kind"], one["name"], one["digest"]) for one in record["items"]),
         {
             name: Table(
                 one["rows"], one["content"], guard.Guard(**one["guard"]) if one["guard"] else None, one["facts"]
             )
-            for name, one in told["tables"].items()
+            for name, one in record["tables"].items()
         },
     )
 
@@ -174,12 +174,12 @@ def take(
 def differences(before: Coverage, now: Coverage) -> list[Item]:
     """The items that are not as they were, or not there any more, in the list's order."""
     known = {(item.kind, item.name): item for item in before.items}
-    found = {(item.kind, item.name): item for item in now.items}
-    changed = [item for key, item in found.items() if known.get(key) != item]
-    return changed + [item for key, item in known.items() if key not in found]
+    present = {(item.kind, item.name): item for item in now.items}
+    changed = [item for key, item in present.items() if known.get(key) != item]
+    return changed + [item for key, item in known.items() if key not in present]
 
 
-def told(changed: Sequence[Item], now: Coverage) -> str:
+def in_words(changed: Sequence[Item], now: Coverage) -> str:
     """What has changed, in words; of a definition the facts."""
     shown = []
     for item in changed:
@@ -304,9 +304,9 @@ class _Taking:
         before = self.earlier.get(label)
         if before is not None and before.guard is not None and guard.holds(self.connection, relation, before.guard):
             return Table(before.rows, before.content, before.guard, facts)
-        found = fingerprint.content(self.connection, relation)
-        kept = before.guard if before is not None else guard.take(self.connection, relation)
-        return Table(found.rows, found.digest, kept, facts)
+        content = fingerprint.content(self.connection, relation)
+        digest = before.guard if before is not None else guard.take(self.connection, relation)
+        return Table(content.rows, content.digest, digest, facts)
 
     def _positions(self) -> Item:
         new = {
@@ -332,14 +332,14 @@ class _Taking:
         yield Item("review", "", _digest(shown))
 
     def _function(self, schema: str, name: str) -> str | None:
-        found = self.connection.execute(
+        row = self.connection.execute(
             files.statement("fingerprint/function.sql"), {"schema": schema, "name": name}
         ).fetchone()
-        return None if found is None else found[0]
+        return None if row is None else row[0]
 
     def _exists(self, relation: sql.Identifier) -> bool:
-        found = self.connection.execute("select to_regclass(%s)", (relation.as_string(self.connection),)).fetchone()
-        return found != (None,)
+        row = self.connection.execute("select to_regclass(%s)", (relation.as_string(self.connection),)).fetchone()
+        return row != (None,)
 
 
 def _digest(value: Any) -> str:

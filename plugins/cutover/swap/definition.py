@@ -34,17 +34,17 @@ def facts(connection: psycopg.Connection, schema: str, name: str) -> Facts:
     row = connection.execute("select format('%%I.%%I', %s::text, %s::text)", (schema, name)).fetchone()
     assert row is not None
     qualified = str(row[0])
-    found = {
+    definitions = {
         f"{kind} {_of_table(obj, qualified)}": definition or ""
         for kind, obj, definition in inventory.take(connection, inventory.Watched((qualified,), ())).facts
     }
     given = {"table": sql.Identifier(schema, name).as_string(connection)}
     for type_name, definition, _ in connection.execute(files.statement("fingerprint/types.sql"), given).fetchall():
-        found[f"type {type_name}"] = definition
+        definitions[f"type {type_name}"] = definition
     given |= {"schema": schema, "name": name}
     for kind, obj, definition in connection.execute(files.statement("fingerprint/relatives.sql"), given).fetchall():
-        found[f"{kind} {obj}"] = definition
-    return found
+        definitions[f"{kind} {obj}"] = definition
+    return definitions
 
 
 def _of_table(obj: str, qualified: str) -> str:
@@ -78,7 +78,7 @@ def _anywhere(text: str, schemas: Sequence[str]) -> str:
 
 def positions(connection: psycopg.Connection, relations: Mapping[str, sql.Identifier]) -> dict[str, str]:
     """Where the sequences stand that belong to these tables: the next number that each gives out."""
-    found = {}
+    places = {}
     for name, relation in relations.items():
         owned = connection.execute(
             files.statement("fingerprint/sequences.sql"), {"table": relation.as_string(connection)}
@@ -88,5 +88,5 @@ def positions(connection: psycopg.Connection, relations: Mapping[str, sql.Identi
                 files.statement("fingerprint/sequence.sql", sequence=sql.Identifier(schema, sequence))
             ).fetchone()
             assert row is not None
-            found[f"{name} {sequence}"] = row[0]
-    return found
+            places[f"{name} {sequence}"] = row[0]
+    return places

@@ -48,7 +48,7 @@ def pinned(connection: psycopg.Connection) -> Iterator[None]:
         before = {name: connection.execute("select current_setting(%s)", (name,)).fetchone() for name in PINNED}
         _set(connection, PINNED)
         yield
-        _set(connection, {name: found[0] for name, found in before.items() if found is not None})
+        _set(connection, {name: row[0] for name, row in before.items() if row is not None})
 
 
 def _set(connection: psycopg.Connection, settings: Mapping[str, str]) -> None:

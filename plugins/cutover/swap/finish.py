@@ -32,7 +32,7 @@ def finish(
     Raises CutoverError ``verify.certificate``, ``verify.orphans``, and for what else PostgreSQL says
     ``verify.cannot-finish``.
     """
-    with answer.told("verify.cannot-finish", entry.run, state=_SWAPPED, otherwise=_OR_BACK):
+    with answer.as_error("verify.cannot-finish", entry.run, state=_SWAPPED, otherwise=_OR_BACK):
         _finish(connection, entry, log, leaving)
 
 
@@ -58,12 +58,12 @@ def _finish(connection: psycopg.Connection, entry: ledger.Entry, log: Log, leavi
         for path in files.files(f"{entry.migration}/swap", "finish_*.sql"):
             with connection.cursor(row_factory=dict_row) as cursor:
                 counted = cursor.execute(files.text(path).encode(), {"run": entry.run}).fetchone() or {}
-            told = ", ".join(f"{name} {number:,}" for name, number in counted.items())
-            log(f"{Path(path).stem}: {told}")
-            done.append(f"{path}: {told}")
+            sentence = ", ".join(f"{name} {number:,}" for name, number in counted.items())
+            log(f"{Path(path).stem}: {sentence}")
+            done.append(f"{path}: {sentence}")
     names = inventory.Watched(tuple(entry.report["watched"]["relations"]), tuple(entry.report["watched"]["functions"]))
-    found = inventory.take(connection, names)
-    certificate = proof.certify(connection, entry, found, done)
+    present = inventory.take(connection, names)
+    certificate = proof.certify(connection, entry, present, done)
     if certificate["left_behind"] or certificate["not_validated"]:
         raise CutoverError(
             "verify.certificate",
@@ -91,8 +91,8 @@ def _finish_one(
             # by now the key keeps others from coming
             tables = [(table["schema"], table["name"]) for table in entry.tables]
             for late in outside.follow_late(connection, entry.run, step["object"], tables, leaving):
-                told = f"{late['rows']} rows written at the last moment followed ({late['operation']})"
-                log(f"{late['key_name']}: {told}")
+                sentence = f"{late['rows']} rows written at the last moment followed ({late['operation']})"
+                log(f"{late['key_name']}: {sentence}")
             patience.patiently(connection, step["statement"], log)
     except psycopg.errors.ForeignKeyViolation as error:
         raise CutoverError(

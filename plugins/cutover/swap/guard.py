@@ -70,12 +70,12 @@ def holds(connection: psycopg.Connection, relation: sql.Identifier, earlier: Gua
 
 def _shape(connection: psycopg.Connection, relation: sql.Identifier) -> tuple[int, str] | None:
     name = {"table": relation.as_string(connection)}
-    found = connection.execute(files.statement("fingerprint/shape.sql"), name).fetchone()
-    if found is None or not found[1]:
+    shape = connection.execute(files.statement("fingerprint/shape.sql"), name).fetchone()
+    if shape is None or not shape[1]:
         return None
     types = connection.execute(files.statement("fingerprint/types.sql"), name).fetchall()
-    told = "\n".join([found[2] or "", *(f"{row[0]} {row[2]}" for row in types)])
-    return found[0], hashlib.sha256(told.encode()).hexdigest()
+    text = "\n".join([shape[2] or "", *(f"{row[0]} {row[2]}" for row in types)])
+    return shape[0], hashlib.sha256(text.encode()).hexdigest()
 
 
 def _versions(connection: psycopg.Connection, relation: sql.Identifier, horizon: str) -> tuple[int, int, list[int]]:
@@ -90,5 +90,5 @@ def _versions(connection: psycopg.Connection, relation: sql.Identifier, horizon:
 
 def _have_committed(connection: psycopg.Connection, transactions: list[int]) -> bool:
     """Whether these numbers are the transactions meant, and not younger ones whose bits are the same."""
-    found = connection.execute(files.statement("fingerprint/committed.sql"), {"transactions": transactions}).fetchone()
-    return found == (True,)
+    row = connection.execute(files.statement("fingerprint/committed.sql"), {"transactions": transactions}).fetchone()
+    return row == (True,)

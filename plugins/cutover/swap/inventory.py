@@ -95,8 +95,8 @@ def settled(definition: str) -> str:
 
 def version(connection: psycopg.Connection, names: Watched) -> str:
     """A value that changes with any catalogue row behind the inventory; a tenth of the inventory's time."""
-    found = catalog.prepared_rows(connection, "versions", **_parameters(names))[0]
-    return f"{found['objects']} {found['version']}"
+    row = catalog.prepared_rows(connection, "versions", **_parameters(names))[0]
+    return f"{row['objects']} {row['version']}"
 
 
 def _parameters(names: Watched) -> dict[str, list[str]]:

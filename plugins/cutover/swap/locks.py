@@ -152,6 +152,6 @@ def _names(connection: psycopg.Connection, oids: list[int]) -> list[catalog.Row]
 
 
 def _owner(connection: psycopg.Connection, relation: int) -> str:
-    found = connection.execute(files.statement("catalog/quoted_owner.sql"), {"relation": relation}).fetchone()
-    assert found is not None
-    return str(found[0])
+    row = connection.execute(files.statement("catalog/quoted_owner.sql"), {"relation": relation}).fetchone()
+    assert row is not None
+    return str(row[0])

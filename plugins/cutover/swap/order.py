@@ -66,8 +66,8 @@ class Order:
 
     def decisions(self) -> dict[str, Any]:
         """Everything that decides what the swap does, ready for JSON; for how long it tries is not part of it."""
-        told = {name: value for name, value in vars(self).items() if name != "patience"}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+        fields = {name: value for name, value in vars(self).items() if name != "patience"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     @property
     def past(self) -> str | None:
@@ -109,7 +109,7 @@ def read_undoing(connection: psycopg.Connection, order: Order) -> Undoing:
 
 
 def require_recorded(
-    connection: psycopg.Connection, order: Order, found: Scope, undoing: Undoing | None = None
+    connection: psycopg.Connection, order: Order, scope: Scope, undoing: Undoing | None = None
 ) -> None:
     """Raise CutoverError unless every write that the order must carry is proved to be recorded. Cheap; locks nothing.
 
@@ -119,27 +119,27 @@ def require_recorded(
     undoing = undoing or read_undoing(connection, order)
     undone, placed = undoing.undone, undoing.placed
     if undone is None:
-        capture.require_gapless(connection, found.replaced, order.since, order.except_xid, order.filenodes)
+        capture.require_gapless(connection, scope.replaced, order.since, order.except_xid, order.filenodes)
         return
     capture.require_in_place(connection, undone)
     if placed is None or placed.run == undone.run:
-        capture.require_gapless(connection, found.replaced, undone.snapshot, undone.xid, order.filenodes)
+        capture.require_gapless(connection, scope.replaced, undone.snapshot, undone.xid, order.filenodes)
     else:
         capture.require_recorded_throughout(connection, undone)
         files_then = placed.report.get("filenodes", {})
-        capture.require_gapless(connection, found.replaced, placed.snapshot, placed.xid, files_then)
+        capture.require_gapless(connection, scope.replaced, placed.snapshot, placed.xid, files_then)
 
 
-def require_drift_allowed(connection: psycopg.Connection, order: Order, found: Scope) -> None:
+def require_drift_allowed(connection: psycopg.Connection, order: Order, scope: Scope) -> None:
     """Raise CutoverError ``swap.drift`` if more was written since the freeze than the run may carry."""
     limit = 0 if order.on_drift == "refuse" else order.carry_limit
     if limit is None:
         return
-    waiting = capture.pending(connection, found.outgoing, order.since, order.except_xid)
+    waiting = capture.pending(connection, scope.outgoing, order.since, order.except_xid)
     if waiting > limit:
         raise CutoverError(
             "swap.drift",
-            ", ".join(table.qualified for table in found.tables),
+            ", ".join(table.qualified for table in scope.tables),
             f"{waiting} production writes were captured since the freeze, and at most {limit} may be carried "
             f"(on_drift={order.on_drift}, carry_limit={order.carry_limit}).",
             "start a new run, which freezes them in; or allow them with on_drift=carry and a higher carry_limit.",

@@ -52,7 +52,7 @@ def find(connection: psycopg.Connection, scope: Scope, *, merged: bool = True) -
     Right only where the incoming tables are at the very state that this transaction sees: see ``as_carried``.
     Before the merge (``merged`` is False) keys to merged tables are left out.
     """
-    return [found.orphans for found in _find(connection, scope, merged=merged)]
+    return [suspect.orphans for suspect in _find(connection, scope, merged=merged)]
 
 
 def certain(connection: psycopg.Connection, scope: Scope, since: str) -> list[Orphans]:
@@ -60,9 +60,9 @@ def certain(connection: psycopg.Connection, scope: Scope, since: str) -> list[Or
 
     What is written after the snapshot ``since`` gets the benefit of the doubt.
     """
-    found = connection.execute("select (pg_snapshot_xmin(%s)::text::numeric %% 4294967296)::text", (since,)).fetchone()
-    assert found is not None
-    return [one.orphans for one in _find(connection, scope, merged=False, bound=found[0])]
+    row = connection.execute("select (pg_snapshot_xmin(%s)::text::numeric %% 4294967296)::text", (since,)).fetchone()
+    assert row is not None
+    return [one.orphans for one in _find(connection, scope, merged=False, bound=row[0])]
 
 
 def as_carried(
@@ -76,9 +76,9 @@ def as_carried(
         same_moment(connection, snapshot)
         connection.execute("set local search_path = ''")
         carry(connection, run, scope, since, None)
-        found = find(connection, scope, merged=merged)
+        orphans = find(connection, scope, merged=merged)
         connection.rollback()
-    return found
+    return orphans
 
 
 def require_none(
@@ -96,7 +96,7 @@ def require_none(
         carry_on()
         suspects = _find(connection, scope, suspects=suspects)
     if suspects:
-        raise refusal([found.orphans for found in suspects])
+        raise refusal([suspect.orphans for suspect in suspects])
 
 
 def _find(
@@ -145,10 +145,10 @@ def _find(
     ]
 
 
-def refusal(found: list[Orphans]) -> CutoverError:
+def refusal(orphans: list[Orphans]) -> CutoverError:
     """The error that lists these orphans."""
-    outside = [o for o in found if o.side == "outside"]
-    listed = "; ".join(f"{o.rows} rows of {o.key}, such as {o.sample[:120]}" for o in outside or found)
+    outside = [o for o in orphans if o.side == "outside"]
+    listed = "; ".join(f"{o.rows} rows of {o.key}, such as {o.sample[:120]}" for o in outside or orphans)
     if outside:
         return CutoverError(
             "swap.orphans",
@@ -158,7 +158,7 @@ def refusal(found: list[Orphans]) -> CutoverError:
         )
     return CutoverError(
         "swap.orphans",
-        found[0].key,
+        orphans[0].key,
         f"incoming rows refer to rows of live tables that are not there: {listed}. Nothing was changed.",
         "put those rows into the live table, or leave the incoming ones out in the migration's SQL; then run again.",
     )

@@ -55,11 +55,11 @@ class Followed:
 def refusing(connection: psycopg.Connection, scope: Scope, policy: Policy) -> Scope:
     """The scope with only those outside keys whose rows must not lose what they refer to."""
     keys = scope.bound(KIND)
-    found = connection.execute(files.statement("outside/rules.sql"), {"keys": keys}).fetchall()
+    rows = connection.execute(files.statement("outside/rules.sql"), {"keys": keys}).fetchall()
     words = policy.as_json().obj
     followed = {
         key
-        for key, name, rule, temporal in found
+        for key, name, rule, temporal in rows
         if not temporal and (policy.aside or words.get(name, rule) != "refuse")
     }
     return replace(scope, dependents=tuple(d for d in scope.dependents if not (d.kind == KIND and d.oid in followed)))
@@ -68,10 +68,10 @@ def refusing(connection: psycopg.Connection, scope: Scope, policy: Policy) -> Sc
 def _keys(connection: psycopg.Connection, scope: Scope, policy: Policy) -> list[int]:
     """The outside keys whose rows follow. Keys that are not validated have orphans of their own, and none of ours."""
     refused = set(refusing(connection, scope, policy).bound(KIND))
-    found = connection.execute(
+    rows = connection.execute(
         files.statement("outside/validated.sql"), {"keys": [key for key in scope.bound(KIND) if key not in refused]}
     ).fetchall()
-    return [row[0] for row in found]
+    return [row[0] for row in rows]
 
 
 def collect(
@@ -85,7 +85,7 @@ def collect(
     incoming = [t.incoming for t in scope.tables if t.incoming is not None]
     connection.execute(files.statement("outside/forget.sql"), {"run": run})
     with connection.cursor(row_factory=class_row(Followed)) as cursor:
-        found = cursor.execute(
+        rows = cursor.execute(
             files.statement("outside/collect.sql"),
             {
                 "run": run,
@@ -97,8 +97,8 @@ def collect(
                 "whole": whole,
             },
         ).fetchall()
-    _require_allowed(found)
-    return found
+    _require_allowed(rows)
+    return rows
 
 
 def apply(connection: psycopg.Connection, run: str, scope: Scope, policy: Policy) -> list[dict[str, object]]:
@@ -127,13 +127,13 @@ def follow_late(
     late = f"{run}/late"
     done: list[Followed] = []
     with connection.transaction():
-        found = connection.execute(files.statement("outside/key.sql"), {"key_name": key_name}).fetchone()
-        assert found is not None
-        key, schema = found
+        row = connection.execute(files.statement("outside/key.sql"), {"key_name": key_name}).fetchone()
+        assert row is not None
+        key, schema = row
         fixed = catalog.oids(connection, (sql.Identifier(*name) for name in tables))
         connection.execute(files.statement("outside/copy_moved.sql"), {"late": late, "run": run})
         with connection.cursor(row_factory=class_row(Followed)) as cursor:
-            seen = cursor.execute(
+            rows = cursor.execute(
                 files.statement("outside/collect.sql"),
                 {
                     "run": late,
@@ -145,7 +145,7 @@ def follow_late(
                     "whole": True,
                 },
             ).fetchall()
-            if any(one.operation == "refuse" for one in seen):
+            if any(one.operation == "refuse" for one in rows):
                 raise psycopg.Rollback
             done = cursor.execute(
                 files.statement("outside/apply.sql"), {"run": late, "keys": [key], "incoming_schema": schema}
@@ -158,10 +158,10 @@ def follow_late(
 
 def put_back(connection: psycopg.Connection, run: str, migration: str, undone: str | None) -> list[dict[str, object]]:
     """Put rows back whose parents are there now: those of the entry that is undone, and of earlier rollbacks."""
-    found = connection.execute(
+    putting = connection.execute(
         files.statement("outside/put_back.sql"), {"run": run, "migration": migration, "undone": undone}
     ).fetchall()
-    return [{"table": table, "operation": operation, "rows": rows} for table, operation, rows in found]
+    return [{"table": table, "operation": operation, "rows": rows} for table, operation, rows in putting]
 
 
 def may_come_back(connection: psycopg.Connection, run: str) -> bool:
@@ -175,8 +175,8 @@ def waiting(connection: psycopg.Connection, run: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _require_allowed(found: list[Followed]) -> None:
-    refused = [one for one in found if one.operation == "refuse"]
+def _require_allowed(followed: list[Followed]) -> None:
+    refused = [one for one in followed if one.operation == "refuse"]
     if refused:
         listed = "; ".join(f"{one.rows:,} rows of {one.key_name}, such as {one.sample}" for one in refused)
         raise CutoverError(
@@ -196,11 +196,11 @@ def foresee(connect: Connect, run: str, scope: Scope, policy: Policy, since: str
         same_moment(connection, snapshot)
         connection.execute("set local search_path = ''")
         carry(connection, run, scope, since, None)
-        found = collect(connection, run, scope, policy, whole=False)
+        followed = collect(connection, run, scope, policy, whole=False)
         connection.rollback()
-    return found
+    return followed
 
 
-def as_json(found: list[Followed]) -> list[dict[str, object]]:
+def as_json(followed: list[Followed]) -> list[dict[str, object]]:
     """For reviews and the ledger: by key, without the sample."""
-    return [{name: value for name, value in asdict(one).items() if name != "sample"} for one in found]
+    return [{name: value for name, value in asdict(one).items() if name != "sample"} for one in followed]

@@ -77,23 +77,23 @@ def foreign_code(connection: psycopg.Connection, tables: Sequence[int]) -> list[
 
 def _is_folded(tree: str, function: int) -> bool:
     """Whether an expression of the catalogue calls the function, or an operator of it, on constants alone."""
-    for found in re.finditer(rf"{{(?:FUNCEXPR :funcid|OPEXPR :opno \d+ :opfuncid) {function} ", tree):
-        depth, end = 0, found.start()
+    for match in re.finditer(rf"{{(?:FUNCEXPR :funcid|OPEXPR :opno \d+ :opfuncid) {function} ", tree):
+        depth, end = 0, match.start()
         while end < len(tree):
             depth += {"{": 1, "}": -1}.get(tree[end], 0)
             end += 1
             if depth == 0:
                 break
-        if "{VAR " not in tree[found.start() : end]:
+        if "{VAR " not in tree[match.start() : end]:
             return True
     return False
 
 
 def require_none(connection: psycopg.Connection, tables: Sequence[int]) -> None:
     """Raise CutoverError ``swap.foreign-code`` for the first expression that only the engine could evaluate."""
-    for found in foreign_code(connection, tables):
-        if found.refused:
-            raise CutoverError("swap.foreign-code", *explained(connection, found))
+    for code in foreign_code(connection, tables):
+        if code.refused:
+            raise CutoverError("swap.foreign-code", *explained(connection, code))
 
 
 # By oid: what it is called, and which version of it there was.
@@ -102,7 +102,7 @@ Functions = Mapping[int, tuple[str, str]]
 
 def functions(connection: psycopg.Connection, tables: Sequence[int]) -> Functions:
     """What writing to these tables calls and a lesser role can replace."""
-    return {found.function_oid: (found.function, found.version) for found in foreign_code(connection, tables)}
+    return {code.function_oid: (code.function, code.version) for code in foreign_code(connection, tables)}
 
 
 def require_same(connection: psycopg.Connection, before: Functions, tables: Sequence[int] = ()) -> None:
@@ -127,14 +127,14 @@ def require_same(connection: psycopg.Connection, before: Functions, tables: Sequ
         )
 
 
-def explained(connection: psycopg.Connection, found: ForeignCode) -> tuple[str, str, str]:
+def explained(connection: psycopg.Connection, code: ForeignCode) -> tuple[str, str, str]:
     """The object, why it is refused, and what clears it."""
     engine = sql.Identifier(connection.info.user).as_string()
     return (
-        f"{found.kind} {found.name} of {found.table_name}",
-        f"it calls {found.function}, which {found.function_owner} can change at any time, and which would run with the "
+        f"{code.kind} {code.name} of {code.table_name}",
+        f"it calls {code.function}, which {code.function_owner} can change at any time, and which would run with the "
         "engine's rights.",
-        f"read the function, then let a role own it that may do as much: alter function {found.function} "
+        f"read the function, then let a role own it that may do as much: alter function {code.function} "
         f"owner to {engine};",
     )
 

@@ -96,28 +96,28 @@ _CREATE = "what comes with a table that is new"
 
 def plan(connection: psycopg.Connection, order: Order) -> Plan:
     """Read the catalogue, refuse what would not come out right, and write down every statement of the move."""
-    found = read_scope(connection, order)
-    refusals.require_none(connection, found)
-    names = inventory.watched(connection, found)
+    scope = read_scope(connection, order)
+    refusals.require_none(connection, scope)
+    names = inventory.watched(connection, scope)
     with catalog.by_index(connection):
         version = inventory.version(connection, names)
         before = inventory.take(connection, names)
         # asked here so that the server keeps a plan of it: clients wait for its answer inside the lock
         proof.left_behind(connection, order.backup_schema)
-    views = found.bound("materialized view", "direct")
-    parameters = _parameters(connection, found, views)
+    views = scope.bound("materialized view", "direct")
+    parameters = _parameters(connection, scope, views)
     # Ahead of the carried writes: the tables stand still under their old names. After them: the move itself.
-    ahead = [Stage("drop", _DROP, _files("drop", order.drop))] if found.disappearing else []
+    ahead = [Stage("drop", _DROP, _files("drop", order.drop))] if scope.disappearing else []
     ahead += _stages(connection, _AHEAD, parameters)
     after = _stages(connection, _AFTER, parameters)
-    if found.arriving and order.create:
-        after.append(Stage("create", _CREATE, (_arriving(connection, found), *_files("create", order.create))))
+    if scope.arriving and order.create:
+        after.append(Stage("create", _CREATE, (_arriving(connection, scope), *_files("create", order.create))))
     return Plan(
-        scope=found,
+        scope=scope,
         names=names,
         before=before,
         version=version,
-        locks=locks.order(connection, found),
+        locks=locks.order(connection, scope),
         ahead=[stage for stage in ahead if stage.statements],
         after=[stage for stage in after if stage.statements],
         validate=[row["object"] for row in catalog.rows(connection, "validated_keys", **parameters)],
@@ -126,36 +126,36 @@ def plan(connection: psycopg.Connection, order: Order) -> Plan:
     )
 
 
-def _parameters(connection: psycopg.Connection, found: Scope, views: list[int]) -> dict[str, Any]:
-    moved_in = [(t.incoming, t.schema) for t in found.tables if t.incoming is not None]
+def _parameters(connection: psycopg.Connection, scope: Scope, views: list[int]) -> dict[str, Any]:
+    moved_in = [(t.incoming, t.schema) for t in scope.tables if t.incoming is not None]
     for view in views:
         row = connection.execute(
-            files.statement("catalog/arriving_view.sql"), {"incoming_schema": found.incoming_schema, "view": view}
+            files.statement("catalog/arriving_view.sql"), {"incoming_schema": scope.incoming_schema, "view": view}
         ).fetchone()
         assert row is not None
         moved_in.append((row[0], row[1]))
-    attached = found.bound("outside foreign key", "partition by partition")
+    attached = scope.bound("outside foreign key", "partition by partition")
     parts = catalog.rows(connection, "key_parts", keys=attached)
     return {
         "attached_keys": attached,
         "leaf_keys": [part["oid"] for part in parts if part["is_leaf"]],
         "later": [part["object"] for part in parts if not part["is_leaf"]],
-        "outgoing": found.outgoing,
-        "replaced": found.replaced,
-        "merged": list(found.merged),
-        "incoming_schema": found.incoming_schema,
-        "backup_schema": found.backup_schema,
+        "outgoing": scope.outgoing,
+        "replaced": scope.replaced,
+        "merged": list(scope.merged),
+        "incoming_schema": scope.incoming_schema,
+        "backup_schema": scope.backup_schema,
         "materialized_views": views,
         "incoming_relations": [oid for oid, _ in moved_in],
         "incoming_targets": [schema for _, schema in moved_in],
-        "functions": found.bound("function"),
-        "argument_functions": found.bound("function", "argument"),
-        "result_functions": found.bound("function", "result"),
-        "views": found.bound("view", "direct"),
-        "arriving": [t.name for t in found.tables if t.outgoing is None and t.incoming is not None],
-        "arriving_schemas": [t.schema for t in found.tables if t.outgoing is None and t.incoming is not None],
-        "names": [table.qualified for table in found.tables if table.incoming is not None],
-        **refusals.outside_parameters(found),
+        "functions": scope.bound("function"),
+        "argument_functions": scope.bound("function", "argument"),
+        "result_functions": scope.bound("function", "result"),
+        "views": scope.bound("view", "direct"),
+        "arriving": [t.name for t in scope.tables if t.outgoing is None and t.incoming is not None],
+        "arriving_schemas": [t.schema for t in scope.tables if t.outgoing is None and t.incoming is not None],
+        "names": [table.qualified for table in scope.tables if table.incoming is not None],
+        **refusals.outside_parameters(scope),
     }
 
 
@@ -177,8 +177,8 @@ def _files(step: str, paths: Sequence[str]) -> tuple[Statement, ...]:
     return tuple(Statement(step, Path(path).stem, files.text(path)) for path in paths)
 
 
-def _arriving(connection: psycopg.Connection, found: Scope) -> Statement:
+def _arriving(connection: psycopg.Connection, scope: Scope) -> Statement:
     """Tells the files ``create_*.sql`` which tables are new: what production has already keeps what it has."""
-    names = [table.qualified for table in found.tables if table.outgoing is None and table.incoming is not None]
+    names = [table.qualified for table in scope.tables if table.outgoing is None and table.incoming is not None]
     text = sql.SQL("select set_config('cutover.arriving', {}::text, true)").format(sql.Literal(names))
     return Statement("create", "cutover.arriving", text.as_string(connection))

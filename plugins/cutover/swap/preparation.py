@@ -29,9 +29,9 @@ def create_shell(connection: psycopg.Connection, schema: str, table: str, incomi
     connection.execute("set search_path = ''")
     connection.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(incoming_schema, table)))
     name = sql.Identifier(schema, table).as_string()
-    found = connection.execute("select to_regclass(%s)::oid", (name,)).fetchone()
-    assert found is not None
-    for row in catalog.rows(connection, "shell", production=found[0], incoming_schema=incoming_schema):
+    oid = connection.execute("select to_regclass(%s)::oid", (name,)).fetchone()
+    assert oid is not None
+    for row in catalog.rows(connection, "shell", production=oid[0], incoming_schema=incoming_schema):
         connection.execute(row["statement"])
 
 
@@ -123,10 +123,10 @@ def _texts(
     with _rendering(connection, scope, schemas):
         # nothing else may be asked with this search_path: the application could have put its own in between
         rows = connection.execute(files.statement("catalog/definitions.sql"), {"relation": relation}).fetchall()
-    found: dict[str, dict[str, list[str | None]]] = {}
+    texts: dict[str, dict[str, list[str | None]]] = {}
     for kind, oid, first, second in rows:
-        found.setdefault(kind, {})[str(oid)] = [first, second]
-    return found
+        texts.setdefault(kind, {})[str(oid)] = [first, second]
+    return texts
 
 
 @contextmanager
@@ -201,9 +201,7 @@ def _checks_with_foreign_code(connection: psycopg.Connection, table: SwappedTabl
     """Constraints of a table whose expression calls what a lesser role can change, with the table's owner."""
     assert table.outgoing is not None
     return {
-        found.name: found.table_owner
-        for found in owner.foreign_code(connection, [table.outgoing])
-        if found.kind == "check"
+        code.name: code.table_owner for code in owner.foreign_code(connection, [table.outgoing]) if code.kind == "check"
     }
 
 

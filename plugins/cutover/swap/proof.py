@@ -49,12 +49,12 @@ def left_behind(connection: psycopg.Connection, backup_schema: str) -> list[dict
 
 def require_nothing_left_behind(connection: psycopg.Connection, backup_schema: str) -> None:
     """Raise CutoverError ``swap.left-behind``, inside the transaction, if something still points at yesterday."""
-    found = left_behind(connection, backup_schema)
-    if found:
+    objects = left_behind(connection, backup_schema)
+    if objects:
         raise CutoverError(
             "swap.left-behind",
-            found[0]["object"],
-            f"it would still refer to the old {found[0]['refers_to']} ({len(found)} such); nothing was changed.",
+            objects[0]["object"],
+            f"it would still refer to the old {objects[0]['refers_to']} ({len(objects)} such); nothing was changed.",
             "if it was made in this very moment, run the swap again: the next plan finds it; if it was there before, "
             "drop it for the time of the swap and make it again afterwards.",
         )

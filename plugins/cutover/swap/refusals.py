@@ -50,8 +50,8 @@ def _foreign_code(connection: psycopg.Connection, scope: Scope, followed: list[c
     direct = {row["oid"] for row in followed if row["is_direct"]}
     defaulted = {(row["oid"], column) for row in followed for column in row["defaulted"] or []}
     return [
-        Refusal("foreign-code", *owner.explained(connection, found))
-        for found in [
+        Refusal("foreign-code", *owner.explained(connection, code))
+        for code in [
             *(one for one in owner.foreign_code(connection, scope.outgoing) if one.refused),
             *(one for one in owner.foreign_code(connection, scope.written) if one.runs_on_write),
             *(
@@ -124,16 +124,16 @@ def _may_try(connection: psycopg.Connection) -> bool:
 
 def require_none(connection: psycopg.Connection, scope: Scope) -> None:
     """Raise SwapRefusedError, naming every reason, unless the scope can be swapped."""
-    found = find(connection, scope)
-    if found:
-        raise SwapRefusedError(found)
+    refusals = find(connection, scope)
+    if refusals:
+        raise SwapRefusedError(refusals)
 
 
 def require_none_on_write(connection: psycopg.Connection, scope: Scope) -> None:
     """The same for ``foreign-code`` alone, once the tables that the migration writes to are locked by its writes."""
-    found = _foreign_code(connection, scope, _followed(connection, scope))
-    if found:
-        raise SwapRefusedError(found)
+    refusals = _foreign_code(connection, scope, _followed(connection, scope))
+    if refusals:
+        raise SwapRefusedError(refusals)
 
 
 def _outside_tables(connection: psycopg.Connection, scope: Scope) -> list[int]:

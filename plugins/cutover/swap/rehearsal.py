@@ -71,8 +71,8 @@ class Rehearsal:
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        told = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return {**told, "rehearsed_at": self.rehearsed_at.isoformat()}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {**fields, "rehearsed_at": self.rehearsed_at.isoformat()}
 
 
 class _DoneError(Exception):
@@ -94,7 +94,7 @@ class _Watch(Observer):
         self.connection, self.order, self.planned = connection, order, planned
         self.observer = observer or Observer()
         self.locked = False
-        self.found: dict[str, Any] = {}
+        self.counts: dict[str, Any] = {}
 
     def at(self, moment: str) -> None:
         """At ``recorded`` it raises ``_DoneError``."""
@@ -110,25 +110,25 @@ class _Watch(Observer):
             parameters = {"run": self.order.run, "relations": self.planned.locks.relations}
             with self.connection.cursor(row_factory=dict_row) as cursor:
                 text = files.statement("swap/rehearsal_done.sql")
-                self.found = cursor.execute(text, parameters).fetchone() or {}
+                self.counts = cursor.execute(text, parameters).fetchone() or {}
             raise _DoneError
 
     def made(self, rehearsed_at: datetime, attempt: int, seconds: float, released: datetime) -> Rehearsal:
         """What has been found, once the locks have been let go, at the server's time ``released``."""
-        found = self.found
-        waits_since = found["first_waits_at"] or released
+        counts = self.counts
+        waits_since = counts["first_waits_at"] or released
         return Rehearsal(
             rehearsed_at=rehearsed_at,
             reason=None,
             attempts=attempt,
             seconds=round(seconds, 1),
-            hold_ms=_ms(found["locked_at"], found["recorded_at"]),
-            waited_ms=_ms(found["locked_at"], released),
-            clients=found["clients"],
+            hold_ms=_ms(counts["locked_at"], counts["recorded_at"]),
+            waited_ms=_ms(counts["locked_at"], released),
+            clients=counts["clients"],
             longest_ms=_ms(waits_since, released),
             statements=len(self.planned.statements),
             facts=len(self.planned.before.facts),
-            carried=tuple(found["carried"]),
+            carried=tuple(counts["carried"]),
         )
 
 
@@ -156,7 +156,7 @@ def rehearse(
     began, rehearsed_at = time.monotonic(), datetime.now(timezone.utc)
     order = replace(order, patience=Patience(attempts=ATTEMPTS, insist=ATTEMPTS + 1))
     try:
-        with answer.told("swap.cannot-complete", _tables(order)), connect() as connection:
+        with answer.as_error("swap.cannot-complete", _tables(order)), connect() as connection:
             transaction.tune(connection)
             _require_taken_back(connection, order)
             with never_committed(connection):
@@ -182,8 +182,8 @@ def _require_taken_back(connection: psycopg.Connection, order: Order) -> None:
             "the engine's role may not make the temporary tables that keep it from committing "
             f"(grant temporary on database {database} to {role})"
         )
-    if told := acts_outside(connection, read_scope(connection, order)):
-        raise _GivenUpError(f"what it sets off would not be taken back: {'; '.join(told)}")
+    if acts := acts_outside(connection, read_scope(connection, order)):
+        raise _GivenUpError(f"what it sets off would not be taken back: {'; '.join(acts)}")
 
 
 def _attempt(
@@ -192,13 +192,13 @@ def _attempt(
     """Returns what went along with the attempt that went through, its number, and when the locks had been let go."""
     if not ledger.take_turn(connection, "rehearse"):
         raise _GivenUpError("another rehearsal is under way in this database")
-    with answer.told("swap.cannot-prepare", _tables(order)):
+    with answer.as_error("swap.cannot-prepare", _tables(order)):
         transaction.prepare(connection, order, log)
     leave = transaction.Leave(_require_no_swap, _without_approval, KIND)
     attempt = 0
     while True:
         attempt += 1
-        with answer.told("swap.cannot-plan", _tables(order)):
+        with answer.as_error("swap.cannot-plan", _tables(order)):
             planned = plan(connection, order)
         watch = _watch(connection, order, planned, observer)
         watch.at("planned")
@@ -267,9 +267,9 @@ def never_committed(connection: psycopg.Connection) -> Iterator[None]:
         yield
 
 
-def acts_outside(connection: psycopg.Connection, found: Scope) -> list[str]:
+def acts_outside(connection: psycopg.Connection, scope: Scope) -> list[str]:
     """What the application's triggers do that a ROLLBACK does not take back: function and reason, in words."""
-    tables = [*found.merged, *refusals.written(connection, found)]
+    tables = [*scope.merged, *refusals.written(connection, scope)]
     return [f"{row['object']}: {row['why']}" for row in catalog.rows(connection, "acts_outside", tables=tables)]
 
 

@@ -141,19 +141,19 @@ def _dependents(
             incoming_schema=incoming_schema,
             backup_schema=backup_schema,
         )
-        found = tuple(Dependent(**row) for row in rows)
-        rebuilt = {d.oid for d in found if d.kind == "materialized view" and d.binding == "direct"}
+        dependents = tuple(Dependent(**row) for row in rows)
+        rebuilt = {d.oid for d in dependents if d.kind == "materialized view" and d.binding == "direct"}
         if rebuilt <= replaced:
-            return found
+            return dependents
         replaced |= rebuilt
 
 
 def _oids(connection: psycopg.Connection, names: Iterable[tuple[str, str]]) -> tuple[int, ...]:
     """Of those that there are."""
-    found = (_oid(connection, sql.Identifier(schema, name)) for schema, name in names)
-    return tuple(oid for oid in found if oid is not None)
+    oids = (_oid(connection, sql.Identifier(schema, name)) for schema, name in names)
+    return tuple(oid for oid in oids if oid is not None)
 
 
 def _oid(connection: psycopg.Connection, name: sql.Identifier) -> int | None:
-    found = connection.execute("select to_regclass(%s)::oid", (name.as_string(),)).fetchone()
-    return None if found is None or found[0] is None else int(found[0])
+    row = connection.execute("select to_regclass(%s)::oid", (name.as_string(),)).fetchone()
+    return None if row is None or row[0] is None else int(row[0])

@@ -121,7 +121,7 @@ def swap(
     ``swap.cannot-move``, ``swap.cannot-complete``, and, when the tables are swapped, ``verify.cannot-finish``.
     """
     watch = observer or Observer()
-    with answer.told("swap.cannot-complete", _tables(order), otherwise=_CORRECT), connect() as connection:
+    with answer.as_error("swap.cannot-complete", _tables(order), otherwise=_CORRECT), connect() as connection:
         tune(connection)
         _finish_earlier(connection, order, log)
         entry = ledger.find(connection, order.run)
@@ -165,11 +165,11 @@ def _finish_earlier(connection: psycopg.Connection, order: Order, log: Log) -> N
 def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None, require: Callable[[], None]
 ) -> ledger.Entry:
-    with answer.told("swap.cannot-prepare", _tables(order)):
+    with answer.as_error("swap.cannot-prepare", _tables(order)):
         prepare(connection, order, log)
     reason = ""
     for attempt in range(1, order.patience.attempts + 1):
-        with answer.told("swap.cannot-plan", _tables(order)):
+        with answer.as_error("swap.cannot-plan", _tables(order)):
             planned = plan(connection, order)
         if attempt == 1:
             log(f"plan: {planned.text()}")
@@ -188,7 +188,7 @@ def _attempt_until_done(
         except approach.CatalogueChangedError:
             reason = "somebody changed a swapped table between plan and lock"
             log(f"attempt {attempt}: {reason}; preparing again")
-            with answer.told("swap.cannot-prepare", _tables(order)):
+            with answer.as_error("swap.cannot-prepare", _tables(order)):
                 prepare(connection, order, log)
     raise CutoverError(
         "swap.locked-out",
@@ -200,23 +200,23 @@ def _attempt_until_done(
 
 def prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
     """Bring the incoming tables to production's state of this moment; nothing here touches production's tables."""
-    found = read_scope(connection, order)
-    require_recorded(connection, order, found)
-    refusals.require_none(connection, found)
+    scope = read_scope(connection, order)
+    require_recorded(connection, order, scope)
+    refusals.require_none(connection, scope)
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(order.backup_schema)))
-    _open_to_owners(connection, found, order.backup_schema)
-    preparation.clear(connection, found, log)
-    log(f"made the incoming tables equal to production's: {preparation.dress(connection, found, log)} statements")
+    _open_to_owners(connection, scope, order.backup_schema)
+    preparation.clear(connection, scope, log)
+    log(f"made the incoming tables equal to production's: {preparation.dress(connection, scope, log)} statements")
     if order.action == "rollback":
         # what is carried to tables that come back was written since they came: a rollback past this one carries it, too
-        capture.install(connection, [(order.incoming_schema, t.name) for t in found.tables if t.incoming is not None])
-    preparation.build_materialized_views(connection, found, log)
+        capture.install(connection, [(order.incoming_schema, t.name) for t in scope.tables if t.incoming is not None])
+    preparation.build_materialized_views(connection, scope, log)
 
 
-def _open_to_owners(connection: psycopg.Connection, found: Scope, backup_schema: str) -> None:
+def _open_to_owners(connection: psycopg.Connection, scope: Scope, backup_schema: str) -> None:
     """A table keeps its owner, and PostgreSQL wants that owner to be allowed to create where the table is."""
     for row in catalog.rows(
-        connection, "owner_grants", outgoing=found.outgoing, schemas=[backup_schema, found.incoming_schema]
+        connection, "owner_grants", outgoing=scope.outgoing, schemas=[backup_schema, scope.incoming_schema]
     ):
         connection.execute(row["statement"])
 
@@ -375,7 +375,7 @@ def _move(
     return rest, noted
 
 
-def _proved(connection: psycopg.Connection, order: Order, found: Scope) -> dict[str, Any]:
+def _proved(connection: psycopg.Connection, order: Order, scope: Scope) -> dict[str, Any]:
     """What a rollback past this entry has to know: that the tables which go now were recorded since they came.
 
     A swap proves that in the lock since its own freeze; here, before the lock, since the entry that put them there. Of
@@ -383,10 +383,10 @@ def _proved(connection: psycopg.Connection, order: Order, found: Scope) -> dict[
     """
     if order.action == "rollback":
         return {"carried_recorded": True}
-    placed = ledger.placed_by(connection, found.replaced)
+    placed = ledger.placed_by(connection, scope.replaced)
     if placed is None:
         return {}
-    gaps = capture.gaps(connection, found.replaced, placed.snapshot, placed.xid, placed.report.get("filenodes", {}))
+    gaps = capture.gaps(connection, scope.replaced, placed.snapshot, placed.xid, placed.report.get("filenodes", {}))
     return {} if gaps else {"proved_since": placed.run}
 
 
@@ -397,19 +397,19 @@ def _oldest_running(connection: psycopg.Connection) -> str:
     return str(row[0])
 
 
-def _merge(connection: psycopg.Connection, order: Order, found: Scope) -> owner.Functions:
+def _merge(connection: psycopg.Connection, order: Order, scope: Scope) -> owner.Functions:
     """Fill the merged tables. Returns the functions that this, and what is written later, may call."""
-    called = owner.functions(connection, refusals.written(connection, found))
+    called = owner.functions(connection, refusals.written(connection, scope))
     try:
         for path in order.merge:
             connection.execute(files.text(path).encode(), {"run": order.run, **order.settings})
     except psycopg.errors.UniqueViolation as error:
-        told = said_detail(error.diag.message_detail or "")
+        detail = said_detail(error.diag.message_detail or "")
         raise psycopg.errors.LockNotAvailable(
-            f"an account cannot be made now, for one is in its place ({told})"
+            f"an account cannot be made now, for one is in its place ({detail})"
         ) from error
     # a trigger that came between the plan and the first row, or a function that was replaced meanwhile
-    refusals.require_none_on_write(connection, found)
+    refusals.require_none_on_write(connection, scope)
     owner.require_same(connection, called)
     return called
 
@@ -460,10 +460,10 @@ def _require_alone(connection: psycopg.Connection) -> None:
 def _use_approval(connection: psycopg.Connection, order: Order) -> tuple[coverage.Coverage, approval.Approval | None]:
     """Make the list that was approved again, and use the approval of exactly that up; no production lock is held."""
     freeze_staged(connection, order)
-    seen, changed = coverage.again(connection, order)
+    present, changed = coverage.again(connection, order)
     coverage.require_same_code(changed, f"{order.action} of run {order.run}")
-    told = coverage.told(changed, seen)
-    return seen, approval.consume(connection, order.run, order.action, seen.fingerprint, told)
+    differences = coverage.in_words(changed, present)
+    return present, approval.consume(connection, order.run, order.action, present.fingerprint, differences)
 
 
 def freeze_staged(connection: psycopg.Connection, order: Order) -> None:
@@ -489,8 +489,8 @@ def _tables(order: Order) -> str:
     return ", ".join(f"{schema}.{name}" for schema, name in order.tables)
 
 
-def _describe(found: Scope) -> list[dict[str, Any]]:
-    return [{"schema": t.schema, "name": t.name, "outgoing": t.outgoing, "incoming": t.incoming} for t in found.tables]
+def _describe(scope: Scope) -> list[dict[str, Any]]:
+    return [{"schema": t.schema, "name": t.name, "outgoing": t.outgoing, "incoming": t.incoming} for t in scope.tables]
 
 
 def _report(planned: Plan) -> dict[str, Any]:

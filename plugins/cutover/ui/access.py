@@ -113,8 +113,8 @@ def may_read(user: BaseUser, dag_id: str) -> bool:
 def is_kept(dag_id: str, dag_run_id: str) -> bool:
     """Whether Airflow still has the run, its tasks and logs: ``airflow db clean`` takes them away, evidence stays."""
     with create_session() as session:
-        found = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == dag_run_id))
-    return found is not None
+        run = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == dag_run_id))
+    return run is not None
 
 
 def login_address(address: str) -> str:

@@ -45,13 +45,13 @@ def one_answer(app: Any) -> Callable[..., Any]:
     """The middleware of the whole API server; everything but an answer passes by."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
-        found = None
+        match = None
         if scope["type"] == "http" and scope["method"] == "PATCH":
-            found = _QUESTION.search((scope.get("raw_path") or scope["path"].encode()).decode("latin-1"))
-        if found is None:
+            match = _QUESTION.search((scope.get("raw_path") or scope["path"].encode()).decode("latin-1"))
+        if match is None:
             await app(scope, receive, send)
             return
-        question = {name: unquote(value) for name, value in found.groupdict().items()}
+        question = {name: unquote(value) for name, value in match.groupdict().items()}
         async with _turn(json.dumps(question, sort_keys=True)):
             await app(scope, receive, _told(send, question))
 
@@ -122,8 +122,8 @@ def _told(send: Any, question: dict[str, str]) -> Callable[[Any], Any]:
             log.warning("whose answer stands is not known", exc_info=True)
             said = "This question has been answered already, and that answer stands; yours was not taken."
         body = json.dumps({"detail": said}).encode()
-        kept = [(name, value) for name, value in start["headers"] if name.lower() not in (b"content-length",)]
-        await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+        headers = [(name, value) for name, value in start["headers"] if name.lower() not in (b"content-length",)]
+        await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await send({"type": "http.response.body", "body": body})
 
     return call
@@ -137,7 +137,7 @@ def _standing(question: dict[str, str]) -> str:
     from sqlalchemy import select
 
     with create_session() as session:
-        found = session.execute(
+        answer = session.execute(
             select(HITLDetail.responded_by, HITLDetail.chosen_options, HITLDetail.responded_at)
             .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
             .where(
@@ -147,7 +147,7 @@ def _standing(question: dict[str, str]) -> str:
                 TaskInstance.map_index == int(question["map_index"]),
             )
         ).one()
-    by, chosen, at = found
+    by, chosen, at = answer
     name = by.get("name") if isinstance(by, dict) else getattr(by, "name", None)
     return (
         f"{name or 'Somebody'} answered {' and '.join(chosen or [])} at {at:%Y-%m-%d %H:%M:%S %Z}. "

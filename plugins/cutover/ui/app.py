@@ -68,31 +68,31 @@ def _page(request: Request, template: str, status: int = 200, **values: Any) -> 
 
 
 def _migration(dag_id: str) -> Migration:
-    found = store.of_dag(dag_id)
-    if found is None:
+    migration = store.of_dag(dag_id)
+    if migration is None:
         raise HTTPException(404, f"{dag_id} is no launch: it has no review, no Data Docs and no entry in the ledger.")
-    return found
+    return migration
 
 
 @app.get("/", dependencies=[signed_in])
 def launches(request: Request, user: GetUserDep, before: datetime | None = None) -> HTMLResponse:
     """Runs by migration and date."""
-    found = []
+    blocks: list[dict[str, Any]] = []
     for migration in _readable(user):
         rows, problem = _read(migration, lambda connection, of=migration: store.launches(connection, of, before))
         rows = store.with_standing(rows, migration, before)
-        found.append({"migration": migration, "rows": rows[: store.PAGE], "problem": problem, "older": _older(rows)})
-    return _page(request, "launches.html", found=found, before=before)
+        blocks.append({"migration": migration, "rows": rows[: store.PAGE], "problem": problem, "older": _older(rows)})
+    return _page(request, "launches.html", migrations=blocks, before=before)
 
 
 @app.get("/ledger", dependencies=[signed_in])
 def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> HTMLResponse:
     """Ledger entries by migration, newest first, and whether the chain is whole."""
-    found = []
+    entries = []
     for migration in _readable(user):
         rows, problem = _read(migration, lambda connection, of=migration: store.ledger(connection, of, before))
         chains, _ = _read(migration, lambda connection, of=migration: [{"verdict": store.verdict_on(connection, of)}])
-        found.append(
+        entries.append(
             {
                 "migration": migration,
                 "rows": rows[: store.PAGE],
@@ -101,7 +101,7 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
                 "verdict": chains[0]["verdict"] if chains else None,
             }
         )
-    return _page(request, "ledger.html", found=found, before=before)
+    return _page(request, "ledger.html", migrations=entries, before=before)
 
 
 @app.get("/dags/{dag_id}/ledger/{number}", dependencies=[reads_dag])
@@ -109,12 +109,12 @@ def ledger_entry(request: Request, dag_id: str, number: Number) -> HTMLResponse:
     """One entry: who, when, how long, what, and the evidence."""
     migration = _migration(dag_id)
     with reading(migration) as connection:
-        found = store.entry(connection, migration, number)
-    if found is None:
+        entry = store.entry(connection, migration, number)
+    if entry is None:
         raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
-    sites = docs.sites(migration.migration, found["run"])
-    kept = bool(found["dag_run_id"]) and access.is_kept(found["dag_id"], found["dag_run_id"])
-    return _page(request, "entry.html", migration=migration, entry=found, sites=sites, kept=kept)
+    sites = docs.sites(migration.migration, entry["run"])
+    run_stands = bool(entry["dag_run_id"]) and access.is_kept(entry["dag_id"], entry["dag_run_id"])
+    return _page(request, "entry.html", migration=migration, entry=entry, sites=sites, run_stands=run_stands)
 
 
 @app.get("/dags/{dag_id}/ledger/{number}/evidence", dependencies=[reads_dag])
@@ -122,11 +122,11 @@ def evidence_of_entry(dag_id: str, number: Number) -> Response:
     """All evidence of one entry as one signed file, to be verified without us."""
     migration = _migration(dag_id)
     with reading(migration) as connection:
-        found = store.entry_of_number(connection, migration, number)
-        if found is None:
+        row = store.entry_of_number(connection, migration, number)
+        if row is None:
             raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
-        made = store.evidence_file(connection, migration, found)
-    named = {"Content-Disposition": f'attachment; filename="evidence-{found}.zip"'}
+        made = store.evidence_file(connection, migration, row)
+    named = {"Content-Disposition": f'attachment; filename="evidence-{row}.zip"'}
     return Response(made, media_type="application/zip", headers=named)
 
 
@@ -164,10 +164,10 @@ def sign_ins_picture(dag_id: str, dag_run_id: str) -> Response:
     """What the newest rehearsal of sign-ins has found, as a picture for the form in which somebody decides about it."""
     migration = _migration(dag_id)
     with reading(migration) as connection:
-        found = rehearsal.of_run(connection, run_key(connection, dag_id, dag_run_id))
-    if found is None:
+        record = rehearsal.of_run(connection, run_key(connection, dag_id, dag_run_id))
+    if record is None:
         raise HTTPException(404, "No sign-ins were rehearsed in this run.")
-    return Response(store.sign_ins_picture(found), media_type="image/svg+xml")
+    return Response(store.sign_ins_picture(record), media_type="image/svg+xml")
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/docs", dependencies=[reads_dag])
@@ -185,20 +185,20 @@ def data_docs_of_run(request: Request, dag_id: str, dag_run_id: str) -> HTMLResp
 @app.get("/dags/{dag_id}/docs/assets/{digest}/{address:path}")
 def data_docs_asset(dag_id: str, digest: str, address: str) -> FileResponse:  # noqa: ARG001
     """A script, style or font of Data Docs: files of public packages, the same for every DAG, for anybody."""
-    found = docs.find_asset(digest, address)
-    if found is None:
+    file = docs.find_asset(digest, address)
+    if file is None:
         raise HTTPException(404)
-    path, kind = found
+    path, kind = file
     return FileResponse(path, media_type=kind, headers=access.ASSET_HEADERS)
 
 
 @app.get("/dags/{dag_id}/docs/{address:path}", dependencies=[reads_dag])
 def data_docs_file(dag_id: str, address: str) -> FileResponse:
     """One file of Data Docs."""
-    found = docs.find(_migration(dag_id).migration, address)
-    if found is None:
+    file = docs.find(_migration(dag_id).migration, address)
+    if file is None:
         raise HTTPException(404, "There is no such page in these Data Docs.")
-    path, kind = found
+    path, kind = file
     return FileResponse(path, media_type=kind, headers={"Content-Security-Policy": access.DOCS_POLICY})
 
 
@@ -257,13 +257,13 @@ def assessment(request: Request, dag_id: str) -> HTMLResponse:
 @app.get("/why", dependencies=[signed_in])
 def why_where(request: Request, user: GetUserDep) -> HTMLResponse:
     """The search for the origin of a row, for every migration."""
-    found = []
+    places = []
     for migration in _readable(user):
         tables, problem = _read(
             migration, lambda connection, of=migration: [{"name": t} for t in store.traceable(connection, of)]
         )
-        found.append({"migration": migration, "tables": [table["name"] for table in tables], "problem": problem})
-    return _page(request, "why.html", found=found, asked=None, row=None, origins=[], problem=None)
+        places.append({"migration": migration, "tables": [table["name"] for table in tables], "problem": problem})
+    return _page(request, "why.html", migrations=places, asked=None, row=None, origins=[], problem=None)
 
 
 @app.get("/dags/{dag_id}/why", dependencies=[reads_dag])
@@ -274,7 +274,7 @@ def why_form(request: Request, dag_id: str, table: str = Query("", max_length=63
         tables = store.traceable(connection, migration)
     where = [{"migration": migration, "tables": tables, "problem": None}]
     asked = {"table": table, "value": ""} if table in tables else None
-    return _page(request, "why.html", found=where, asked=asked, row=None, origins=[], problem=None)
+    return _page(request, "why.html", migrations=where, asked=asked, row=None, origins=[], problem=None)
 
 
 # By POST, although it changes nothing: what is searched for may be an address, and an address of a page is in logs.
@@ -290,15 +290,15 @@ def why(request: Request, dag_id: str, asked: Annotated[dict[str, str], Depends(
         if table not in tables:
             problem = f"Nothing is known about the origin of table {shown.cell(table)}."
         else:
-            found = store.production_row(connection, migration, table, value)
-            if found is None:
+            record = store.production_row(connection, migration, table, value)
+            if record is None:
                 problem = f"No row of {table} has this id, number or address."
             else:
-                row = store.masked_production_row(migration, table, found)
-                origins = store.origins(connection, migration, table, found)
+                row = store.masked_production_row(migration, table, record)
+                origins = store.origins(connection, migration, table, record)
     where = [{"migration": migration, "tables": tables, "problem": None}]
-    told = {"table": table, "value": value}
-    return _page(request, "why.html", found=where, asked=told, row=row, origins=origins, problem=problem)
+    values = {"table": table, "value": value}
+    return _page(request, "why.html", migrations=where, asked=values, row=row, origins=origins, problem=problem)
 
 
 @app.get("/static/cutover.css", dependencies=[signed_in])
@@ -320,11 +320,11 @@ def _without_a_record(request: Request, dag_id: str, dag_run_id: str, stands: st
     """A run that the target database knows nothing of: it has not got that far, or it is none."""
     if stands is None:
         raise HTTPException(404, f"There is no run {shown.cell(dag_run_id)} of {dag_id}.")
-    told = {"under way": "is under way", "waits for an answer": "waits for an answer"}
+    words = {"under way": "is under way", "waits for an answer": "waits for an answer"}
     state = standing.words("begun", stands)
     message = (
-        f"This run {told.get(state, f'has {state}')}. The target database holds nothing of it, and nothing was changed "
-        "there."
+        f"This run {words.get(state, f'has {state}')}. "
+        "The target database holds nothing of it, and nothing was changed there."
     )
     return _page(request, "message.html", 200, title="No review yet", message=message, login=None)
 

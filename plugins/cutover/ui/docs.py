@@ -46,8 +46,8 @@ class Site:
 
     def page(self, suite: str) -> str | None:
         """The address of a suite's page, below the root."""
-        found = sorted((docs_root() / self.address).glob(f"validations/{suite}/**/*.html"))
-        return str(found[0].relative_to(docs_root())) if found else None
+        pages = sorted((docs_root() / self.address).glob(f"validations/{suite}/**/*.html"))
+        return str(pages[0].relative_to(docs_root())) if pages else None
 
 
 def sites(migration: str, run: str) -> list[Site]:
@@ -56,7 +56,7 @@ def sites(migration: str, run: str) -> list[Site]:
     if not folder.is_dir():
         return []
     named = sorted(
-        (int(found[1]), found[2], path) for path in folder.iterdir() if (found := _SITE.fullmatch(path.name))
+        (int(match[1]), match[2], path) for path in folder.iterdir() if (match := _SITE.fullmatch(path.name))
     )
     return [_site(number, phase, path) for number, phase, path in named]
 

@@ -54,6 +54,7 @@ def forget(run: str) -> None:
 
 def picture(ahead: Outlook) -> str:
     """The outlook as an image: the verdict and the codes, since the sentences are on the review."""
-    verdict = "It is not known what stands in the way." if ahead.unknown else ahead.told
+    line = "It is not known what stands in the way." if ahead.unknown else ahead.verdict
     is_good = not ahead.reasons and not ahead.unknown
-    return note(ahead.told, [verdict, *ahead.codes], f"looked at {ahead.at:%H:%M:%S} UTC; why: in the review", is_good)
+    looked_at = f"looked at {ahead.at:%H:%M:%S} UTC; why: in the review"
+    return note(ahead.verdict, [line, *ahead.codes], looked_at, is_good)

@@ -95,13 +95,13 @@ def numbers(columns: list[str], rows: list[list[Any]], typed: list[str] | None =
     """
     if typed is not None:
         return [column for column in typed if not f"_{column}".endswith(NAMES)]
-    found = []
+    numbers = []
     for place, column in enumerate(columns):
         values = [row[place] for row in rows if row[place] is not None]
         counted = bool(values) and all(type(value) is int for value in values) and not f"_{column}".endswith(NAMES)
         if column in AMOUNTS or counted:
-            found.append(column)
-    return found
+            numbers.append(column)
+    return numbers
 
 
 def totals(section: dict[str, Any]) -> list[str] | None:

@@ -50,8 +50,8 @@ def of_runs(keys: Iterable[Key]) -> dict[Key, Standing]:
     wanted = list(keys)
     if not wanted:
         return {}
-    found = _read([tuple_(DagRun.dag_id, DagRun.run_id).in_(wanted)], len(wanted))
-    return {(one.dag_id, one.dag_run_id): one for one in found}
+    standings = _read([tuple_(DagRun.dag_id, DagRun.run_id).in_(wanted)], len(wanted))
+    return {(one.dag_id, one.dag_run_id): one for one in standings}
 
 
 def _read(conditions: list[Any], limit: int) -> list[Standing]:
@@ -68,16 +68,16 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
         .limit(limit)
     )
     with create_session() as session:
-        found = session.execute(runs).all()
+        rows = session.execute(runs).all()
         tasks = (
             select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state)
             .where(
-                tuple_(TaskInstance.dag_id, TaskInstance.run_id).in_([(row[0], row[1]) for row in found]),
+                tuple_(TaskInstance.dag_id, TaskInstance.run_id).in_([(row[0], row[1]) for row in rows]),
                 TaskInstance.state.in_(("failed", "awaiting_input")),
             )
             .order_by(TaskInstance.end_date.desc())
         )
-        marked = session.execute(tasks).all() if found else []
+        marked = session.execute(tasks).all() if rows else []
     # the one that ended first is read last, and stays
     failed = {(dag_id, run_id): task for dag_id, run_id, task, state in marked if state == "failed"}
     waiting = {(dag_id, run_id) for dag_id, run_id, _, state in marked if state == "awaiting_input"}
@@ -91,15 +91,15 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
             failed=failed.get((dag_id, run_id)),
             waits=(dag_id, run_id) in waiting,
         )
-        for dag_id, run_id, state, started, by in found
+        for dag_id, run_id, state, started, by in rows
     ]
 
 
-def words(kept: str, standing: Standing | None) -> str:
+def words(state: str, standing: Standing | None) -> str:
     """How a run stands. ``kept`` is what the target database alone would say, as ``ui/launches.sql`` does."""
     failed = f" in {standing.failed}" if standing and standing.failed else ""
-    if kept in ("done", "taken back", "rejected"):
-        return f"{kept}, then failed{failed}" if failed and kept == "done" else kept
+    if state in ("done", "taken back", "rejected"):
+        return f"{state}, then failed{failed}" if failed and state == "done" else state
     if standing is None:
         return "not launched"
     if standing.state == "failed":
@@ -108,4 +108,4 @@ def words(kept: str, standing: Standing | None) -> str:
         return "ended without a launch"
     if standing.waits:
         return "waits for an answer"
-    return kept if kept in ("approved", "approval void") else "under way"
+    return state if state in ("approved", "approval void") else "under way"

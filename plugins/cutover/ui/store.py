@@ -67,20 +67,20 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
     dags = (migration.migration, f"{migration.migration}_rollback")
     begun = standing.newest(dags, before, PAGE + 1)
     known = {(one.dag_id, one.dag_run_id): one for one in begun}
-    kept = {(row["dag_id"], row["dag_run_id"]) for row in rows}
-    known |= standing.of_runs(kept - known.keys())
-    told = [
+    wanted = {(row["dag_id"], row["dag_run_id"]) for row in rows}
+    known |= standing.of_runs(wanted - known.keys())
+    launches = [
         row | {"state": standing.words(row["state"], known.get((row["dag_id"], row["dag_run_id"])))} for row in rows
     ]
     empty = dict.fromkeys(("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by"))
-    told += [
+    launches += [
         empty
         | {"dag_id": one.dag_id, "dag_run_id": one.dag_run_id, "started_at": one.started_at}
         | {"triggered_by": one.triggered_by, "state": standing.words("begun", one)}
         for one in begun
-        if (one.dag_id, one.dag_run_id) not in kept
+        if (one.dag_id, one.dag_run_id) not in wanted
     ]
-    return sorted(told, key=lambda row: row["started_at"], reverse=True)
+    return sorted(launches, key=lambda row: row["started_at"], reverse=True)
 
 
 def state_of(connection: psycopg.Connection, migration: Migration, dag_id: str, dag_run_id: str) -> Row:
@@ -97,14 +97,14 @@ def ledger(connection: psycopg.Connection, migration: Migration, before: int | N
 
 def entry(connection: psycopg.Connection, migration: Migration, number: int) -> Row | None:
     """One entry, with its certificate, approvals, quarantine, maintenance window and place in the chain."""
-    found = _rows(connection, "ui/entry.sql", entry=number, migration=migration.migration)
-    if not found:
+    rows = _rows(connection, "ui/entry.sql", entry=number, migration=migration.migration)
+    if not rows:
         return None
-    run = found[0]["run"]
+    run = rows[0]["run"]
     verdict = verdict_on(connection, migration)
     subjects = {f"ledger {number}", f"run {run}", f"certificate {run}"}
     return {
-        **found[0],
+        **rows[0],
         "approvals": approvals(connection, run),
         "quarantine": quarantine(connection, run),
         "reconciliation": _rows(connection, "review/reconciliation.sql", run=run),
@@ -118,8 +118,8 @@ def entry(connection: psycopg.Connection, migration: Migration, number: int) -> 
 
 def entry_of_number(connection: psycopg.Connection, migration: Migration, number: int) -> str | None:
     """The run of an entry of this migration's ledger."""
-    found = _rows(connection, "ui/run_of_entry.sql", entry=number, migration=migration.migration)
-    return found[0]["run"] if found else None
+    rows = _rows(connection, "ui/run_of_entry.sql", entry=number, migration=migration.migration)
+    return rows[0]["run"] if rows else None
 
 
 def review(
@@ -135,7 +135,7 @@ def review(
     ``stands`` is the run as Airflow knows it, where Airflow was asked (``in_airflow``).
     """
     row = get_run(connection, run)
-    kept = state_of(connection, migration, row.dag_id, row.dag_run_id)["state"]
+    state = state_of(connection, migration, row.dag_id, row.dag_run_id)["state"]
     entry = entry_of_run(connection, run)
     rolls_back = "undoes" in (row.review or {})
     timeline = _rows(connection, "window/timeline.sql", run=run)
@@ -144,7 +144,7 @@ def review(
         "migration": migration,
         "sites": docs.sites(migration.migration, run),
         "run": row,
-        "state": standing.words(kept, stands) if in_airflow else kept,
+        "state": standing.words(state, stands) if in_airflow else state,
         "waits": stands is not None and stands.waits,
         "review": row.review,
         "carrying": rollback.carrying(row.review or {}),
@@ -161,13 +161,13 @@ def review(
     }
 
 
-def sign_ins_picture(found: Row) -> str:
+def sign_ins_picture(row: Row) -> str:
     """A rehearsal of sign-ins as an image: of each way in how many have failed."""
     lines = []
-    for name, way in found["ways"].items():
+    for name, way in row["ways"].items():
         lines += [f"{name}:", f"{way['failed']:,} of {way['tried']:,} failed"]
-    title = found["trouble"][0] if found["trouble"] else "Sign-ins work."
-    return note(title, lines, f"rehearsed {found['recorded_at']:%Y-%m-%d %H:%M:%S} UTC", not found["trouble"])
+    title = row["trouble"][0] if row["trouble"] else "Sign-ins work."
+    return note(title, lines, f"rehearsed {row['recorded_at']:%Y-%m-%d %H:%M:%S} UTC", not row["trouble"])
 
 
 def evidence_file(connection: psycopg.Connection, migration: Migration, run: str) -> bytes:
@@ -177,7 +177,7 @@ def evidence_file(connection: psycopg.Connection, migration: Migration, run: str
     """
     if signing.keys().signer is not None:
         return archive(connection, migration, run)
-    path = evidence.kept(docs_root(), migration.migration, run)
+    path = evidence.path_of(docs_root(), migration.migration, run)
     if path.exists():
         return path.read_bytes()
     raise CutoverError(
@@ -203,8 +203,8 @@ def verdict_on(connection: psycopg.Connection, migration: Migration) -> audit.Ve
 
 def entry_of_run(connection: psycopg.Connection, run: str) -> Row | None:
     """The ledger entry of a run, in short."""
-    found = _rows(connection, "ui/entry_of_run.sql", run=run)
-    return found[0] if found else None
+    rows = _rows(connection, "ui/entry_of_run.sql", run=run)
+    return rows[0] if rows else None
 
 
 def approvals(connection: psycopg.Connection, run: str) -> list[Row]:
@@ -243,10 +243,10 @@ def watched(connection: psycopg.Connection, migration: Migration) -> tuple[Row |
     newest = next((one for one in ledger(connection, migration, None) if one["action"] == "swap"), None)
     if newest is None:
         return None, []
-    seen = look.history(connection, newest["run"])
+    history = look.history(connection, newest["run"])
     shown = []
     for check in checks(migration.migration):
-        looks = [one for one in seen if one["name"] == check.name]
+        looks = [one for one in history if one["name"] == check.name]
         before = next((one["value"] for one in reversed(looks) if one["moment"] == "baseline"), None)
         limits = [bound.against(before) for bound in (check.at_least, check.at_most) if bound is not None]
         chart = charts.line([one["value"] for one in looks], [limit for limit in limits if limit is not None])
@@ -260,9 +260,9 @@ def watched(connection: psycopg.Connection, migration: Migration) -> tuple[Row |
 
 def assessment(migration: Migration) -> Row:
     """What the page of an assessment shows: the newest one, and the names of all tables in it."""
-    found = assess.kept(docs_root(), migration.migration)
-    tables = [table["name"] for source in (found or {"sources": []})["sources"] for table in source["tables"]]
-    return {"migration": migration, "found": found, "names": list(dict.fromkeys(tables))}
+    stored = assess.load(docs_root(), migration.migration)
+    tables = [table["name"] for source in (stored or {"sources": []})["sources"] for table in source["tables"]]
+    return {"migration": migration, "assessment": stored, "names": list(dict.fromkeys(tables))}
 
 
 def notices(connection: psycopg.Connection, run: str) -> list[Row]:
@@ -304,9 +304,9 @@ def production_row(connection: psycopg.Connection, migration: Migration, table: 
         column = key["column_name"]
         if column in readable and _can_be(kinds[column], value):
             query = files.statement("ui/row.sql", live=live, columns=columns, column=column)
-            found = connection.execute(query, {"value": value}).fetchone()
-            if found:
-                return dict(found[0])
+            record = connection.execute(query, {"value": value}).fetchone()
+            if record:
+                return dict(record[0])
     return None
 
 
@@ -330,8 +330,8 @@ def _live_name(migration: Migration, table: str) -> sql.Identifier:
 
 def origins(connection: psycopg.Connection, migration: Migration, table: str, row: Row) -> list[Row]:
     """Where a production row comes from: its API responses, with what is personal in them masked."""
-    found = why(connection, table, str(row["id"]))[:ORIGINS]
-    return [_shown(connection, migration, origin) for origin in found]
+    rows = why(connection, table, str(row["id"]))[:ORIGINS]
+    return [_shown(connection, migration, origin) for origin in rows]
 
 
 def _shown(connection: psycopg.Connection, migration: Migration, origin: Origin) -> Row:
@@ -343,8 +343,8 @@ def _shown(connection: psycopg.Connection, migration: Migration, origin: Origin)
     text = json.dumps(_response(origin.api_response, known), indent=2, ensure_ascii=False, default=str)
     if len(text) > LONGEST_RESPONSE:
         text = f"{text[:LONGEST_RESPONSE]}\n… {len(text) - LONGEST_RESPONSE:,} characters more"
-    told = {name: value for name, value in vars(origin).items() if name != "api_response"}
-    return {**told, "request": masked_text(origin.request or ""), "text": text}
+    fields = {name: value for name, value in vars(origin).items() if name != "api_response"}
+    return {**fields, "request": masked_text(origin.request or ""), "text": text}
 
 
 def _response(response: Any, known: set[str]) -> Any:

@@ -123,9 +123,9 @@ def share_assets(root: Path) -> str:
 
 def differences(site: Path) -> list[str]:
     """Files of a site that are not as its manifest says: changed, missing or added. Empty for an untouched site."""
-    told: dict[str, str] = json.loads((site / MANIFEST).read_text(encoding="utf-8"))["files"]
-    found = _digests(site)
-    return sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
+    noted: dict[str, str] = json.loads((site / MANIFEST).read_text(encoding="utf-8"))["files"]
+    present = _digests(site)
+    return sorted(name for name in noted.keys() | present.keys() if noted.get(name) != present.get(name))
 
 
 def offline(page: str, assets: str, name: str) -> str:
@@ -168,8 +168,8 @@ def _render(site: Path, migration: str, outcome: Outcome, result: ValidationResu
     context: Any = outcome.context
     run_id = RunIdentifier(run_name=result.run, run_time=datetime.now(timezone.utc))
     (site / "results").mkdir()
-    for suite, told in outcome.details:
-        details: Any = told
+    for suite, document in outcome.details:
+        details: Any = document
         details.meta["run_id"] = run_id
         details.meta["validation_time"] = run_id.run_time
         (site / "results" / f"{suite.name}.json").write_text(_json(details.to_json_dict()), encoding="utf-8")
@@ -237,7 +237,7 @@ def _digests(site: Path) -> dict[str, str]:
 def _put_in_place(making: Path, sites: Path, phase: str) -> Path:
     """Rename the finished site to the next free number; a folder that is not empty is never renamed over."""
     while True:
-        taken = [int(found[1]) for path in sites.iterdir() if (found := _SITE.fullmatch(path.name))]
+        taken = [int(match[1]) for path in sites.iterdir() if (match := _SITE.fullmatch(path.name))]
         site = sites / f"{max(taken, default=0) + 1}-{phase}"
         try:
             return making.rename(site)

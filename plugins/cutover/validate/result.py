@@ -69,20 +69,20 @@ class ValidationResult:
     @property
     def digest(self) -> str:
         """SHA-256 of everything but the place of the pages."""
-        told = {
+        content = {
             "phase": self.phase,
             "parameters": self.parameters,
             "suites": [asdict(suite) for suite in self.suites],
             "checks": [asdict(check) for check in self.checks],
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: XCom, the run's row, the file beside the pages."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return {"success": self.success, "digest": self.digest, **plain}
 
-    def told(self) -> str | None:
+    def complaint(self) -> str | None:
         """What does not hold, in a sentence; None if all of it does."""
         named = [
             *(f"{suite.suite}: {failure.expectation} ({failure.observed})"
@@ -102,7 +102,7 @@ class ValidationResult:
         raise CutoverError(
             "validate.failed",
             f"run {self.run}, {self.phase}",
-            str(self.told()),
+            str(self.complaint()),
             f"correct the source or the transformation, and start a new run.{pages}",
         )
 

@@ -82,9 +82,9 @@ class Place:
     def within(self, query: str) -> str:
         """``query`` with every ``{table}`` of this place as a qualified name; ``{batch}`` is the suite's own."""
 
-        def name(found: re.Match[str]) -> str:
-            table = self.tables.get(found[1])
-            return sql.Identifier(*table).as_string() if table else found[0]
+        def name(match: re.Match[str]) -> str:
+            table = self.tables.get(match[1])
+            return sql.Identifier(*table).as_string() if table else match[0]
 
         return _TABLE.sub(name, query)
 
@@ -139,19 +139,19 @@ def parameters(suites: Sequence[Suite], given: Mapping[str, Any]) -> dict[str, A
 def _read(path: Path) -> Suite:
     text = path.read_bytes()
     try:
-        told = json.loads(text)
-        meta = told["meta"]
+        document = json.loads(text)
+        meta = document["meta"]
         suite = Suite(
             table=path.stem,
             source=hashlib.sha256(text).hexdigest(),
-            expectations=tuple(told["expectations"]),
+            expectations=tuple(document["expectations"]),
             personal=frozenset(meta["personal"]),
             parameters=dict(meta["parameters"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _bad(path.name, f"{type(error).__name__}: {error}") from error
-    if told.get("name") != path.stem:
-        raise _bad(path.name, f"its name is {told.get('name')!r}, and must be the table's.")
+    if document.get("name") != path.stem:
+        raise _bad(path.name, f"its name is {document.get('name')!r}, and must be the table's.")
     return suite
 
 
@@ -222,9 +222,9 @@ class _Runner:
         expected = self._suite(suite, configured)
         # First only whether each holds: all counts of a table in one pass. Then the figures of those that do not.
         asked = self._counting(suite, configured)
-        told = Validator(batch, result_format="BOOLEAN_ONLY").validate_expectation_suite(asked, self.given)
+        outcome = Validator(batch, result_format="BOOLEAN_ONLY").validate_expectation_suite(asked, self.given)
         results = []
-        for entry, config in self._paired(told.results, expected):
+        for entry, config in self._paired(outcome.results, expected):
             entry.expectation_config = config
             results.append(
                 self._explained(config, batch, suite.personal) if _needs_figures(entry) else _passed(entry, rows)
@@ -241,8 +241,8 @@ class _Runner:
             results=results,
             suite_name=suite.table,
             statistics=statistics,
-            meta=told.meta,
-            batch_id=told.batch_id,
+            meta=outcome.meta,
+            batch_id=outcome.batch_id,
         )
         return expected, details
 
@@ -366,9 +366,9 @@ def _shown(name: str, value: Any, hide: Any, key: tuple[str, ...]) -> Any:
     return value
 
 
-def _without_traceback(told: Any) -> dict[str, Any]:
+def _without_traceback(document: Any) -> dict[str, Any]:
     """Exception details reduced to one masked line: a traceback can hold values and the way to the database."""
-    message = _exception_message(told)
+    message = _exception_message(document)
     return {
         "raised_exception": message is not None,
         "exception_message": message,
@@ -376,10 +376,10 @@ def _without_traceback(told: Any) -> dict[str, Any]:
     }
 
 
-def _exception_message(told: Any) -> str | None:
-    if not told:
+def _exception_message(document: Any) -> str | None:
+    if not document:
         return None
-    entries = [told] if "raised_exception" in told else list(told.values())
+    entries = [document] if "raised_exception" in document else list(document.values())
     messages = [entry.get("exception_message") for entry in entries if entry.get("raised_exception")]
     return masked_text(str(messages[0]).strip().split("\n")[0][:300]) if messages else None
 
@@ -411,18 +411,18 @@ def _url(connect: Connect) -> Iterator[str]:
 
     with opened(connect) as connection:
         info = connection.info
-        told = info.get_parameters()
+        parameters = info.get_parameters()
         password = info.password
     pinned = options(default_transaction_read_only="on", row_security="off")
-    told["options"] = f"{told.pop('options', '')} {pinned}".strip()
+    parameters["options"] = f"{parameters.pop('options', '')} {pinned}".strip()
     with tempfile.TemporaryDirectory() as folder:
         passfile = Path(folder) / "pgpass"
         descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("*:*:*:*:" + re.sub(r"([:\\])", r"\\\1", password) + "\n")
-        host, port, user, database = (told.pop(name, None) for name in ("host", "port", "user", "dbname"))
+        host, port, user, database = (parameters.pop(name, None) for name in ("host", "port", "user", "dbname"))
         address = ("host", "port", "user", "dbname", "password", "passfile")
-        query = {name: value for name, value in {**whole(""), **told}.items() if name not in address}
+        query = {name: value for name, value in {**whole(""), **parameters}.items() if name not in address}
         yield URL.create(
             "postgresql+psycopg",
             username=user,

@@ -86,8 +86,8 @@ def validate_staged(
         made_from = phases.require(held, migration, this_run, "validation")
         transform.hold_still(held)
         result = validate(connect, migration, this_run, phase=STAGING, given=given, log=log)
-        told = result.as_dict()
-        run.note(held, this_run, validation=told)
+        record = result.as_dict()
+        run.note(held, this_run, validation=record)
         phases.record(
             held,
             migration,
@@ -95,8 +95,8 @@ def validate_staged(
             "validation",
             made_from,
             holds=result.success,
-            why=result.told(),
-            result=phases.digest(told),
+            why=result.complaint(),
+            result=phases.digest(record),
             staged=transform.digest(held, migration),
         )
     return result

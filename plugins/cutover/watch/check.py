@@ -144,22 +144,22 @@ def parse(text: str, path: str, baseline: str | None = None) -> Check:
 def parse_service(text: str, path: str) -> Check:
     """The check that a YAML file says of a service. Raises ``watch.bad-check``, which names what is wrong."""
     try:
-        told = yaml.safe_load(text)
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _bad(path, f"it is no YAML: {str(error).splitlines()[0]}.") from None
-    if not isinstance(told, dict) or not isinstance(told.get("service"), dict):
+    if not isinstance(document, dict) or not isinstance(document.get("service"), dict):
         raise _bad(path, "it has no key service.")
-    title = str(told.pop("title", ""))
-    asked = told.pop("service")
+    title = str(document.pop("title", ""))
+    asked = document.pop("service")
     try:
         service = Service.model_validate(asked)
     except ValidationError as error:
         raise _bad(path, _first(error)) from None
-    return _check(path, title, _header(path, told), service=service)
+    return _check(path, title, _header(path, document), service=service)
 
 
-def _header(path: str, told: Mapping[str, Any]) -> Header:
-    given = {key: str(value) if key.startswith("at_") else value for key, value in told.items()}
+def _header(path: str, document: Mapping[str, Any]) -> Header:
+    given = {key: str(value) if key.startswith("at_") else value for key, value in document.items()}
     try:
         return Header.model_validate(given)
     except ValidationError as error:

@@ -93,7 +93,7 @@ def written_since(connection: psycopg.Connection, this_run: str) -> list[dict[st
 
 def trouble(known: Sequence[Check], looks: Sequence[Mapping[str, Any]]) -> list[str]:
     """In words, the checks that were out of bounds as often in a row as their limit says. Inconclusive counts not."""
-    told = []
+    lines = []
     for check in known:
         conclusive = [
             one
@@ -103,8 +103,8 @@ def trouble(known: Sequence[Check], looks: Sequence[Mapping[str, Any]]) -> list[
         last = conclusive[-check.failure_limit :]
         if len(last) == check.failure_limit and all(one["verdict"] == BAD for one in last):
             times = "" if check.failure_limit == 1 else f", {check.failure_limit} times in a row"
-            told.append(f"{check.title}: {last[-1]['detail']}{times}")
-    return told
+            lines.append(f"{check.title}: {last[-1]['detail']}{times}")
+    return lines
 
 
 def _look(connect: Connect, migration: Migration, this_run: str, fetch: Fetch, log: Log, *, moment: str) -> list[Look]:
@@ -127,14 +127,14 @@ def _look(connect: Connect, migration: Migration, this_run: str, fetch: Fetch, l
             value, problem = None, masked_text(f"[{error.code}] {error.why}")
         except psycopg.Error as error:
             value, problem = None, masked_text(error.diag.message_primary or type(error).__name__)
-        seen = judge(check, value, value if moment == "baseline" else baseline.get(check.name))
+        look = judge(check, value, value if moment == "baseline" else baseline.get(check.name))
         if problem:
-            seen = Look(check.name, None, INCONCLUSIVE, problem)
-        looks.append(seen)
-        log(f"{check.title}: {seen.verdict}, {seen.detail}")
-        kept = {**vars(seen), "run": this_run, "moment": moment, "counted": Jsonb(dict(now)) if now else None}
+            look = Look(check.name, None, INCONCLUSIVE, problem)
+        looks.append(look)
+        log(f"{check.title}: {look.verdict}, {look.detail}")
+        row = {**vars(look), "run": this_run, "moment": moment, "counted": Jsonb(dict(now)) if now else None}
         with opened(connect) as connection:
-            connection.execute(files.statement("watch/keep.sql"), kept)
+            connection.execute(files.statement("watch/keep.sql"), row)
     return looks
 
 

@@ -85,8 +85,8 @@ def _buckets(text: str, series: Series, service: Service) -> dict[str, float]:
 
 
 def _values(text: str, series: Series, service: Service) -> dict[str, float]:
-    found = _samples(text, series.metric, series.labels, service)
-    return {json.dumps(labels, sort_keys=True): value for labels, value in found}
+    samples = _samples(text, series.metric, series.labels, service)
+    return {json.dumps(labels, sort_keys=True): value for labels, value in samples}
 
 
 def _samples(
@@ -108,8 +108,8 @@ def _of_prometheus(text: str) -> Decimal | None:
     """The number of an answer to a query; None if it has none, or several series."""
     try:
         result = json.loads(text)["data"]
-        found = result["result"] if result["resultType"] == "vector" else [{"value": result["result"]}]
-        values = [float(one["value"][1]) for one in found]
+        samples = result["result"] if result["resultType"] == "vector" else [{"value": result["result"]}]
+        values = [float(one["value"][1]) for one in samples]
     except (ValueError, KeyError, TypeError, IndexError):
         raise CutoverError(
             "watch.no-answer",
