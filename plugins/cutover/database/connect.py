@@ -334,11 +334,15 @@ def connector(dsn: str | Callable[[], str], name: str, application: str) -> Conn
                     f"create the database, or correct its name in the Airflow connection {name} (field Schema).",
                 ) from None
             if "authentication" in reason or "password" in reason or "role" in reason:
+                by_token = "" if isinstance(dsn, str) else ", which comes with a token"
                 raise CutoverError(
                     "connect.refused",
                     f"connection {name}",
-                    f"the database does not accept its user or password: {reason}.",
-                    f"correct login and password of the Airflow connection {name}.",
+                    f"the database does not accept its user{by_token or ' or password'}: {reason}.",
+                    f"see whether this user of the database may come with tokens of that identity (`aws_conn_id` or "
+                    f"`azure_conn_id` in the extra of the Airflow connection {name})."
+                    if by_token
+                    else f"correct login and password of the Airflow connection {name}.",
                 ) from None
             raise CutoverError(
                 "connect.unreachable",

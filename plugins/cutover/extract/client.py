@@ -26,9 +26,9 @@ from urllib.parse import SplitResult, quote, quote_plus, unquote, urlencode, url
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
 from cutover.errors import CutoverError
+from cutover.extract import proxy
 from cutover.extract.page import BodyError
 from cutover.extract.rates import Clock, Pacer, seconds_until, server_time
 from cutover.masking import masked_text
@@ -151,7 +151,9 @@ class Endpoint:
         )
         self._lock = threading.Lock()
         self._session = _session(access, service)
-        self._secrets = _secrets(access, self._session)
+        self._proxy = proxy.proxy_for(access.base_url, self._session.proxies, access.connection)
+        self._session.proxies = {} if self._proxy is None else {"all": self._proxy.url}
+        self._secrets = _secrets(access, self._session, self._proxy)
 
     @property
     def account(self) -> str:
@@ -176,8 +178,8 @@ class Endpoint:
         Retried are 408, 429, 5xx, time-outs, broken connections, and bodies that ``read`` refuses with BodyError.
         Raises RefusedError for any other 4xx, StoppedError when told to stop, and CutoverError
         ``extract.unauthorized``, ``extract.forbidden``, ``extract.redirected``, ``extract.bad-connection``,
-        ``extract.certificate``, ``extract.no-such-host``, ``extract.another-shape``, ``extract.gave-up``,
-        ``extract.wait-too-long``.
+        ``extract.certificate``, ``extract.no-such-host``, ``extract.proxy-login``, ``extract.proxy-refused``,
+        ``extract.another-shape``, ``extract.gave-up``, ``extract.wait-too-long``.
         """
         return self._fetch(f"{self.path}?{urlencode(params)}" if params else self.path, read)
 
@@ -341,7 +343,10 @@ class Endpoint:
         return body, response.links.get("next", {}).get("url")
 
     def _refuse_what_stays(self, error: BaseException) -> None:
-        """Raise CutoverError for a broken connection that no waiting mends: a certificate, a name, a port."""
+        """Raise CutoverError for a broken connection that no waiting mends: a certificate, a name, a port, a proxy."""
+        if self._proxy is not None:
+            obj = f"connection {self._access.connection}"
+            proxy.refuse_what_stays(_chain(error), self._proxy, self._access.base_url, obj)
         for below in _chain(error):
             if isinstance(below, ssl.SSLCertVerificationError):
                 raise CutoverError(
@@ -379,7 +384,10 @@ class Endpoint:
         ended = any(isinstance(below, ssl.SSLError) for below in _chain(error))
         if ended and self._session.cert is None:
             return "TLS was ended, as by a server that asks for a client's certificate: `cert` in the extra"
-        return _cause(error)
+        if self._proxy is None:
+            return _cause(error)
+        status = next(filter(None, map(proxy.tunnel_status, _chain(error))), None)
+        return f"{f'answer {status}' if status else _cause(error)}, by way of the proxy {self._proxy.shown}"
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytearray:
         """The body, decompressed. What has come is taken at once, so that one that trickles in is noticed in time."""
@@ -420,6 +428,8 @@ class Endpoint:
                 f"give the key of connection {self._access.connection} the permission it lacks"
                 f"{self._with_permission()}, then clear the task.",
             )
+        if status == 407 and self._proxy is not None:
+            raise proxy.login_missing(self._proxy, f"connection {self._access.connection}")
         if 300 <= status < 400:
             raise CutoverError(
                 "extract.redirected",
@@ -522,8 +532,7 @@ def _shown(link: str) -> str:
 
 def _session(access: Access, service: Service) -> requests.Session:
     session = access.open()
-    # The environment is read once, for the proxy; a .netrc entry must not replace the connection's key.
-    session.proxies = {**get_environ_proxies(access.base_url), **(session.proxies or {})}
+    # The environment names a proxy, and is asked for that alone: no .netrc may replace the connection's key.
     session.trust_env = False
     if access.authorities is not None:
         session.verify = access.authorities
@@ -553,10 +562,10 @@ def _basic(access: Access) -> str:
     return base64.b64encode(credentials.encode()).decode()
 
 
-def _secrets(access: Access, session: requests.Session) -> list[str]:
+def _secrets(access: Access, session: requests.Session, between: proxy.Proxy | None) -> list[str]:
     """What no text that leaves this module may hold: the key, headers of the connection's own, a proxy's password."""
-    proxies = [password for url in session.proxies.values() if (password := urlsplit(url).password)]
-    spellings = {text for secret in (access.secret, *_own_headers(session), *proxies) for text in _spellings(secret)}
+    ours = (access.secret, *_own_headers(session), *(between.secrets if between else ()))
+    spellings = {text for secret in ours for text in _spellings(secret)}
     return sorted(spellings, key=len, reverse=True)
 
 

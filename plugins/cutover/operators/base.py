@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
@@ -83,16 +84,28 @@ def _token(settings: Connection, connection_id: str) -> tuple[str, str, int]:
     # the hook brings SQLAlchemy and more, which only such a connection needs
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
+    provider, option = (
+        ("microsoft-azure", "azure_conn_id") if found.extra_dejson.get("azure_conn_id") else ("amazon", "aws_conn_id")
+    )
     try:
         return PostgresHook(postgres_conn_id=connection_id).get_iam_token(settings)
     except Exception as error:  # each identity provider has its own
-        raise CutoverError(
-            "connect.no-token",
-            f"connection {connection_id}",
-            f"no token came in the password's place: {type(error).__name__}: {' '.join(str(error).split())[:300]}.",
-            "see whether the connection named by `aws_conn_id` or `azure_conn_id` in its extra may get tokens for this "
-            "database user; or take `iam` out of the extra, and set a password.",
-        ) from None
+        why = f"no token came in the password's place: {type(error).__name__}: {' '.join(str(error).split())[:300]}."
+        remedy = (
+            f"see whether the connection named by `{option}` in its extra may get tokens for this database user; or "
+            "take `iam` out of the extra, and set a password."
+        )
+        if not _is_installed(f"apache-airflow-providers-{provider}"):
+            remedy = f"install apache-airflow-providers-{provider} beside Airflow, which asks for the tokens."
+        raise CutoverError("connect.no-token", f"connection {connection_id}", why, remedy) from None
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _signing_key() -> tuple[str, list[str]] | None:
