@@ -24,6 +24,7 @@ from cutover.database.connect import connector
 from cutover.errors import CutoverError
 from cutover.extract import drop as extract_drop
 from cutover.extract import folder as extract_folder
+from cutover.extract import load as extract_load
 from cutover.extract import records
 from cutover.extract.drop import DropReport, sync_drop
 from cutover.extract.folder import Folder
@@ -326,7 +327,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_read_again(
             yield record
 
     with monkeypatch.context() as patch:
-        patch.setattr(extract_drop, "records", reading)
+        patch.setattr(extract_load, "records", reading)
         drop.refuses("extract.file-changed")
     assert drop.rows() == []
     assert drop.query("select 1 from cutover.sync_file") == []
@@ -404,9 +405,9 @@ def test_many_bad_rows_among_good_ones_cost_no_more_than_a_few_tries_each(
     lines = "".join(f"{n},c,{'x' if n % 3 == 0 else '1'},\n" for n in range(1_200))
     drop.put("a.csv", HEADER + lines)
     tries: list[int] = []
-    genuine = extract_drop._Load._write_all
+    genuine = extract_load.Load._write_all
     monkeypatch.setattr(
-        extract_drop._Load, "_write_all", lambda self, part: (tries.append(len(part)), genuine(self, part))[1]
+        extract_load.Load, "_write_all", lambda self, part: (tries.append(len(part)), genuine(self, part))[1]
     )
     report = drop.sync(rejected_share=0.5)
     assert (report.rejected, report.new) == (400, 800)
@@ -541,7 +542,7 @@ def test_a_sync_whose_session_is_ended_has_stored_whole_files_alone(
             yield record
 
     with monkeypatch.context() as patch:
-        patch.setattr(extract_drop, "records", reading)
+        patch.setattr(extract_load, "records", reading)
         drop.refuses("extract.database")
     assert drop.rows("id") == [(1,), (2,)]
     report = drop.sync()
@@ -583,14 +584,131 @@ def test_two_files_that_have_exchanged_their_names_are_both_read_again(drop: Dro
     (drop.root / "b.csv").rename(drop.root / "a.csv")
     aside.rename(drop.root / "b.csv")
     report = drop.sync()
-    assert report.files == 2
-    assert sum("what it no longer has stays as it was" in note for note in report.not_given) == 2
-    # the third is no longer in b.csv, and stays: it stands over the one of a.csv until raw is read from nothing
+    # a.csv once more, for what b.csv has lost
+    assert report.files == 3
+    assert sum("was changed since it was read" in note for note in report.not_given) == 2
+    # the third is in a.csv now, and no longer in b.csv
     shown = "id, email, source_file"
-    assert drop.rows(shown) == [(1, "a", "b.csv"), (2, "a", "b.csv"), (3, "b", "b.csv")]
+    here = [(1, "a", "b.csv"), (2, "a", "b.csv"), (3, "b", "a.csv")]
+    assert drop.rows(shown) == here
     drop.query("drop table raw.orders")
     drop.sync()
-    assert drop.rows(shown) == [(1, "a", "b.csv"), (2, "a", "b.csv"), (3, "b", "a.csv")]
+    assert drop.rows(shown) == here, "as if they had been read from nothing"
+
+
+# what a changed file has lost
+
+SHOWN = "id, email, source_file"
+
+
+def lost(drop: Drop, **further: str) -> None:
+    """Three files that were read, of which the middle one has row 2 of version "b"; and then has it no more."""
+    for name, content in {"b.csv": "1,b,1,\n2,b,1,\n", **further}.items():
+        drop.put(name, HEADER + content)
+    drop.sync()
+    drop.put("b.csv", HEADER + "1,b,1,\n")
+
+
+@pytest.mark.parametrize(
+    ("further", "row"),
+    [
+        ({"a.csv": "2,a,1,\n9,a,1,\n"}, (2, "a", "a.csv")),
+        ({"a.csv": "2,a,1,\n", "a2.csv": "2,a2,1,\n", "a3.csv": "3,a3,1,\n"}, (2, "a2", "a2.csv")),
+        # the same row, written alike
+        ({"a.csv": "2,b,1,\n"}, (2, "b", "a.csv")),
+        ({"c.csv": "2,c,1,\n"}, (2, "c", "c.csv")),
+        ({"a.csv": "2,a,1,\n", "c.csv": "2,c,1,\n"}, (2, "c", "c.csv")),
+        # in no other: it stays
+        ({"a.csv": "3,a,1,\n"}, (2, "b", None)),
+        # what the earlier file had wrong is no row
+        ({"a.csv": "2,a,x,\n3,a,1,\n"}, (2, "b", None)),
+    ],
+)
+def test_what_a_changed_file_has_lost_is_found_in_another(
+    drop: Drop, further: dict[str, str], row: tuple[Any, ...]
+) -> None:
+    lost(drop, **further)
+    rejects = drop.rejects()
+    report = drop.sync()
+    assert row in drop.rows(SHOWN)
+    found = drop.rows(SHOWN)
+    assert report.rows == report.new + report.changed + report.returned + report.unchanged + report.rejected
+    assert drop.rejects() == rejects, "each is told once"
+    assert drop.sync().files == 0, "each file is looked into once"
+    if row[2] is not None:
+        drop.query("drop table raw.orders")
+        drop.sync()
+        assert drop.rows(SHOWN) == found, "as if they had been read from nothing"
+
+
+def test_what_no_file_has_any_file_may_bring(drop: Drop) -> None:
+    lost(drop)
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "b", None)]
+    drop.put("a.csv", HEADER + "1,a,1,\n2,a,1,\n")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "a", "a.csv")]
+    drop.put("b.csv", HEADER + "1,b,1,\n2,b again,1,\n")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "b again", "b.csv")]
+
+
+def test_a_row_that_a_changed_file_has_wrong_is_not_lost(drop: Drop) -> None:
+    lost(drop, **{"a.csv": "2,a,1,\n"})
+    drop.put("b.csv", HEADER + "1,b,1,\n2,b,x,\n")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "b", "b.csv")]
+
+
+def test_a_sync_that_is_killed_behind_the_file_that_lost_a_row_finds_it_when_it_is_started_again(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost(drop, **{"a.csv": "2,a,1,\n", "a2.csv": "1,a2,1,\n"})
+    genuine = extract_load.Load.refill
+
+    def killed(load: Any, *given: Any) -> Any:
+        drop.query(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        return genuine(load, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(extract_load.Load, "refill", killed)
+        drop.refuses("extract.database")
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "b", None)], "never lost"
+    report = drop.sync()
+    assert report.files == 2
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "a", "a.csv")]
+    assert drop.sync().files == 0
+
+
+def test_whoever_was_erased_is_not_brought_back_by_a_file_that_is_looked_into_again(drop: Drop) -> None:
+    lost(drop, **{"a.csv": "2,a,1,\n3,erased,1,\n4,erased,x,\n"})
+    drop.query("delete from raw.orders where id = 3")
+    drop.query("delete from cutover.rejects")
+    # as the erasure leaves it, so that nothing seems to be missing
+    drop.query("update cutover.sync_state set stored = stored - 1")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "a", "a.csv")]
+    assert drop.rejects() == []
+    drop.put("b.csv", HEADER + "1,b,1,\n2,b,1,\n")
+    drop.sync()
+    drop.query("delete from raw.orders where id = 2")
+    drop.query("update cutover.sync_state set stored = stored - 1")
+    drop.put("b.csv", HEADER + "1,b,1,\n")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv")], "who was erased has no row to be lost"
+
+
+def test_a_file_that_was_away_is_looked_into_when_it_is_back(drop: Drop) -> None:
+    lost(drop, **{"a.csv": "2,a,1,\n"})
+    (drop.root / "a.csv").rename(drop.root / "aside")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "b", None)]
+    (drop.root / "aside").rename(drop.root / "a.csv")
+    drop.sync()
+    assert drop.rows(SHOWN) == [(1, "b", "b.csv"), (2, "a", "a.csv")]
 
 
 def test_rows_that_somebody_has_taken_away_are_read_again(drop: Drop) -> None:
@@ -650,7 +768,7 @@ def test_two_syncs_at_once_read_a_file_once(drop: Drop) -> None:
 def test_memory_does_not_grow_with_the_file(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is held at once is bounded, in rows and in characters; so is what is read at once."""
     held: list[tuple[int, int]] = []
-    genuine = extract_drop._Load._write_all
+    genuine = extract_load.Load._write_all
 
     def write(self: Any, part: list[records.Record]) -> None:
         held.append((len(part), sum(len(one.response) for one in part)))
@@ -663,7 +781,7 @@ def test_memory_does_not_grow_with_the_file(drop: Drop, monkeypatch: pytest.Monk
         sizes.append(len(buffer))
         return read_into(self, buffer)
 
-    monkeypatch.setattr(extract_drop._Load, "_write_all", write)
+    monkeypatch.setattr(extract_load.Load, "_write_all", write)
     monkeypatch.setattr(extract_folder.Digesting, "readinto", reading)
     wide = "x" * 1_000_000
     drop.put(
@@ -735,7 +853,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_refused(
             yield record
 
     with monkeypatch.context() as patch:
-        patch.setattr(extract_drop, "records", reading)
+        patch.setattr(extract_load, "records", reading)
         drop.refuses("extract.file-changed", **given)
     assert drop.rows() == []
     assert drop.sync(**given).total == 30_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,10 @@ tables:
 """
 
 
-def refusal(text: str, name: str = "m") -> CutoverError:
+def refusal(text: str, name: str = "m", staged: Collection[str] | None = None) -> CutoverError:
     """The error for a text, once it is seen to be of the kind that helps."""
     with pytest.raises(CutoverError) as raised:
-        parse(text, name)
+        parse(text, name, staged)
     error = raised.value
     assert error.code == "migration.invalid"
     assert error.obj.startswith(f"include/sql/{name}/migration.yaml, line ")
@@ -300,3 +300,49 @@ def test_each_key_of_what_is_shipped_dropped_renamed_or_of_another_type(name: st
     except CutoverError as error:
         assert error.code == "migration.invalid" and ", line " in error.obj
         assert "as in this example:" in error.remedy and len(str(error).splitlines()) <= SCREEN
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "why", "shows"),
+    [
+        (
+            "may_be_empty: [users, ordres]",
+            "may_be_empty.1",
+            "'ordres' is no staging table: there is no staging/ordres",
+            "",
+        ),
+        ("may_be_empty: [users, ordres]", "may_be_empty.1", "Did you mean `orders`?", "may_be_empty: [refunds]"),
+        ("may_be_empty:\n- users\n- nothing_like_it", "may_be_empty.1", "no staging/nothing_like_it.sql", ""),
+        ("merge: {usrs: auth.users}", "merge.usrs", "Did you mean `users`?", "users: auth.users"),
+        ("merge:\n  users: auth.users\n  no_such: auth.no_such", "merge.no_such", "'no_such' is no staging", ""),
+        ("retire: [old, orders]", "retire.1", "'orders' has a successor, which staging/orders.sql makes", "old_orders"),
+    ],
+)
+def test_a_name_of_a_table_that_no_file_makes_is_refused(declared: str, key: str, why: str, shows: str) -> None:
+    error = refusal(f"{GOOD}{declared}\n", staged=["orders", "users"])
+    assert error.obj.endswith(f", {key}")
+    assert why in error.why
+    assert shows in error.remedy
+    first = line_of(GOOD + declared, declared.splitlines()[0])
+    assert f"line {first + (len(declared.splitlines()) - 1)}," in error.obj
+
+
+def test_all_lines_with_names_that_no_file_makes_are_told_at_once() -> None:
+    error = refusal(f"{GOOD}merge: {{usrs: auth.users}}\nmay_be_empty: [ordres]\n", staged=["orders", "users"])
+    assert error.obj.endswith(", merge.usrs")
+    assert f"Line {len(GOOD.splitlines()) + 2} is wrong, too." in error.why
+
+
+def test_names_of_tables_that_there_are_are_taken() -> None:
+    parse(f"{GOOD}merge: {{users: auth.users}}\nmay_be_empty: [orders]\nretire: [old]\n", "m", ["orders", "users"])
+
+
+def test_a_migrations_folder_says_which_tables_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "sql" / "m" / "staging"
+    folder.mkdir(parents=True)
+    (folder / "orders.sql").write_text("create table staging.orders (id bigint primary key);\n")
+    (folder.parent / "migration.yaml").write_text("migration: m\nmay_be_empty: [ordesr]\n")
+    monkeypatch.setenv("CUTOVER_INCLUDE", str(tmp_path))
+    load.cache_clear()
+    with pytest.raises(CutoverError, match=r"line 2, may_be_empty.0.*Did you mean `orders`\?"):
+        load("m")

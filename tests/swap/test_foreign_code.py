@@ -355,3 +355,36 @@ def test_what_comes_upon_a_table_that_is_first_written_to_in_the_lock_ends_the_s
             admin.execute("drop index public.late")
         swap(production.connect, order, production.log)
         assert production.value("select invoice_id from public.letters") is None
+
+
+# Whatever could end a line, a literal or a body too early, on lines of their own.
+LINES = """create table public.of_lines (
+    -- a comment with 'a quote, a "name, $$ dollars $body$, 100 %, %s, {braces} and a \\ backslash
+    first text default 'it''s
+of two lines; and {{goes}} on',\r
+    second text default $body$one $$
+two \\n$body$ /* of
+  two lines */ check (
+        second <> 'a
+b'
+    ),
+    third text default E'x\\ny\\'z'
+)
+-- the end, without a semicolon"""
+
+
+def test_a_statement_of_several_lines_is_run_as_it_is_written(connection: psycopg.Connection) -> None:
+    role = connection.info.user
+    owner.run(connection, role, LINES)
+    made = connection.execute("insert into public.of_lines default values returning *").fetchone()
+    assert made == ("it's\nof two lines; and {{goes}} on", "one $$\ntwo \\n", "x\ny'z")
+    told = connection.execute(
+        "select pg_get_constraintdef(oid) from pg_constraint where conname ~ 'of_lines'"
+    ).fetchone()
+    assert told == ("CHECK ((second <> 'a\nb'::text))",)
+    assert owner.run(connection, role, "insert into public.of_lines (first)\nvalues ('%s'),\n\n('{}')\n;\n") == 2
+    body = "begin\n  -- it's\n  return 'a\nb';\nend"
+    owner.run(
+        connection, role, f"create function public.of_lines() returns text\nlanguage plpgsql as $f$\n{body}\n$f$;"
+    )
+    assert connection.execute("select public.of_lines()").fetchone() == ("a\nb",)

@@ -1,15 +1,14 @@
 """One sync of one file drop: which files are new, and their rows into the raw table, a transaction each.
 
 A file that was read is not read again while its bytes stay the same. What raw holds follows from the files and their
-names, not from when they came: of a key, the row of the last file that has it, or had it before it was changed, and
-in that file its last line.
+names, not from when they came: of a key, the row of the last file that has it, and in that file its last line. What a
+changed file has lost is looked for in those of earlier names; what no file has stays.
 Killed at any moment and started again, a sync goes on with the first file that was not stored.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -25,10 +24,10 @@ from cutover.database.connect import Connect, Log
 from cutover.errors import CutoverError
 from cutover.extract import raw, session
 from cutover.extract.folder import Digesting, File, Folder, changed
-from cutover.extract.records import Record, Reject, empty, records
+from cutover.extract.load import Load
+from cutover.extract.records import empty
 from cutover.extract.report import Report
-from cutover.extract.store import UNSTORABLE
-from cutover.extract.sync import ALL_REJECTED, FEW_GONE, FEW_REJECTED
+from cutover.extract.sync import FEW_GONE
 from cutover.extract.why import install_lineage
 from cutover.masking import masked_text
 from cutover.migration.files import PROVENANCE, FileDrop
@@ -37,19 +36,8 @@ from cutover.records import ledger
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-# What is sent to the database at once, in rows and in characters: also what a row that is refused is looked for in.
-_MOST_ROWS = 5_000
-_MOST_CHARACTERS = 4 * 1024 * 1024
-# Rows that are tried behind one that was refused, and twice as many each time: where one is bad, the next may be.
-_AFTER_REFUSED = 64
-# Above so many rejected rows that are more than half of those read, the rest of the file is not worth reading.
-_HOPELESS = 1_000
 # Names in one message.
 _NAMES = 5
-# Where PostgreSQL says that it could not read a value: of which row of the batch, and of which column.
-_CONTEXT = re.compile(r"COPY fetched, line (\d+)(?:, column (\w+))?")
-# The value that PostgreSQL quotes in its message, whatever quotes are in it.
-_QUOTED = re.compile(r":? \".*\"", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -127,8 +115,7 @@ class _Sync:
 
     def run(self, full: bool) -> DropReport:
         listing = self._folder.list()
-        known = {row["name"]: row for row in self._execute("extract/files/known.sql")}
-        self._connection.commit()
+        known = self._known()
         self._note(listing.waiting, "is left for later")
         if not listing.files and not known:
             raise self._no_files(listing.waiting, listing.others)
@@ -144,6 +131,12 @@ class _Sync:
         except BaseException as error:
             self._record_failure(sync_id, error)
             raise
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        """The newest version of each file that was read, by name."""
+        known = {row["name"]: row for row in self._execute("extract/files/known.sql")}
+        self._connection.commit()
+        return known
 
     # deciding
 
@@ -256,26 +249,37 @@ class _Sync:
     # reading
 
     def _read_all(self, sync_id: int, wanted: list[File], known: dict[str, dict[str, Any]], *, anew: bool) -> None:
-        refused: list[CutoverError] = []
+        refused: dict[str, CutoverError] = {}
         page_no = 0
-        for file in wanted:
-            before = known.get(file.name)
-            # what was read for another declaration is read again, also by the sync after one that failed halfway
-            counts = before is not None and before["declaration"] == self._drop.fingerprint and not anew
-            try:
-                digest = self._unread(file, before, counts=counts)
-                if digest is not None:
-                    page_no += 1
-                    self._read(sync_id, page_no, file, digest)
-            except CutoverError as error:
-                self._log(str(error))
-                refused.append(error)
+        while wanted:
+            for file in wanted:
+                before = known.get(file.name)
+                # what was read for another declaration is read again, also by the sync after one that failed halfway
+                counts = before is not None and before["declaration"] == self._drop.fingerprint and not anew
+                try:
+                    digest = self._unread(file, before, counts=counts)
+                    if digest is not None:
+                        page_no += 1
+                        # the same bytes once more are read for what a later file has lost, and for nothing else
+                        is_refill = before is not None and counts and before["digest"] == digest
+                        was_read = before is not None
+                        self._read(sync_id, page_no, file, digest, was_read=was_read, is_refill=is_refill)
+                except CutoverError as error:
+                    self._log(str(error))
+                    refused[file.name] = error
+            # a file that has lost rows has those of earlier names looked into for them
+            known, anew = self._known(), False
+            wanted = [file for file in wanted if file.name not in refused and self._is_due(known.get(file.name))]
         if refused:
-            raise _of_all(refused)
+            raise _of_all(list(refused.values()))
+
+    @staticmethod
+    def _is_due(before: dict[str, Any] | None) -> bool:
+        return before is not None and bool(before["look_again"])
 
     def _unread(self, file: File, before: dict[str, Any] | None, *, counts: bool) -> str | None:
         """The digest of a file that is to be read; None if what was read ``before`` ``counts``, and is the same."""
-        if before is not None and counts:
+        if before is not None and counts and not before["look_again"]:
             looks = (before["stamp"], before["size"], before["is_removed"])
             if looks == (file.stamp, file.size, False):
                 return None
@@ -284,24 +288,22 @@ class _Sync:
         digest = self._folder.digest(file)
         if before is None or before["digest"] != digest:
             if before is not None:
-                self._note(
-                    {file.name: "it is read again; what it no longer has stays as it was"},
-                    "was changed since it was read",
-                )
+                why = "it is read again; what it no longer has stays, as an earlier file has it or as it was"
+                self._note({file.name: why}, "was changed since it was read")
             return digest
-        if not counts:
+        if not counts or before["look_again"]:
             return digest
         with self._connection.transaction():
             self._execute("extract/files/touch.sql", file_id=before["file_id"], size=file.size, stamp=file.stamp)
         return None
 
-    def _read(self, sync_id: int, page_no: int, file: File, digest: str) -> None:
+    def _read(self, sync_id: int, page_no: int, file: File, digest: str, *, was_read: bool, is_refill: bool) -> None:
         """All of one file, and that it was read, in one transaction.
 
         Rows are collected before it, in temporary tables: no transaction is open for as long as a download takes.
         """
         began = time.monotonic()
-        load = _Load(self._connection, self._drop, file)
+        load = Load(self._connection, self._drop, file)
         with self._folder.opened(file) as stream:
             digesting = Digesting(stream)
             load.all(io.BufferedReader(digesting))
@@ -322,16 +324,28 @@ class _Sync:
                 digest=digest,
                 declaration=self._drop.fingerprint,
             )
-            self._execute("extract/files/drop_rejects.sql", name=file.name, whole=self._drop.whole)
-            self._execute("extract/files/keep_rejects.sql", sync_id=sync_id, file_id=row["file_id"])
-            found = load.store(sync_id, page_no)
+            if not is_refill:
+                self._execute("extract/files/drop_rejects.sql", name=file.name, whole=self._drop.whole)
+                self._execute("extract/files/keep_rejects.sql", sync_id=sync_id, file_id=row["file_id"])
+            found = load.refill(sync_id, page_no) if is_refill else load.store(sync_id, page_no)
             found["gone"] = self._mark_gone(row["file_id"], file) if self._drop.whole else 0
+            if was_read and not is_refill and not self._drop.whole:
+                self._let_go(row["file_id"], file)
             told = {"file_id": row["file_id"], "name": masked_text(file.name), "size": file.size, **found}
             self._execute("extract/files/complete.sql", **told)
         self._log(
             f"{masked_text(file.name)}: {found['rows']:,} rows, {found['rejected']:,} of them rejected, "
             f"in {time.monotonic() - began:.1f} s"
         )
+
+    def _let_go(self, file_id: int, file: File) -> None:
+        """Rows that a changed file has lost are its own no more: any file may stand over them, also an earlier one."""
+        lost = self._one("extract/files/lose.sql", file_id=file_id, name=file.name)["rows"]
+        if lost:
+            self._execute("extract/files/look_again.sql", name=file.name)
+            self._note(
+                {file.name: "they are looked for in the files of earlier names"}, f"has lost {lost:,} of its rows"
+            )
 
     def _mark_gone(self, file_id: int, file: File) -> int:
         """Mark rows that a whole list has no more; their number. Raises CutoverError ``extract.too-many-gone``."""
@@ -430,158 +444,6 @@ class _Sync:
         return rows[0] if rows else None
 
 
-class _Load:
-    """The rows of one file on their way: into temporary tables batch by batch, then into the raw table at once."""
-
-    def __init__(self, connection: psycopg.Connection, drop: FileDrop, file: File) -> None:
-        self._connection = connection
-        self._drop = drop
-        self._file = file
-        self._rows = 0
-        self._rejects: list[Reject] = []
-        self._rejects_size = 0
-        self._rejected = 0
-        self._first_reject = ""
-        self._raw = sql.Identifier("raw", drop.name)
-        self._listed = sql.SQL(", ").join(map(sql.Identifier, drop.columns))
-        self._copy = sql.SQL("copy pg_temp.fetched ({}, api_response, source_line) from stdin").format(self._listed)
-
-    def all(self, stream: Any) -> None:
-        """Read the stream to its end. Raises what ``records`` does, and ``extract.too-many-rejected``."""
-        names = {"columns": self._listed, "raw": self._raw, "key": sql.Identifier(self._drop.key)}
-        with self._connection.transaction():
-            self._connection.execute(files.statement("extract/files/make_temporary.sql", **names))
-        batch: list[Record] = []
-        size = 0
-        for item in records(stream, self._drop, self._file.name, self._file.shown):
-            self._rows += 1
-            if isinstance(item, Reject):
-                self._reject(item)
-            else:
-                batch.append(item)
-                size += len(item.response)
-                if len(batch) >= _MOST_ROWS or size >= _MOST_CHARACTERS:
-                    self._write(batch)
-                    batch, size = [], 0
-        self._write(batch)
-        self._keep_rejects()
-        with self._connection.transaction():
-            self._connection.execute("analyze pg_temp.fetched")
-
-    def require_believable(self) -> None:
-        """Raise CutoverError ``extract.too-many-rejected`` if not the rows are odd but the file is another."""
-        bad = self._rejected
-        if bad > max(FEW_REJECTED, self._drop.rejected_share * self._rows) or (
-            bad == self._rows and bad >= ALL_REJECTED
-        ):
-            raise self._not_believed("")
-
-    def store(self, sync_id: int, page_no: int) -> dict[str, int]:
-        """The rows into the raw table; how many became what."""
-        assignments = sql.SQL(", ").join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in self._drop.columns
-        )
-        statement = files.statement(
-            "extract/files/store.sql",
-            key=self._drop.key,
-            raw=self._raw,
-            columns=self._listed,
-            assignments=assignments,
-        )
-        values = {
-            "sync_id": sync_id,
-            "page_no": page_no,
-            "name": self._file.name,
-            "whole": self._drop.whole,
-        }
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            found = cursor.execute(statement, values).fetchone()
-        assert found is not None
-        keys = found.pop("keys")
-        return {
-            **found,
-            "rows": self._rows,
-            "rejected": self._rejected,
-            "repeated": self._rows - self._rejected - keys,
-            "unchanged": keys - sum(found.values()),
-        }
-
-    def _write(self, batch: list[Record]) -> None:
-        """Write rows of which PostgreSQL may refuse some: by parts, until each refused one is alone."""
-        begin, size = 0, len(batch)
-        while begin < len(batch):
-            part = batch[begin : begin + size]
-            try:
-                self._write_all(part)
-            except UNSTORABLE as error:
-                named = _CONTEXT.search(error.diag.context or "")
-                line = int(named.group(1)) if named else 0
-                if len(part) == 1 or line == 1:
-                    self._reject(_refused(part[0], error, named.group(2) if named else None))
-                    begin, size = begin + 1, _AFTER_REFUSED
-                else:
-                    # up to the row that PostgreSQL names; without a name, by halves
-                    size = line - 1 if 1 < line <= len(part) else len(part) // 2
-            else:
-                begin, size = begin + size, max(2 * size, _AFTER_REFUSED)
-
-    def _write_all(self, part: list[Record]) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(self._copy) as copy:
-            for record in part:
-                copy.write_row((*record.values, record.response, record.line))
-
-    def _reject(self, reject: Reject) -> None:
-        self._rejected += 1
-        self._first_reject = self._first_reject or f"line {reject.line}: {reject.detail}"
-        self._rejects.append(reject)
-        self._rejects_size += len(reject.received or reject.response or "")
-        if len(self._rejects) >= _MOST_ROWS or self._rejects_size >= _MOST_CHARACTERS:
-            self._keep_rejects()
-        if self._rejected >= _HOPELESS and self._rejected * 2 > self._rows:
-            raise self._not_believed(", and the rest was not read")
-
-    def _keep_rejects(self) -> None:
-        values = [self._of_reject(one) for one in self._rejects]
-        self._rejects, self._rejects_size = [], 0
-        statement = files.statement("extract/files/reject.sql")
-        try:
-            with self._connection.transaction(), self._connection.cursor() as cursor:
-                cursor.executemany(statement, values)
-        except UNSTORABLE:
-            for one in values:
-                self._keep_reject(statement, one)
-
-    def _keep_reject(self, statement: sql.Composed, values: dict[str, Any]) -> None:
-        """One of those of which PostgreSQL does not take some: what no jsonb and no text holds is kept as bytes."""
-        try:
-            with self._connection.transaction():
-                self._connection.execute(statement, values)
-        except UNSTORABLE:
-            received = values["source_bytes"] or str(values["source_row"]).encode(errors="replace")
-            with self._connection.transaction():
-                self._connection.execute(
-                    statement, {**values, "source_id": None, "source_row": None, "source_bytes": received}
-                )
-
-    def _of_reject(self, one: Reject) -> dict[str, Any]:
-        return {
-            "source_id": one.key,
-            "reason": one.reason,
-            "detail": f"{masked_text(self._file.name)}, line {one.line}: {one.detail}",
-            "source_row": one.response,
-            "source_bytes": None if one.received is None else one.received.encode(errors="surrogateescape"),
-        }
-
-    def _not_believed(self, beyond: str) -> CutoverError:
-        return CutoverError(
-            "extract.too-many-rejected",
-            self._file.shown,
-            f"{self._rejected:,} of {self._rows:,} rows cannot be stored{beyond}; the first on {self._first_reject}.",
-            f"compare files.{self._drop.name} in migration.yaml (`columns`, `encoding`, `delimiter`, `no_value`) with "
-            "the file; or have it written again.",
-        )
-
-
 def _execute(connection: psycopg.Connection, drop: FileDrop, path: str, /, **values: object) -> list[dict[str, Any]]:
     """Run ``sql/<path>`` for a drop: ``{raw}`` and ``{key}`` in it are its raw table and key."""
     text = files.text(path)
@@ -592,16 +454,6 @@ def _execute(connection: psycopg.Connection, drop: FileDrop, path: str, /, **val
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(statement, {"source": drop.name, **values})
         return cursor.fetchall() if cursor.description else []
-
-
-def _refused(record: Record, error: psycopg.Error, column: str | None) -> Reject:
-    """A row that PostgreSQL refuses, with the column and without the value, which is in the row."""
-    said = _QUOTED.sub("", (error.diag.message_primary or str(error)).strip())
-    detail = f"{said} ({error.sqlstate})" if error.sqlstate else said
-    # what jsonb itself refuses is kept as it was written
-    if column == "api_response":
-        return Reject(record.line, "unstorable", detail, record.key, None, record.response)
-    return Reject(record.line, "unstorable", f"{column}: {detail}" if column else detail, record.key, record.response)
 
 
 def _of_all(refused: list[CutoverError]) -> CutoverError:

@@ -103,7 +103,7 @@ class Migration(Declared):
 
     def staging_tables(self) -> list[str]:
         """Every table of the staging schema, by name: one file each in the folder ``staging``."""
-        return [Path(path).stem for path in statements.files(f"{self.migration}/staging")]
+        return _staged(self.migration)
 
     def swapped_tables(self) -> list[tuple[str, str]]:
         """(schema, name) in production of every table that is replaced, new or retired; parents first."""
@@ -200,11 +200,15 @@ def load(name: str) -> Migration:
             f"there is no file {statements.team_root() / path}.{meant(name, declared())}",
             "check the migration's name, add the file, or name the folder that sql/<migration> is in: CUTOVER_INCLUDE.",
         ) from error
-    return parse(text, name)
+    return parse(text, name, _staged(name))
 
 
-def parse(text: str, name: str) -> Migration:
-    """The declaration that ``text`` (YAML) makes for migration ``name``. Raises ``migration.invalid``."""
+def parse(text: str, name: str, staged: Collection[str] | None = None) -> Migration:
+    """The declaration that ``text`` (YAML) makes for migration ``name``. Raises ``migration.invalid``.
+
+    ``staged``: the names of the files in its folder ``staging``, which names in it must be among; None where there is
+    no folder to look into.
+    """
     try:
         read = lines.read(text)
     except lines.TextError as fault:
@@ -232,7 +236,39 @@ def parse(text: str, name: str) -> Migration:
     for source in migration.sources.values():
         path = ("sources", source.name, "connection")
         _require(read, name, path, section="connections", known=migration.connections)
+    if staged is not None:
+        _require_staged(read, migration, staged)
     return migration
+
+
+def _staged(name: str) -> list[str]:
+    """Every table of the staging schema of migration ``name``: one file each in the folder ``staging``."""
+    return [Path(path).stem for path in statements.files(f"{name}/staging")]
+
+
+def _require_staged(read: lines.Text, migration: Migration, staged: Collection[str]) -> None:
+    """Raise ``migration.invalid`` for a name of a staging table that no file makes, and for a retired table that one
+    does."""
+    listed: list[tuple[lines.Path, lines.Path, str]] = [
+        *((("merge",), ("merge", table), table) for table in migration.merge),
+        *((("may_be_empty",), ("may_be_empty", at), table) for at, table in enumerate(migration.may_be_empty)),
+    ]
+    unknown = [one for one in listed if one[2] not in staged]
+    if unknown:
+        (like, path, table), *others = sorted(unknown, key=lambda one: read.line(one[1]))
+        why = (
+            f"{lines.shown(table)} is no staging table: there is no staging/{table}.sql beside migration.yaml."
+            f"{meant(table, staged)}"
+        )
+        at_fault = [other for _, other, _ in others]
+        raise faults.of_value(migration.migration, Migration, read, path, why, like=like, others=at_fault)
+    for at, table in enumerate(migration.retire):
+        if table in staged:
+            why = (
+                f"{lines.shown(table)} has a successor, which staging/{table}.sql makes: it is replaced, and not "
+                "retired. Take it out here, or the file away."
+            )
+            raise faults.of_value(migration.migration, Migration, read, ("retire", at), why, like=("retire",))
 
 
 def _require(read: lines.Text, name: str, path: lines.Path, *, section: str, known: Collection[str]) -> None:

@@ -26,6 +26,8 @@ create table if not exists cutover.sync_file (
     removed_at timestamptz,
     unique (sync_id, page_no)
 );
+-- A file of a later name has lost rows that this one may have: it is to be read once more, for those.
+alter table cutover.sync_file add column if not exists look_again boolean not null default false;
 create index if not exists sync_file_by_name on cutover.sync_file (source, name, file_id);
 
 -- A rejected row of a file: those of a version that is read no more are replaced.

@@ -6,6 +6,7 @@ select distinct on (f.name)
     f.stamp,
     f.digest,
     f.declaration,
+    f.look_again,
     f.removed_at is not null as is_removed
 from cutover.sync_file as f
 where f.source = %(source)s

@@ -39,12 +39,13 @@ stored as (
             api_synced_at = excluded.api_synced_at,
             gone_at = null
         where
-        (%(whole)s or excluded.source_file collate "C" >= stored.source_file collate "C")
+        -- no file has the row by now: whichever does may stand over it
+        (%(whole)s or stored.source_file is null or excluded.source_file collate "C" >= stored.source_file collate "C")
         and (
             stored.gone_at is not null
             or excluded.api_response is distinct from stored.api_response
             -- of which file a row is decides what may stand over it; of whole lists only the last one counts
-            or (not %(whole)s and excluded.source_file <> stored.source_file)
+            or (not %(whole)s and excluded.source_file is distinct from stored.source_file)
         )
     returning {key}
 )
