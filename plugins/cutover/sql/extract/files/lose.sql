@@ -1,5 +1,5 @@
--- Rows of a file that it has no more, now that it was changed: they stay, and any file may stand over them. One that was
--- rejected is not lost. How many.
+-- Rows of a file that it has no more, now that it was changed: they stay, and any file may stand over them. One that
+-- was rejected is not lost. How many.
 with
 lost as (
     update {raw} as stored set

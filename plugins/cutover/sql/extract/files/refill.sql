@@ -1,5 +1,5 @@
--- Of a file that was read before, what a later one has lost, and nothing that raw does not have: whoever was erased since
--- then stays erased. Of a key, its last line.
+-- Of a file that was read before, what a later one has lost, and nothing that raw does not have: whoever was erased
+-- since then stays erased. Of a key, its last line.
 with
 latest as (
     select distinct on (f.{key}) f.*
