@@ -85,7 +85,9 @@ def _token(settings: Connection, connection_id: str) -> tuple[str, str, int]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     provider, option = (
-        ("microsoft-azure", "azure_conn_id") if found.extra_dejson.get("azure_conn_id") else ("amazon", "aws_conn_id")
+        ("microsoft-azure", "azure_conn_id")
+        if settings.extra_dejson.get("azure_conn_id")
+        else ("amazon", "aws_conn_id")
     )
     try:
         return PostgresHook(postgres_conn_id=connection_id).get_iam_token(settings)
