@@ -133,7 +133,7 @@ def _quietly(client: socket.socket, gate: Gate, server: int) -> None:
 
 def target(monkeypatch: pytest.MonkeyPatch, database: str, gate: Gate, **extra: Any) -> None:
     """Sets the Airflow connection ``target`` to the database behind the gate, without a password."""
-    told = {
+    fields = {
         "conn_type": "postgres",
         "host": "127.0.0.1",
         "port": gate.port,
@@ -141,7 +141,7 @@ def target(monkeypatch: pytest.MonkeyPatch, database: str, gate: Gate, **extra: 
         "schema": conninfo_to_dict(database)["dbname"],
         "extra": {"iam": True, **extra},
     }
-    monkeypatch.setenv("AIRFLOW_CONN_TARGET", json.dumps(told))
+    monkeypatch.setenv("AIRFLOW_CONN_TARGET", json.dumps(fields))
 
 
 def require_new_tokens(gate: Gate) -> None:
@@ -169,8 +169,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             "role_arn": "arn:aws:iam::123456789012:role/cutover",
             "service_config": {"sts": {"endpoint_url": f"http://{host}:{port}"}},
         }
-        told = {"conn_type": "aws", "login": "of-the-tests", "password": "of-the-tests", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_NORTH", json.dumps(told))
+        fields = {"conn_type": "aws", "login": "of-the-tests", "password": "of-the-tests", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_NORTH", json.dumps(fields))
         yield
     finally:
         server.stop()
@@ -182,9 +182,9 @@ def of_rds(gate: Gate) -> Callable[[str], bool]:
     def accepts(token: str) -> bool:
         address = urlsplit(f"//{token}")
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
-        told = (address.hostname, address.port, query["Action"], query["DBUser"], query["X-Amz-Expires"])
+        parts = (address.hostname, address.port, query["Action"], query["DBUser"], query["X-Amz-Expires"])
         is_signed = query["X-Amz-Security-Token"] and len(query["X-Amz-Signature"]) == 64
-        return told == ("127.0.0.1", gate.port, "connect", ROLE, "900") and bool(is_signed)
+        return parts == ("127.0.0.1", gate.port, "connect", ROLE, "900") and bool(is_signed)
 
     return accepts
 

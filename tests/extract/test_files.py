@@ -631,14 +631,14 @@ def test_what_a_changed_file_has_lost_is_found_in_another(
     rejects = drop.rejects()
     report = drop.sync()
     assert row in drop.rows(SHOWN)
-    found = drop.rows(SHOWN)
+    rows = drop.rows(SHOWN)
     assert report.rows == report.new + report.changed + report.returned + report.unchanged + report.rejected
     assert drop.rejects() == rejects, "each is told once"
     assert drop.sync().files == 0, "each file is looked into once"
     if row[2] is not None:
         drop.query("drop table raw.orders")
         drop.sync()
-        assert drop.rows(SHOWN) == found, "as if they had been read from nothing"
+        assert drop.rows(SHOWN) == rows, "as if they had been read from nothing"
 
 
 def test_what_no_file_has_any_file_may_bring(drop: Drop) -> None:

@@ -128,13 +128,13 @@ def refusal(code: str) -> str:
     with pytest.raises(CutoverError) as caught:
         ask()
     assert caught.value.code == code
-    told = str(caught.value)
+    text = str(caught.value)
     chain: BaseException | None = caught.value
     while chain is not None:
         for secret in (PASSWORD, ENCODED, LOGIN.removeprefix("Basic ")):
             assert secret not in str(chain)
         chain = chain.__cause__
-    return told
+    return text
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -167,9 +167,9 @@ def test_a_proxy_that_wants_another_login_is_told_at_once(
     with secure_api(tmp_path) as (secure, authority), served() as (plain, came):
         host = secure if scheme == "https" else plain
         connection(host=host, extra={"verify": authority, "proxies": {scheme: proxy.url(login)}})
-        told = refusal("extract.proxy-login")
-    assert re.search(words, told, re.DOTALL)
-    assert proxy.url() in told
+        text = refusal("extract.proxy-login")
+    assert re.search(words, text, re.DOTALL)
+    assert proxy.url() in text
     assert (len(proxy.asked), came) == (1, [])
 
 
@@ -191,8 +191,8 @@ def test_a_proxy_that_does_not_let_through_is_told_at_once(
     proxy.status = 403
     with secure_api(tmp_path) as (url, authority):
         connection(host=url, extra={"verify": authority, "proxies": {"https": proxy.url(f"us%20er:{ENCODED}")}})
-        told = refusal("extract.proxy-refused")
-    assert f"the proxy {proxy.url()} answered 403 when it was asked for a way to {url}" in told
+        text = refusal("extract.proxy-refused")
+    assert f"the proxy {proxy.url()} answered 403 when it was asked for a way to {url}" in text
     assert len(proxy.asked) == 1
 
 
@@ -204,8 +204,8 @@ def test_a_proxy_that_is_tired_is_asked_again(
     with secure_api(tmp_path) as (url, authority):
         own = {"verify": authority, "proxies": {"https": proxy.url(f"us%20er:{ENCODED}")}, "patience": 0.8}
         connection(host=url, extra=own)
-        told = refusal("extract.gave-up")
-    assert f"broken connection (answer {status}, by way of the proxy {proxy.url()})" in told
+        text = refusal("extract.gave-up")
+    assert f"broken connection (answer {status}, by way of the proxy {proxy.url()})" in text
     assert len(proxy.asked) > 1
 
 
@@ -239,9 +239,9 @@ def test_a_proxy_that_is_spoken_to_in_tls_and_speaks_none(connection: Callable[.
 )
 def test_what_is_no_proxy_is_refused_and_not_shown(connection: Callable[..., None], url: str) -> None:
     connection(host="https://api.example.com", extra={"proxies": {"https": url}})
-    told = refusal("extract.bad-connection")
-    assert "`proxies` in the extra of connection shop" in told
-    assert "such as http://USER:PASSWORD@proxy.example.com:3128" in told
+    text = refusal("extract.bad-connection")
+    assert "`proxies` in the extra of connection shop" in text
+    assert "such as http://USER:PASSWORD@proxy.example.com:3128" in text
 
 
 @pytest.mark.parametrize(

@@ -378,10 +378,10 @@ def test_a_statement_of_several_lines_is_run_as_it_is_written(connection: psycop
     owner.run(connection, role, LINES)
     made = connection.execute("insert into public.of_lines default values returning *").fetchone()
     assert made == ("it's\nof two lines; and {{goes}} on", "one $$\ntwo \\n", "x\ny'z")
-    told = connection.execute(
+    row = connection.execute(
         "select pg_get_constraintdef(oid) from pg_constraint where conname ~ 'of_lines'"
     ).fetchone()
-    assert told == ("CHECK ((second <> 'a\nb'::text))",)
+    assert row == ("CHECK ((second <> 'a\nb'::text))",)
     assert owner.run(connection, role, "insert into public.of_lines (first)\nvalues ('%s'),\n\n('{}')\n;\n") == 2
     body = "begin\n  -- it's\n  return 'a\nb';\nend"
     owner.run(

@@ -327,14 +327,14 @@ class _Sync:
             if not is_refill:
                 self._execute("extract/files/drop_rejects.sql", name=file.name, whole=self._drop.whole)
                 self._execute("extract/files/keep_rejects.sql", sync_id=sync_id, file_id=row["file_id"])
-            found = load.refill(sync_id, page_no) if is_refill else load.store(sync_id, page_no)
-            found["gone"] = self._mark_gone(row["file_id"], file) if self._drop.whole else 0
+            counts = load.refill(sync_id, page_no) if is_refill else load.store(sync_id, page_no)
+            counts["gone"] = self._mark_gone(row["file_id"], file) if self._drop.whole else 0
             if was_read and not is_refill and not self._drop.whole:
                 self._let_go(row["file_id"], file)
-            told = {"file_id": row["file_id"], "name": masked_text(file.name), "size": file.size, **found}
-            self._execute("extract/files/complete.sql", **told)
+            line = {"file_id": row["file_id"], "name": masked_text(file.name), "size": file.size, **counts}
+            self._execute("extract/files/complete.sql", **line)
         self._log(
-            f"{masked_text(file.name)}: {found['rows']:,} rows, {found['rejected']:,} of them rejected, "
+            f"{masked_text(file.name)}: {counts['rows']:,} rows, {counts['rejected']:,} of them rejected, "
             f"in {time.monotonic() - began:.1f} s"
         )
 
@@ -399,9 +399,9 @@ class _Sync:
         if self._connection.closed or self._connection.broken:
             return
         code = error.code if isinstance(error, CutoverError) else type(error).__name__
-        told = error.why if isinstance(error, CutoverError) else type(error).__name__
+        reason = error.why if isinstance(error, CutoverError) else type(error).__name__
         self._connection.rollback()
-        self._execute("extract/fail_sync.sql", sync_id=sync_id, code=code, error=told)
+        self._execute("extract/fail_sync.sql", sync_id=sync_id, code=code, error=reason)
         self._connection.commit()
 
     def _note(self, about: dict[str, str], what: str) -> None:
@@ -433,8 +433,8 @@ class _Sync:
         return {**self._drop.columns, **PROVENANCE}
 
     def _is_there(self) -> bool:
-        found = self._connection.execute("select to_regclass(%s) is not null", (self._raw.as_string(),)).fetchone()
-        return found == (True,)
+        row = self._connection.execute("select to_regclass(%s) is not null", (self._raw.as_string(),)).fetchone()
+        return row == (True,)
 
     def _execute(self, path: str, /, **values: object) -> list[dict[str, Any]]:
         return _execute(self._connection, self._drop, path, **values)

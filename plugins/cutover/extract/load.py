@@ -93,15 +93,15 @@ class Load:
         statement = files.statement(path, key=self._drop.key, **names)
         values = {"sync_id": sync_id, "page_no": page_no, "name": self._file.name, "whole": self._drop.whole}
         with self._connection.cursor(row_factory=dict_row) as cursor:
-            found = cursor.execute(statement, values).fetchone()
-        assert found is not None
-        keys = found.pop("keys")
+            row = cursor.execute(statement, values).fetchone()
+        assert row is not None
+        keys = row.pop("keys")
         return {
-            **found,
+            **row,
             "rows": self._rows,
             "rejected": self._rejected,
             "repeated": self._rows - self._rejected - keys,
-            "unchanged": keys - sum(found.values()),
+            "unchanged": keys - sum(row.values()),
         }
 
     def _write(self, batch: list[Record]) -> None:

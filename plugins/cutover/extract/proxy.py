@@ -138,5 +138,5 @@ _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MAN
 
 def tunnel_status(error: BaseException) -> int | None:
     """The status with which a proxy refused CONNECT; None for another error."""
-    told = _TUNNEL.search(str(error)) if type(error) is OSError else None
-    return int(told.group(1)) if told else None
+    match = _TUNNEL.search(str(error)) if type(error) is OSError else None
+    return int(match.group(1)) if match else None

@@ -229,21 +229,21 @@ class Configured:
 
 def configured() -> Configured:
     """What is configured now. Never raises: a setting that cannot be read is a way that always fails."""
-    found = []
+    ways = []
     for channel, connection_id, send in (("email", SMTP, _send_email), ("webhook", WEBHOOK, _post_to_webhook)):
         try:
             connection = _connection(connection_id)
         except Exception as error:  # an API that does not answer is told like any other problem
-            found.append(Way("setting", "setting", connection_id, partial(_raise, error)))
+            ways.append(Way("setting", "setting", connection_id, partial(_raise, error)))
             continue
         if connection is not None:
-            found.append(Way(channel, channel, _recipient(channel, connection), partial(send, connection)))
+            ways.append(Way(channel, channel, _recipient(channel, connection), partial(send, connection)))
     try:
         notifiers = settings().notifiers
     except Exception as error:  # the same, and a value that is wrong
         notifiers = ()
-        found.append(Way("setting", "setting", VARIABLE, partial(_raise, error)))
-    return Configured(tuple(found), notifiers)
+        ways.append(Way("setting", "setting", VARIABLE, partial(_raise, error)))
+    return Configured(tuple(ways), notifiers)
 
 
 def ways(
@@ -257,17 +257,17 @@ def ways(
 
     ``passed`` are the notifiers of the ``task``, which are told of its question; ``context`` is what templates see.
     """
-    found = list(known.ways)
+    ways = list(known.ways)
     for notifier in known.notifiers:
         if notifier.kinds is None or kind in notifier.kinds:
             send_by = partial(_notify, notifier.build, context or {})
-            found.append(Way(notifier.name, "notifier", notifier.path.rpartition(".")[2], send_by))
+            ways.append(Way(notifier.name, "notifier", notifier.path.rpartition(".")[2], send_by))
     for number, own in enumerate(passed if kind in OF_QUESTIONS else ()):
         name = type(own).__name__
         # its templates are rendered in place: the one that was passed stays as it is
         send_by = partial(_notify, partial(copy.copy, own), context or {})
-        found.append(Way(f"{task} {number} {name}", "notifier", name, send_by))
-    return found
+        ways.append(Way(f"{task} {number} {name}", "notifier", name, send_by))
+    return ways
 
 
 def tell(message: Message, log: Log) -> list[Notice]:
@@ -306,13 +306,13 @@ def deliver(
     with opened(connect) as connection:
         events = [event for event in notices.news(connection, migration, again=again) if run in (None, event.run)]
     known = configured()
-    told = 0
+    messages = 0
     for event in events:
         # a look goes through all of a day: what was told is passed by without asking for its run
         if again and event.dag_file is None and {way.name for way in ways(event.kind, known)} <= set(event.settled):
             continue
         left = PATIENCE_S if ends_at is None else min(PATIENCE_S, ends_at - time.monotonic())
-        if told == _AT_ONCE or left <= 0:
+        if messages == _AT_ONCE or left <= 0:
             log("more is told by the next look")
             return
         beside = around(event)
@@ -325,7 +325,7 @@ def deliver(
                 notices.settle(connection, event, way.name, notice.error, hung=notice.hung)
                 if event.run is not None:
                     keep(connection, event.run, event.kind, [notice])
-        told += bool(due)
+        messages += bool(due)
 
 
 def message_of(event: Event) -> Message:
