@@ -23,6 +23,7 @@ FLOORS = (
         "approve",
         "verify",
         "rollback",
+        "revert",
         "retention",
         "status",
         "window",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 
 
+OPERATOR = "operator"  # the account that triggers
 APPROVER = "reviewer"  # the account that may approve, unless the variable or a connection names others
 
 
@@ -36,7 +37,7 @@ class Account:
 
 
 ACCOUNTS = (
-    Account("operator", "Cutover operator", "triggers runs, clears tasks, sees everything"),
+    Account(OPERATOR, "Cutover operator", "triggers runs, clears tasks, sees everything"),
     Account("reviewer", "Cutover reviewer", "answers approvals, sees everything, triggers nothing"),
     Account("auditor", "Cutover auditor", "sees everything, changes nothing"),
     Account("admin", "Admin", "may do everything"),

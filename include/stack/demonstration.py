@@ -14,6 +14,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
+from cutover.commands.api import Api, run_path
 from cutover.database.connect import session
 from cutover.dumps.proof import CONNECTION as REHEARSAL
 from cutover.errors import CutoverError
@@ -25,7 +26,6 @@ from demo.traffic import Traffic
 from stack.accounts import ACCOUNTS, APPROVER
 from stack.deployment import Deployment
 from stack.progress import Console
-from stack.rest import Api, run_path
 from stack.settings import DATABASE_CONNECTIONS, ROOT, short
 from stack.whereabouts import without_password
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from cutover.commands.deployment import ask_password
 from cutover.errors import CutoverError
 from cutover.records import signing
+from stack.accounts import OPERATOR
 from stack.settings import Settings
 
 
@@ -30,6 +33,12 @@ class Stack:
                 "stack.not-running", f"connection {connection}", "its server is not running.", "./run up"
             )
         return uri
+
+    def login(self, account: str | None) -> tuple[str, str]:
+        """One of the accounts that ``./run`` has made, by default the operator; asks for another one's password."""
+        name = account or OPERATOR
+        known = json.loads(self.settings.passwords.read_text()) if self.settings.passwords.exists() else {}
+        return name, known.get(name) or ask_password(name)
 
     def share_evidence(self) -> None:
         """Let this process know keys, anchors and Data Docs as the tasks do."""

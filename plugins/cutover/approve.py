@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person answered, and to what."""
+    """What a person answered, and to what.
+
+    ``revert_minutes``: for so long after the swap it may be taken back without another answer; None for not at all. An
+    answer that was given beforehand so, with another one, names that one's number: ``pre_approval_id``.
+    """
 
     run: str
     action: str
@@ -36,6 +40,8 @@ class Answer:
     comment: str | None
     decided_at: datetime
     valid_for: timedelta
+    revert_minutes: int | None = None
+    pre_approval_id: int | None = None
 
 
 @dataclass(frozen=True)

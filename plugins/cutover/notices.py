@@ -161,6 +161,8 @@ def _decisions(connection: psycopg.Connection, migration: Migration) -> Iterator
             "reject": ("rejected", f"{row['person']} has rejected {what}", "Nothing was changed."),
             "expired": ("expired", f"nobody has answered about {what} in time", "Nothing was changed."),
         }[row["decision"]]
+        if row["is_beforehand"]:
+            subject += " beforehand, with the swap"
         yield Event(
             name,
             kind,
@@ -179,11 +181,14 @@ def _entries(connection: psycopg.Connection, migration: Migration) -> Iterator[E
     name = migration.migration
     for row in _rows(connection, "entries", migration, hours=NEWS_H):
         lines = [
-            f"Entry {row['entry']} of the ledger, approved by {row['person']}.",
+            f"Entry {row['entry']} of the ledger, approved by {row['person']}"
+            + (f" beforehand; taken back by {row['triggered_by']}." if row["is_beforehand"] else "."),
             f"Clients waited {row['waited_ms']:,.0f} ms.",
         ]
         if row["undoes"]:
             lines.append(f"It has taken back run {row['undoes']}.")
+        if row["revertible_until"]:
+            lines.append(f"Until {_at(row['revertible_until'])} its page takes it back without asking a second person.")
         lines.append(f"To take it back, trigger {name}_rollback.")
         yield Event(
             name,

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from cutover import revert
 from cutover.database import answer
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
@@ -22,7 +23,7 @@ from cutover.masking import masked_text
 from cutover.migration import Migration
 from cutover.records import NEWEST_ENTRY, NEWEST_LAUNCH, chain, ledger, phase, run
 from cutover.swap import coverage, orphans, outside, preparation, refusals
-from cutover.swap.carry import carry, total
+from cutover.swap.carry import Carried, carry, require_all_carried, total
 from cutover.swap.order import Order, read_scope, require_recorded
 from cutover.swap.rehearsal import Rehearsal, in_words, rehearse
 from cutover.swap.scope import Scope
@@ -145,7 +146,15 @@ def order(
 def order_for(
     connection: psycopg.Connection, migration: Migration, this_run: str, parameters: Mapping[str, Any]
 ) -> Order:
-    """The order that takes back what the run's parameter ``take_back`` names. Raises as ``undoable`` does."""
+    """The order that takes back what the run's parameter ``take_back`` names, or ``revert`` by its window.
+
+    Raises as ``undoable`` and ``revert.require_open`` do.
+    """
+    by_window = parameters.get(revert.PARAMETER)
+    if by_window is not None:
+        revert.require_open(connection, migration, by_window)
+        entry = undoable(connection, migration.migration)
+        return order(entry, migration, this_run, quarantines=False)
     entry = undoable(connection, migration.migration, parameters.get("take_back", NEWEST_ENTRY))
     newest = ledger.latest(connection, migration.migration)
     return order(entry, migration, this_run, placed=newest.run if newest else None)
@@ -298,6 +307,8 @@ def review(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         raise refusals.SwapRefusedError([refusals.Refusal(**reason) for reason in foreseen.refusals])
     if foreseen.orphans:
         raise orphans.refusal([orphans.Orphans(**row) for row in foreseen.orphans])
+    if not planned.quarantines:
+        require_all_carried(migration.migration, [Carried(**count) for count in foreseen.carried])
     with opened(connect) as connection:
         values = {
             "review": foreseen.as_dict(),
@@ -340,7 +351,8 @@ def reviewed(connection: psycopg.Connection, migration: Migration, row: run.Run)
     if done is not None:
         entry = ledger.find(connection, done.undoes or "")
         assert entry is not None
-        return order(entry, migration, row.run, placed=review.get("past"))
+        by_window = row.parameters.get(revert.PARAMETER) is not None
+        return order(entry, migration, row.run, placed=review.get("past"), quarantines=not by_window)
     planned = order_for(connection, migration, row.run, row.parameters)
     if (planned.undoes, planned.past) != about:
         raise CutoverError(

@@ -79,3 +79,31 @@ def reviewed(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, template: s
     _lead_to(settings, dsn)
     yield World(dsn)
     databases.drop(server, name)
+
+
+@pytest.fixture(scope="session")
+def launched_template(
+    server: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A launch whose approver has given it a revert window of half an hour, made once."""
+    name = f"launched_{os.getpid()}"
+    dsn = databases.create(server, name, template)
+    with pytest.MonkeyPatch.context() as patch:
+        _make_quick(patch)
+        _settle(patch, tmp_path_factory.mktemp("launched"), Path(__file__).parents[2])
+        _lead_to(patch, dsn)
+        run = World(dsn).run("manual__1")
+        assert run.do("approve") == "waiting" and run.answer(revert=True, revert_minutes=30) is None
+        assert run.do("swap") is None and run.do("verify.certificate") is None
+    yield name
+    databases.drop(server, name)
+
+
+@pytest.fixture
+def launched(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, launched_template: str) -> Iterator[World]:
+    """A production in which ``manual__1`` has been launched, to be taken back within half an hour of it."""
+    name = f"{launched_template}_{next(_names)}"
+    dsn = databases.create(server, name, launched_template)
+    _lead_to(settings, dsn)
+    yield World(dsn)
+    databases.drop(server, name)

@@ -128,7 +128,10 @@ class Ti:
 
 @dataclass
 class Run:
-    """One DAG run. ``seen`` is what its last form was about: the fingerprint, and the rows staged at that moment."""
+    """One DAG run, triggered by ``person``.
+
+    ``foreseen`` is what its last form was about: the fingerprint, and the rows staged at that moment.
+    """
 
     world: World
     run_id: str
@@ -136,6 +139,7 @@ class Run:
     dag_id: str = NAME
     tries: Any = field(default_factory=lambda: itertools.count(1))
     gate: Any = None
+    person: str = "operator"
     foreseen: tuple[str, dict[str, list[Any]]] | None = None
 
     @property
@@ -146,10 +150,11 @@ class Run:
     def context(self) -> dict[str, Any]:
         """What Airflow gives a task of this run."""
         dag_run = SimpleNamespace(
-            dag_id=self.dag_id, run_id=self.run_id, conf=self.conf, triggering_user_name="operator"
+            dag_id=self.dag_id, run_id=self.run_id, conf=self.conf, triggering_user_name=self.person
         )
         params = {
             "dry_run": False, "rehearse": False, "approval_hours": 1, "on_drift": "carry", "carry_limit": 100,
+            "revert": None,
         }  # fmt: skip
         dag = DAG(dag_id=self.dag_id, schedule=None, params=params)
         ti = Ti(next(self.tries), ended=frozenset(self.world.ended))
@@ -192,17 +197,23 @@ class Run:
                 return None
         raise AssertionError(last)
 
-    def answer(self, option: str = "Approve", person: str = "reviewer") -> str | None:
+    def answer(self, option: str = "Approve", person: str = "reviewer", **form: Any) -> str | None:
         """Answer the form that was asked last. Returns why that was not taken; None if it was."""
         gate, self.gate = self.gate, None
         event = {
-            "chosen_options": [option], "params_input": {"fingerprint": gate.params["fingerprint"], "comment": None},
+            "chosen_options": [option],
+            "params_input": {"fingerprint": gate.params["fingerprint"], "comment": None} | form,
             "responded_at": datetime.now(timezone.utc), "responded_by_user": {"id": "2", "name": person},
         }  # fmt: skip
         return self.resume(gate, event)
 
     def resume(self, gate: Any, event: dict[str, Any]) -> str | None:
-        """Go on with a gate that has waited. Returns why it has failed; None if it has not."""
+        """Go on with a gate that has waited. Returns why it has failed; None if it has not.
+
+        Airflow does so in another process, whose task knows nothing of the form.
+        """
+        gate = (TASKS if self.dag_id == NAME else ROLLBACK)["approve"]()
+        gate.notifiers = self.world.passed
         context = self.context() | {"task": gate}
         try:
             gate.execute_complete(context, event)
@@ -275,6 +286,6 @@ class World:
         """A new DAG run."""
         return Run(self, run_id, conf)
 
-    def rollback(self, run_id: str) -> Run:
+    def rollback(self, run_id: str, **conf: Any) -> Run:
         """A new run of the rollback's DAG."""
-        return Run(self, run_id, {}, f"{NAME}_rollback")
+        return Run(self, run_id, conf, f"{NAME}_rollback")

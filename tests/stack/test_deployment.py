@@ -16,13 +16,13 @@ import psycopg
 import pytest
 import requests
 
+from cutover.commands.api import Api, run_path
 from cutover.errors import CutoverError
 from stack.airflow import COMPONENTS
 from stack.demonstration import Demonstration
 from stack.deployment import Deployment
 from stack.postgres import free_port
 from stack.progress import Console
-from stack.rest import Api, run_path
 from stack.settings import PORTS, Settings
 
 ACCOUNTS = ("operator", "reviewer", "auditor", "admin")
@@ -123,7 +123,7 @@ def test_an_account_may_do_what_it_is_for_and_no_more(
 
 
 def test_a_wrong_password_is_refused(stack: Deployment) -> None:
-    with pytest.raises(CutoverError, match=r"\[stack.api-refused\] POST /auth/token as operator"):
+    with pytest.raises(CutoverError, match=r"\[api.not-signed-in\] account operator"):
         Api(stack.settings.url, "operator", "wrong")
 
 

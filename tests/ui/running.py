@@ -20,6 +20,7 @@ from urllib.parse import quote
 import psycopg
 import requests
 
+from cutover.commands.api import Api, run_path
 from cutover.operators.approvers import VARIABLE
 from cutover.records.ledger import run_key
 from demo import credentials, production
@@ -29,7 +30,6 @@ from stack.demonstration import until_parked
 from stack.deployment import Deployment
 from stack.postgres import EmbeddedPostgres, free_port
 from stack.progress import Console
-from stack.rest import Api, run_path
 from stack.settings import PORTS, ROOT, Settings
 
 PASSWORD = "only-for-this-test-server"

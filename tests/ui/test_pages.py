@@ -43,6 +43,8 @@ ROUTES = [
     "/cutover/static/cutover.css",
     f"/cutover/dags/{DAG}/ledger/1",
     f"/cutover/dags/{DAG}/ledger/1/evidence",
+    f"/cutover/dags/{DAG}/ledger/1/revert",
+    f"/cutover/dags/{DAG}/revert.json",
     f"{HERE}/review",
     f"{HERE}/outlook.svg",
     f"{HERE}/sign_ins.svg",

@@ -321,6 +321,31 @@ def test_the_task_looks_on_while_all_is_well_and_ends_with_the_trouble_and_a_pre
     assert ledger_entries(launched) == 1, "nothing is taken back"
 
 
+def test_the_trouble_names_the_revert_window_while_it_is_open(launched: str) -> None:
+    """In the form and in the message: the minutes left, and the page; no link that acts by itself."""
+    trouble = {"run": "r1", "trouble": ["People: 8, and not at least 10.0"]}
+    ask = TroubleOperator(task_id="ask", migration=MIGRATION.migration, look_task="look")
+    assert "/revert" not in ask.shown(trouble)
+    with psycopg.connect(launched) as connection:
+        connection.execute(
+            "with a as (insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, "
+            "approved_by, decided_at, expires_at, revert_minutes) values ('r1', 'swap', 'approve', 'f', 'approve', 1, "
+            "'reviewer', now(), now(), 30) returning approval_id) "
+            "select set_config('a', approval_id::text, false) from a"
+        )
+        connection.execute("set session_replication_role = replica")
+        connection.execute("update cutover.ledger set approval_id = current_setting('a')::bigint")
+    shown = ask.shown(trouble)
+    assert "For 29 minutes more, until" in shown and "without asking a second person" in shown
+    assert "/cutover/dags/mula_unification/ledger/1/revert" in shown
+    told = ask.message(trouble, "https://airflow/answer").text
+    assert "For 29 minutes more" in told and "/cutover/dags/mula_unification/ledger/1/revert" in told
+    with psycopg.connect(launched) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute("update cutover.ledger set recorded_at = recorded_at - interval '31 minutes'")
+    assert "/revert" not in ask.shown(trouble)
+
+
 def ledger_entries(dsn: str) -> int:
     """How many entries the ledger has."""
     with psycopg.connect(dsn) as connection:

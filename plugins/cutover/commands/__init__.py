@@ -6,6 +6,7 @@ arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or
 
 ``beginning``   a migration that is not there yet
 ``evidence``    what is written down of launches, and who signed it
+``taking_back`` a swap taken back by its revert window
 ``people``      one person, or some, in what the engine keeps
 ``target``      what a person needs to look into, or prepare, a target database
 """
@@ -88,6 +89,13 @@ COMMANDS = {
             "[--rotate|--make FILE]",
             "print the public keys; sign with a new key; make one for elsewhere",
             "evidence",
+        ),
+        Command(
+            "revert",
+            "[MIGRATION] [--as ACCOUNT] [--yes]",
+            "take the newest swap back while its revert window is open: shows what that does,\n"
+            "and asks you and nobody else (docs/runbooks/revert.md)",
+            "taking_back",
         ),
         Command(
             "assess",

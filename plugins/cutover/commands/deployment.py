@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,9 @@ class Deployment(Protocol):
 
     def dsn(self, connection: str) -> str:
         """A PostgreSQL connection as a URI that any client takes. Raises CutoverError where there is none."""
+
+    def login(self, account: str | None) -> tuple[str, str]:
+        """Name and password of who calls a command, in Airflow; by default whoever the deployment takes for that."""
 
     def share_evidence(self) -> None:
         """Let this process know keys, anchors and Data Docs as the tasks do."""
@@ -71,6 +75,11 @@ class AirflowDeployment:
             )
         )
 
+    def login(self, account: str | None) -> tuple[str, str]:
+        """From ``CUTOVER_ACCOUNT`` and ``CUTOVER_PASSWORD``; asks for what is not there."""
+        name = account or os.environ.get("CUTOVER_ACCOUNT") or input("Account in Airflow: ").strip()
+        return name, os.environ.get("CUTOVER_PASSWORD") or ask_password(name)
+
     def share_evidence(self) -> None:
         """Let evidence be signed with the key of Airflow's connection, where no file is named."""
         signing.look_up = _signing_key
@@ -84,6 +93,11 @@ class AirflowDeployment:
         """The file that ``CUTOVER_SIGNING_KEY`` names, if it does."""
         named = os.environ.get(signing.VARIABLE)
         return Path(named) if named else None
+
+
+def ask_password(account: str) -> str:
+    """An account's password, typed without being shown: on a command line it would stand in the list of processes."""
+    return getpass.getpass(f"Password of {account} in Airflow: ")
 
 
 def _connection(name: str):  # type: ignore[no-untyped-def] # Airflow's, imported only where it is needed

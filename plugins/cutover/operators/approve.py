@@ -62,6 +62,31 @@ def _comment(given: Any) -> str | None:
     return text if len(text) <= LONGEST_COMMENT else f"{text[:LONGEST_COMMENT]}… ({len(text):,} characters in all)"
 
 
+def _revert_window() -> dict[str, Param]:
+    """The fields by which whoever approves a swap may approve beforehand that it is taken back."""
+    from cutover import revert
+
+    return {
+        "revert": Param(
+            False,
+            type="boolean",
+            title="Approve beforehand that exactly this swap is taken back",
+            description="Whoever may trigger the rollback takes it back without asking a second person, while the "
+            "minutes below last; with every write made since. Nobody does so by themselves.",
+            source="task",
+        ),
+        "revert_minutes": Param(
+            revert.USUAL_MINUTES,
+            type="integer",
+            minimum=1,
+            maximum=revert.MOST_MINUTES,
+            title="For so many minutes after the swap",
+            description="Counts only with the switch above. Afterwards a rollback needs its own approval.",
+            source="task",
+        ),
+    }
+
+
 class ApprovalSensor(ApprovalOperator):
     """Waits for a person to approve the run's ``action``, and records who did.
 
@@ -92,6 +117,8 @@ class ApprovalSensor(ApprovalOperator):
         with self._speaking(context):
             require_known(context)
             given = self._given(context)
+            if given is None and self._by_window(context) is not None:
+                return self._pass(context)
             if given is None:
                 self._ask(context)
             else:
@@ -114,12 +141,14 @@ class ApprovalSensor(ApprovalOperator):
         import psycopg
 
         from cutover import approve
+        from cutover.records import phase
 
         allowed = self._allowed(context)
         shown = self._evidence(context)
         self.subject, self.body = shown["subject"], shown["body"]
         self.params = ParamsDict(
             {
+                **(_revert_window() if self.action == phase.SWAP else {}),
                 "comment": Param(
                     None, type=["null", "string"], maxLength=LONGEST_COMMENT, title="Comment", source="task"
                 ),
@@ -160,6 +189,42 @@ class ApprovalSensor(ApprovalOperator):
             self.log.warning("nobody is told now: %s", masked_text(" ".join(str(error).split())))
         self.log.info("waiting up to %s for %s", patience, " or ".join(approver.name for approver in allowed))
         raise TaskAwaitingInput(method_name="execute_complete", timeout=patience)
+
+    def _by_window(self, context: Context) -> int | None:
+        """The ledger entry that a rollback takes back by its revert window; None for one that asks."""
+        from cutover import revert
+        from cutover.records import phase
+
+        return context["params"].get(revert.PARAMETER) if self.action == phase.ROLLBACK else None
+
+    def _pass(self, context: Context) -> dict[str, Any]:
+        """Record the approval that was given with that of the swap. Raises unless it holds for this run, and now.
+
+        What counts is in the target database: the parameter only names the entry.
+        """
+        from cutover import revert
+
+        shown, migration, this_run = self._evidence(context), load(self.migration), self._run(context)
+        with opened(self._connect(context)) as connection:
+            window = revert.require_open(connection, migration, int(self._by_window(context) or 0))
+        with opened(self._connect(context)) as connection:
+            revert.pass_gate(
+                connection,
+                migration,
+                this_run,
+                window,
+                fingerprint=shown["fingerprint"],
+                triggered_by=triggered_by(context),
+                task_id=self.task_id,
+                try_number=context["ti"].try_number,
+            )
+        self.log.info(
+            "not asked: %s has approved it beforehand with the swap (approval no. %s), until %s",
+            window.approved_by,
+            window.approval_id,
+            f"{window.ends_at:%Y-%m-%d %H:%M:%S %Z}",
+        )
+        return {"chosen_options": [self.APPROVE], "responded_by_user": {"name": window.approved_by}}
 
     def _dag_file(self, context: Context) -> str | None:
         """Where the notifiers that were passed to this question are found; None if there are none."""
@@ -283,7 +348,8 @@ class ApprovalSensor(ApprovalOperator):
             )
 
     def _answer(self, context: Context, event: dict[str, Any]) -> None:
-        from cutover import approve
+        from cutover import approve, revert
+        from cutover.records import phase
 
         if "error" in event:
             timed_out = event.get("error_type") == "timeout"
@@ -318,6 +384,7 @@ class ApprovalSensor(ApprovalOperator):
             comment=_comment(values.get("comment")),
             decided_at=event["responded_at"],
             valid_for=self._patience(context, event["responded_at"]) if is_approved else hours,
+            revert_minutes=revert.minutes_given(values) if is_approved and self.action == phase.SWAP else None,
         )
         connect = self._connect(context)
         if answer.decision == "approve":

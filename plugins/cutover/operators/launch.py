@@ -128,7 +128,12 @@ def rollback(migration: str, doc_md: str | None = None, *, notifiers: Sequence[B
     """
     declared = load(migration)
     hours = parameters.approval_hours(4, "After this the run fails and nothing has changed.")
-    given = {"take_back": parameters.take_back(), "rehearse": parameters.rehearse(), "approval_hours": hours}
+    given = {
+        "take_back": parameters.take_back(),
+        "revert": parameters.revert(),
+        "rehearse": parameters.rehearse(),
+        "approval_hours": hours,
+    }
     with _dag(f"{migration}_rollback", doc_md, "rollback", given) as dag:
         preview = PreviewOperator(task_id="preview", migration=migration)
         approve = ApprovalSensor(task_id="approve", migration=migration, action="rollback", notifiers=notifiers)

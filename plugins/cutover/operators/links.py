@@ -55,6 +55,11 @@ def rollback_address(migration: str) -> str:
     return f"{_base()}/cutover/dags/{quote(migration, safe='')}/rollback"
 
 
+def revert_address(migration: str, entry: int) -> str:
+    """The absolute address of the page on which a swap is taken back by its revert window. Opening it does nothing."""
+    return f"{_base()}/cutover/dags/{quote(migration, safe='')}/ledger/{entry}/revert"
+
+
 def _base() -> str:
     return str(conf.get("api", "base_url", fallback=None) or "").rstrip("/")
 

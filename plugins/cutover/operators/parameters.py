@@ -150,6 +150,18 @@ def take_back() -> Param:
     )
 
 
+def revert() -> Param:
+    """``revert``: the ledger entry to take back by its revert window, without a question."""
+    return Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="Ledger entry to take back by its revert window",
+        description="Without a question, while the minutes last that were approved with it; else the run fails. Empty: "
+        "a second person is asked.",
+    )
+
+
 def on_drift(written: str) -> Param:
     """``on_drift``: what happens to writes made meanwhile; ``written`` says to what they are made."""
     return Param(

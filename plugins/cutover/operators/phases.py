@@ -281,14 +281,20 @@ class PreviewOperator(CutoverOperator):
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the preview; raises if the rollback would be refused."""
-        from cutover import freeze, preflight, rollback
+        from cutover import freeze, preflight, revert, rollback
 
-        approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        by_window = context["params"].get(revert.PARAMETER)
+        if by_window is None:
+            approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         preflight.require_signing_key()
         connect = self.connect(context)
         freeze.install(connect, self.declaration)
         this_run = self.this_run(context)
         self.begin_run(context, connect)
+        if by_window is not None:
+            with opened(connect) as connection:
+                window = revert.require_open(connection, self.declaration, by_window)
+            revert.require_another_person(window, triggered_by(context))
         return rollback.review(connect, self.declaration, this_run, self.report)
 
 

@@ -1,6 +1,7 @@
 """Tasks that watch a launch: the baseline before it, looks for some hours after it, and the question when it is bad.
 
-Nothing here takes anything back: a person does, by the rollback's own DAG and its own approval.
+Nothing here takes anything back: a person does, by the rollback's own DAG and its own approval, or within the revert
+window on its page.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from cutover.operators.base import (
     in_words,
     opened,
 )
-from cutover.operators.links import answer_address, rollback_address
+from cutover.operators.links import answer_address, revert_address, rollback_address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from cutover.records.ledger import Entry
+    from cutover.revert import Window
 
 # A watch is never longer than its parameter allows; the sensor gives up a little later. Hours.
 LONGEST_HOURS = 72
@@ -158,10 +160,16 @@ class TroubleOperator(HITLOperator):
             self.body = self.shown(trouble)
         of = context["dag_run"]
         answer = answer_address(of.dag_id, of.run_id, self.task_id)
-        lines = tuple(f"Out of bounds: {line}" for line in trouble["trouble"])
-        message = notify.Message(self.subject, lines, rollback_address(self.migration), answer, "watch")
-        notify.tell(message, self.log.info)
+        notify.tell(self.message(trouble, answer), self.log.info)
         return super().execute(context)
+
+    def message(self, trouble: dict[str, Any], answer: str) -> notify.Message:
+        """What people are told: the trouble, and for how long it can be taken back without asking."""
+        lines = [f"Out of bounds: {line}" for line in trouble["trouble"]]
+        window = self._window(trouble["run"])
+        if window is not None:
+            lines.append(f"{_offer(window)} {revert_address(self.migration, window.entry)}")
+        return notify.Message(self.subject, tuple(lines), rollback_address(self.migration), answer, "watch")
 
     def shown(self, trouble: dict[str, Any]) -> str:
         """The form's text: the trouble, and the rollback's preview."""
@@ -177,4 +185,26 @@ class TroubleOperator(HITLOperator):
         ]
         parts += ["", f"[What would a rollback do?]({rollback_address(self.migration)})", ""]
         parts += [f"To take it back, trigger `{self.migration}_rollback`; it asks a second person."]
+        window = self._window(trouble["run"])
+        if window is not None:
+            # the form is final: the page says how long it is by then
+            parts += ["", f"**{_offer(window)}** [Take it back]({revert_address(self.migration, window.entry)})"]
         return "\n".join(parts)
+
+    def _window(self, run: str) -> Window | None:
+        """The revert window of the launch that is watched, if it is open now."""
+        from cutover import revert
+
+        connect = connect_to(load(self.migration).target, f"cutover watch {self.migration}")
+        with opened(connect) as connection:
+            window = revert.of_entry(connection, self.migration)
+        return window if window is not None and window.run == run and window.is_open else None
+
+
+def _offer(window: Window) -> str:
+    minutes = window.minutes_left
+    left = "less than a minute" if minutes < 1 else f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
+    return (
+        f"For {left} more, until {window.ends_at:%H:%M:%S %Z}, it can be taken back without asking a second person, by "
+        "whoever may trigger the rollback and opens"
+    )

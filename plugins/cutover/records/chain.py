@@ -243,11 +243,12 @@ def _taken_in(connection: psycopg.Connection, but: set[str]) -> dict[str, Any]:
 
 
 def why_not_signed(
-    connection: psycopg.Connection, kind: str, table: str, key: object, *, but: Sequence[str]
+    connection: psycopg.Connection, kind: str, table: str, key: object, *, but: Sequence[str], whole: bool = False
 ) -> str | None:
     """In words, why a row is not what a believed key has signed as ``kind``; None if it is.
 
-    ``but`` names columns that may have changed since.
+    ``but`` names columns that may have changed since. Columns that the table did not have then were not signed:
+    ``whole`` refuses a row that has a value in one of them.
     """
     subject = f"{table} {key}"
     with connection.cursor(row_factory=class_row(Link)) as cursor:
@@ -256,7 +257,11 @@ def why_not_signed(
         return "the chain has no link of it: somebody else than the gate has written it."
     if link.computed() != (link.digest, link.head) or not _is_believed(link):
         return f"link {link.link} of the chain, which is about it, was not signed by this deployment."
-    differs = differences(link.covers.get(subject, {}), _row(connection, table, key), but)
+    signed, row = link.covers.get(subject, {}), _row(connection, table, key)
+    differs = differences(signed, row, but)
+    if whole:
+        left_out = {*signed, *but, *COVERED[table].later}
+        differs += [name for name, value in row.items() if value is not None and name not in left_out]
     if differs:
         return f"its {', '.join(differs)} was changed after it was signed (link {link.link} of the chain)."
     return None

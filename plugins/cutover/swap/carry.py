@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from cutover.database import statements as files
+from cutover.errors import CutoverError
 from cutover.swap.scope import Scope
 
 
@@ -79,6 +80,19 @@ def carry(
 def _carry(connection: psycopg.Connection, parameters: Mapping[str, object]) -> list[Carried]:
     with connection.cursor(row_factory=class_row(Carried)) as cursor:
         return cursor.execute(files.text("swap/carry.sql").encode(), parameters).fetchall()
+
+
+def require_all_carried(migration: str, *rounds: list[Carried]) -> None:
+    """Raise CutoverError ``revert.cannot-carry`` if a write has gone into quarantine where nobody could decide that."""
+    quarantined = sum(count.quarantined for counts in rounds for count in counts)
+    if quarantined:
+        raise CutoverError(
+            "revert.cannot-carry",
+            f"{quarantined:,} {'write' if quarantined == 1 else 'writes'} made since the swap",
+            "they cannot be carried back, which nobody knew who approved beforehand that it is taken back. Nothing was "
+            "changed.",
+            f"trigger {migration}_rollback without `revert`: its preview names them, and a second person decides.",
+        )
 
 
 def total(*rounds: list[Carried]) -> list[dict[str, object]]:

@@ -59,6 +59,8 @@ class Order:
     on_drift: str = "carry"
     # None: however many there are. A launch can begin anew, with the writes frozen in; a rollback cannot.
     carry_limit: int | None = 100_000
+    # whether a write that cannot be carried goes into quarantine; else it ends the transaction
+    quarantines: bool = True
     checks: Sequence[str] = ()
     create: Sequence[str] = ()
     drop: Sequence[str] = ()

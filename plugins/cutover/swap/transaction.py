@@ -34,7 +34,7 @@ from cutover.swap import (
     proof,
     refusals,
 )
-from cutover.swap.carry import Carried, carry, prepared, total
+from cutover.swap.carry import Carried, carry, prepared, require_all_carried, total
 from cutover.swap.execution import Block, Observer, run
 from cutover.swap.finish import finish
 from cutover.swap.order import (
@@ -238,6 +238,8 @@ def transact(
         connection.execute(files.statement("swap/settings.sql"), {"idle": f"{IDLE_IN_TRANSACTION_MS}ms"})
         leave.require_alone(connection)
         ready = _make_ready(connection, order, planned, leave)
+        if not order.quarantines:
+            require_all_carried(order.migration, ready.carried)
         until = time.monotonic() + approach.worth_waiting(ready.work_began)
         approach.require_gap(connection, planned, order, attempt, until - time.monotonic())
         # Clients are not to wait for whoever appends to the chain, nor for what can be computed before.
@@ -256,6 +258,8 @@ def transact(
         # Nobody writes any more: what is proved now holds until the commit.
         require_recorded(connection, order, planned.scope, ready.undoing)
         rest, notes = _move(connection, order, planned, since, ready.known, observer=observer)
+        if not order.quarantines:
+            require_all_carried(order.migration, late, rest)
         if notes:
             report |= notes
             digests = {"report": chain.digest_of(report)}

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
-from airflow.api_fastapi.core_api.security import requires_access_dag, requires_authenticated
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_authenticated
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
@@ -25,6 +25,26 @@ from starlette.responses import Response
 reads_dag = Depends(requires_access_dag(method="GET"))
 # A login only: for what is about no DAG, and for lists that leave out what the user may not see.
 signed_in = Depends(requires_authenticated())
+
+
+def requires_rollback(request: Request, user: GetUserDep) -> None:
+    """Refuse (403) who may not trigger the rollback of the migration that the address names, in Airflow's own terms."""
+    if not may_roll_back(user, request.path_params["dag_id"]):
+        raise HTTPException(403, f"You may not trigger {rollback_of(request.path_params['dag_id'])}.")
+
+
+def rollback_of(migration: str) -> str:
+    """The DAG that takes a migration's launches back."""
+    return f"{migration}_rollback"
+
+
+def may_roll_back(user: BaseUser, migration: str) -> bool:
+    """Whether ``user`` may trigger the rollback of a migration: what Airflow demands of its own button."""
+    manager: Any = get_auth_manager()
+    dag_id = rollback_of(migration)
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))
+
 
 # Our own pages run no script, and load nothing but their style sheet.
 PAGES_POLICY = (

@@ -15,11 +15,12 @@ from urllib.parse import urlencode
 import psycopg
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from cutover import rehearsal
 from cutover.database.words import said
@@ -28,7 +29,8 @@ from cutover.migration import Migration
 from cutover.operators.base import reading
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
-from cutover.ui import access, docs, outlook, shown, standing, store
+from cutover.revert import Window, of_entry
+from cutover.ui import access, charts, docs, outlook, revert, shown, standing, store
 from cutover.ui.access import reads_dag, signed_in
 from cutover.ui.templating import STYLE, render
 from cutover.watch import look
@@ -92,6 +94,7 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
     for migration in _readable(user):
         rows, problem = _read(migration, lambda connection, of=migration: store.ledger(connection, of, before))
         chains, _ = _read(migration, lambda connection, of=migration: [{"verdict": store.verdict_on(connection, of)}])
+        windows, _ = _read(migration, lambda connection, of=migration: [{"window": of_entry(connection, of.migration)}])
         entries.append(
             {
                 "migration": migration,
@@ -99,6 +102,7 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
                 "problem": problem,
                 "older": rows[store.PAGE - 1]["entry"] if len(rows) > store.PAGE else None,
                 "verdict": chains[0]["verdict"] if chains else None,
+                **_window(windows[0]["window"] if windows else None, only_open=True),
             }
         )
     return _page(request, "ledger.html", migrations=entries, before=before)
@@ -110,11 +114,77 @@ def ledger_entry(request: Request, dag_id: str, number: Number) -> HTMLResponse:
     migration = _migration(dag_id)
     with reading(migration) as connection:
         entry = store.entry(connection, migration, number)
+        window = of_entry(connection, migration.migration, number)
     if entry is None:
         raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
     sites = docs.sites(migration.migration, entry["run"])
     run_stands = bool(entry["dag_run_id"]) and access.is_kept(entry["dag_id"], entry["dag_run_id"])
-    return _page(request, "entry.html", migration=migration, entry=entry, sites=sites, run_stands=run_stands)
+    shown_with = {"sites": sites, "run_stands": run_stands, **_window(window)}
+    return _page(request, "entry.html", migration=migration, entry=entry, **shown_with)
+
+
+def _window(window: Window | None, *, only_open: bool = False) -> dict[str, Any]:
+    """A revert window as pages show it: with what is left of it as a clock."""
+    if window is None or (only_open and not window.is_open):
+        return {"window": None, "countdown": None}
+    return {"window": window, "countdown": charts.countdown(window.seconds_left)}
+
+
+# While somebody takes it back, the page is asked for again so often: seconds.
+_AGAIN_AFTER_S = 1
+
+
+@app.get("/dags/{dag_id}/ledger/{number}/revert", dependencies=[reads_dag])
+def revert_form(request: Request, user: GetUserDep, dag_id: str, number: Number) -> HTMLResponse:
+    """What taking a swap back by its window would do, with the button that does it; then how far it is."""
+    migration = _migration(dag_id)
+    return _revert_page(request, migration, _offer(migration, number, user))
+
+
+@app.post(
+    "/dags/{dag_id}/ledger/{number}/revert",
+    dependencies=[reads_dag, Depends(access.requires_rollback), Depends(access.require_own_page)],
+)
+def take_back(request: Request, user: GetUserDep, dag_id: str, number: Number) -> Response:
+    """Trigger the run that takes a swap back by its window; 409 with the page that says why not."""
+    migration = _migration(dag_id)
+    offer = _offer(migration, number, user)
+    if offer.entry["taken_back_entry"] is None and not offer.is_under_way:
+        if offer.obstacle is not None:
+            return _revert_page(request, migration, offer, 409)
+        revert.trigger(migration, offer, user)
+    return RedirectResponse(request.url.path, status_code=303)
+
+
+@app.get("/dags/{dag_id}/revert.json", dependencies=[reads_dag])
+def revert_figures(user: GetUserDep, dag_id: str, entry: Number | None = None) -> JSONResponse:
+    """The same for a terminal, by default of the newest entry, with what to trigger the rollback's DAG with."""
+    migration = _migration(dag_id)
+    if entry is None:
+        try:
+            with reading(migration) as connection:
+                newest = next(iter(store.ledger(connection, migration, None)), None)
+        except _NEVER_USED:
+            newest = None
+        if newest is None:
+            raise HTTPException(404, f"{migration.migration} has never been launched here: nothing can be taken back.")
+        entry = newest["entry"]
+    return JSONResponse(jsonable_encoder(revert.figures(migration, _offer(migration, entry, user))))
+
+
+def _offer(migration: Migration, number: int, user: Any) -> revert.Offer:
+    with reading(migration) as connection:
+        offer = revert.offer(connection, migration, number, user)
+    if offer is None:
+        raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
+    return offer
+
+
+def _revert_page(request: Request, migration: Migration, offer: revert.Offer, status: int = 200) -> HTMLResponse:
+    again = _AGAIN_AFTER_S if offer.is_under_way and offer.entry["taken_back_entry"] is None else None
+    return _page(
+        request, "revert.html", status, migration=migration, again_after=again, **vars(offer) | _window(offer.window)
+    )
 
 
 @app.get("/dags/{dag_id}/ledger/{number}/evidence", dependencies=[reads_dag])
@@ -211,13 +281,15 @@ def rollback(request: Request, dag_id: str) -> HTMLResponse:
             newest = next(iter(store.ledger(connection, migration, None)), None)
             entry = store.entry(connection, migration, newest["entry"]) if newest else None
             written = look.written_since(connection, entry["run"]) if entry else []
+            window = of_entry(connection, migration.migration)
     except (CutoverError, *_NEVER_USED) as error:
         if isinstance(error, CutoverError) and error.code not in _ABSENT:
             raise
         raise HTTPException(
             404, f"{migration.migration} has never been launched here: nothing can be taken back."
         ) from error
-    return _page(request, "rollback.html", migration=migration, entry=entry, written=written)
+    by_window = _window(window, only_open=True)
+    return _page(request, "rollback.html", migration=migration, entry=entry, written=written, **by_window)
 
 
 @app.get("/dags/{dag_id}/announcements", dependencies=[reads_dag])

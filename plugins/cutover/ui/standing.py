@@ -54,6 +54,20 @@ def of_runs(keys: Iterable[Key]) -> dict[Key, Standing]:
     return {(one.dag_id, one.dag_run_id): one for one in standings}
 
 
+def under_way(dag_id: str) -> list[Standing]:
+    """The runs of a DAG that have not ended, oldest first."""
+    from airflow.models.dagrun import DagRun
+
+    return _read([DagRun.dag_id == dag_id, DagRun.state.in_(("queued", "running"))], 10)[::-1]
+
+
+def named(dag_id: str, prefix: str) -> list[Standing]:
+    """The runs of a DAG whose id begins so, newest first."""
+    from airflow.models.dagrun import DagRun
+
+    return _read([DagRun.dag_id == dag_id, DagRun.run_id.startswith(prefix, autoescape=True)], 1000)
+
+
 def _read(conditions: list[Any], limit: int) -> list[Standing]:
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance

@@ -97,14 +97,14 @@ def ledger(connection: psycopg.Connection, migration: Migration, before: int | N
 
 def entry(connection: psycopg.Connection, migration: Migration, number: int) -> Row | None:
     """One entry, with its certificate, approvals, quarantine, maintenance window and place in the chain."""
-    rows = _rows(connection, "ui/entry.sql", entry=number, migration=migration.migration)
-    if not rows:
+    row = entry_alone(connection, migration, number)
+    if row is None:
         return None
-    run = rows[0]["run"]
+    run = row["run"]
     verdict = verdict_on(connection, migration)
     subjects = {f"ledger {number}", f"run {run}", f"certificate {run}"}
     return {
-        **rows[0],
+        **row,
         "approvals": approvals(connection, run),
         "quarantine": quarantine(connection, run),
         "reconciliation": _rows(connection, "review/reconciliation.sql", run=run),
@@ -114,6 +114,12 @@ def entry(connection: psycopg.Connection, migration: Migration, number: int) -> 
         "verdict": verdict,
         "links": _rows(connection, "chain/links_of_run.sql", run=run),
     }
+
+
+def entry_alone(connection: psycopg.Connection, migration: Migration, number: int) -> Row | None:
+    """One entry without what is beside it, and without a look at the chain."""
+    rows = _rows(connection, "ui/entry.sql", entry=number, migration=migration.migration)
+    return rows[0] if rows else None
 
 
 def entry_of_number(connection: psycopg.Connection, migration: Migration, number: int) -> str | None:
@@ -210,6 +216,12 @@ def entry_of_run(connection: psycopg.Connection, run: str) -> Row | None:
 def approvals(connection: psycopg.Connection, run: str) -> list[Row]:
     """Every answer given to the question of a run."""
     return _rows(connection, "ui/approvals.sql", run=run)
+
+
+def failure(connection: psycopg.Connection, dag_id: str, dag_run_id: str) -> Row | None:
+    """Why a run has failed: code and remedy. None where no task of it has said so."""
+    rows = _rows(connection, "ui/failure.sql", dag_id=dag_id, dag_run_id=dag_run_id)
+    return rows[0] if rows else None
 
 
 def fence_of(timeline: list[Row], *, has_swapped: bool) -> tuple[str, bool] | None:

@@ -8,12 +8,15 @@ select
     q.number,
     q.dag_file,
     coalesce(a.decision, 'expired') as decision,
-    a.approved_by as person
+    a.approved_by as person,
+    a.is_beforehand
 from cutover.question as q
 left join lateral (
     select
         p.decision,
         p.approved_by,
+        -- an earlier version has no such column
+        to_jsonb(p) ->> 'pre_approval_id' is not null as is_beforehand,
         p.recorded_at
     from cutover.approvals as p
     where p.run = q.run and p.recorded_at >= q.asked_at

@@ -12,7 +12,10 @@ select
     a.decided_at,
     a.expires_at,
     a.consumed_at,
-    a.consumed_by
+    a.consumed_by,
+    -- an earlier version has no such columns
+    (to_jsonb(a) ->> 'revert_minutes')::integer as revert_minutes,
+    (to_jsonb(a) ->> 'pre_approval_id')::bigint as pre_approval_id
 from cutover.approvals as a
 where a.run = %(run)s
 order by a.approval_id

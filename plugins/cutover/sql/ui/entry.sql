@@ -12,6 +12,11 @@ select
     l.fingerprint,
     l.approval_id,
     l.approved_by,
+    (
+        select to_jsonb(a) ->> 'pre_approval_id' is not null
+        from cutover.approvals as a
+        where a.approval_id = l.approval_id
+    ) as pre_approved,
     l.snapshot::text as snapshot,
     l.xid::text as xid,
     l.started_at,

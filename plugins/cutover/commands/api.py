@@ -7,13 +7,25 @@ from urllib.parse import quote
 
 import requests
 
-from cutover.errors import CutoverError
+from cutover.errors import PROGRAM, CutoverError
 
 _TIMEOUT = 30  # seconds
 
 
+class RefusedError(CutoverError):
+    """An answer that is no success. ``status`` is HTTP's."""
+
+    def __init__(self, code: str, obj: str, why: str, remedy: str, *, status: int) -> None:
+        super().__init__(code, obj, why, remedy)
+        self.status = status
+
+
 class Api:
-    """A logged-in client. Every method raises CutoverError ``stack.api-refused`` for an answer that is no success."""
+    """A logged-in client.
+
+    Every method raises CutoverError ``api.refused`` for an answer that is no success, ``api.not-signed-in`` for a login
+    that Airflow does not take, and ``api.unreachable``.
+    """
 
     def __init__(self, url: str, account: str, password: str) -> None:
         self.url = url
@@ -22,6 +34,10 @@ class Api:
         self._session.trust_env = False  # no proxy between us and loopback
         token = self._request("POST", "/auth/token", json={"username": account, "password": password})
         self._session.headers["Authorization"] = f"Bearer {token['access_token']}"
+
+    def page(self, path: str) -> Any:
+        """GET of a page of ours that answers in JSON."""
+        return self._request("GET", f"/cutover/{path}")
 
     def get(self, path: str, **params: str | int) -> Any:
         """GET below /api/v2."""
@@ -45,19 +61,35 @@ class Api:
             answer = self._session.request(method, self.url + path, timeout=_TIMEOUT, **arguments)
         except requests.RequestException as error:
             raise CutoverError(
-                "stack.api-unreachable",
+                "api.unreachable",
                 self.url,
                 f"Airflow does not answer: {type(error).__name__}.",
-                "start it with `./run up`; the logs are in .local/logs.",
+                f"start Airflow ({PROGRAM} up in a checkout), or set the address of the one that is meant.",
             ) from error
         if not answer.ok:
-            raise CutoverError(
-                "stack.api-refused",
+            if path == "/auth/token":
+                raise CutoverError(
+                    "api.not-signed-in",
+                    f"account {self.account}",
+                    "Airflow does not take this name and password.",
+                    "type them anew. After .local/passwords.json was removed run `./run up` once.",
+                )
+            raise RefusedError(
+                "api.refused",
                 f"{method} {path} as {self.account}",
-                f"Airflow answered {answer.status_code}: {answer.text[:500]}",
-                "read the answer above; after removing .local/passwords.json run `./run up` once.",
+                f"Airflow answered {answer.status_code}: {_detail(answer)}",
+                "read the answer above.",
+                status=answer.status_code,
             )
         return answer.json()
+
+
+def _detail(answer: requests.Response) -> str:
+    """What a refusal says; the whole of it where it is not in Airflow's form."""
+    try:
+        return str(answer.json()["detail"])[:500]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:500]
 
 
 def run_path(dag_id: str, run_id: str) -> str:
