@@ -16,7 +16,7 @@ from cutover import approve
 
 from .conftest import DAG, Deployment, Pages, review
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(240)
 
 PAGE = f"/cutover/dags/{DAG}/ledger/1/revert"
 BACK = f"{DAG}_rollback"
