@@ -155,9 +155,9 @@ def test_a_window_of_another_swap_of_the_same_migration_is_not_its_own(launched:
 
 def test_it_ends_by_the_database_s_clock(launched: World) -> None:
     world = launched
-    wait(world, "29 minutes 50 seconds")
+    wait(world, "20 minutes")
     assert revert(world, run_id="revert__1").do("preview") is None
-    wait(world, "10 seconds")
+    wait(world, "10 minutes")
     said = str(revert(world, run_id="revert__2").do("preview"))
     assert "[revert.over]" in said and "window of 30 minutes ended" in said and f"trigger {NAME}_rollback" in said
 
@@ -250,11 +250,8 @@ def test_a_write_that_comes_after_the_preview_ends_the_transaction(launched: Wor
     assert world.value("select count(*) from cutover.quarantine") == 0
 
 
-# What the tables of before do not take: made after the swap, by an application that knows more.
-LEFT_OVER = (
-    "alter table public.people add column nickname text",
-    "insert into public.people values (7, 'Eva', 3, 'E')",
-)
+# It names no rows, so nobody can carry it.
+LEFT_OVER = ("truncate public.orders",)
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 1441, 10**9, 30.5, "30", None, True])

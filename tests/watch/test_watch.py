@@ -331,10 +331,10 @@ def test_the_trouble_names_the_revert_window_while_it_is_open(launched: str) -> 
             "with a as (insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, "
             "approved_by, decided_at, expires_at, revert_minutes) values ('r1', 'swap', 'approve', 'f', 'approve', 1, "
             "'reviewer', now(), now(), 30) returning approval_id) "
-            "select set_config('a', approval_id::text, false) from a"
+            "select set_config('test.approval', approval_id::text, false) from a"
         )
         connection.execute("set session_replication_role = replica")
-        connection.execute("update cutover.ledger set approval_id = current_setting('a')::bigint")
+        connection.execute("update cutover.ledger set approval_id = current_setting('test.approval')::bigint")
     shown = ask.shown(trouble)
     assert "For 29 minutes more, until" in shown and "without asking a second person" in shown
     assert "/cutover/dags/mula_unification/ledger/1/revert" in shown
