@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from cutover.commands.deployment import ask_password
+from cutover.dumps import client
 from cutover.errors import CutoverError
 from cutover.records import signing
-from stack.accounts import OPERATOR
+from stack.accounts import APPROVER, OPERATOR
+from stack.postgres import bin_dir
 from stack.settings import Settings
 
 
@@ -25,6 +28,11 @@ class Stack:
         """Where a browser finds Airflow."""
         return self.settings.url
 
+    @property
+    def programs(self) -> str | None:
+        """Those of the embedded server, unless the environment names others."""
+        return os.environ.get(client.VARIABLE) or str(bin_dir())
+
     def dsn(self, connection: str) -> str:
         """A PostgreSQL connection as a URI. Raises ``stack.no-such-connection``, ``stack.not-running``."""
         uri = self.settings.dsn(connection)
@@ -34,9 +42,12 @@ class Stack:
             )
         return uri
 
-    def login(self, account: str | None) -> tuple[str, str]:
-        """One of the accounts that ``./run`` has made, by default the operator; asks for another one's password."""
-        name = account or OPERATOR
+    def login(self, account: str | None, *, answers: bool = False) -> tuple[str, str]:
+        """One of the accounts that ``./run`` has made, by default the operator, or the reviewer, who ``answers``.
+
+        Asks for another one's password.
+        """
+        name = account or (APPROVER if answers else OPERATOR)
         known = json.loads(self.settings.passwords.read_text()) if self.settings.passwords.exists() else {}
         return name, known.get(name) or ask_password(name)
 

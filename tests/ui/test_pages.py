@@ -45,7 +45,9 @@ ROUTES = [
     f"/cutover/dags/{DAG}/ledger/1/evidence",
     f"/cutover/dags/{DAG}/ledger/1/revert",
     f"/cutover/dags/{DAG}/revert.json",
+    f"/cutover/dags/{DAG}/runs.json",
     f"{HERE}/review",
+    f"{HERE}/review.json",
     f"{HERE}/outlook.svg",
     f"{HERE}/sign_ins.svg",
     f"{HERE}/docs",
@@ -56,6 +58,8 @@ ROUTES = [
     f"/cutover/dags/{DAG}/assessment",
     WHY,
 ]
+# Asked by POST alone.
+POSTED = [f"{WHY}.json"]
 # Files of public packages, which a page without an origin could not load otherwise.
 PUBLIC = [f"/cutover/dags/{DAG}/docs/assets/{'0' * 12}/jquery/dist/jquery.min.js"]
 
@@ -63,15 +67,26 @@ PUBLIC = [f"/cutover/dags/{DAG}/docs/assets/{'0' * 12}/jquery/dist/jquery.min.js
 def test_the_list_of_routes_is_complete() -> None:
     """A new route must be added to ROUTES, and be asked for without a login and a right; or to PUBLIC, if it may be."""
     paths = {re.sub(r"\{[^}]*\}", "x", route.path) for route in app.routes if hasattr(route, "path")}
-    assert len(paths) == len(ROUTES) + len(PUBLIC), sorted(paths)
+    assert len(paths) == len(ROUTES) + len(POSTED) + len(PUBLIC), sorted(paths)
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_nobody_sees_a_page_without_a_login(get: Pages, target: Deployment, route: str) -> None:
     answer = get(route, role=None)
     assert answer.status_code == 401
-    assert "Sign in" in answer.text
+    assert "Sign in" in answer.text or route.endswith(".json")
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize("route", POSTED)
+def test_nobody_is_answered_without_a_login_and_a_right(
+    post: Pages, target: Deployment, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    assert post(route, role=None, table="transactions", value="1").status_code == 401
+    monkeypatch.setattr(get_auth_manager(), "is_authorized_dag", lambda **_: False)
+    assert post(route, table="transactions", value="1").status_code == 403
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "/dags/" in route])
@@ -410,7 +425,8 @@ def test_no_address_and_no_query_is_a_bare_error(get: Pages, target: Deployment,
     if "\n" in unquote(path):  # such an address is Airflow's own: its router takes a line's end for the end
         return
     assert {name: answer.headers[name] for name in HEADERS if name != "cache-control"}.items() <= HEADERS.items()
-    assert answer.status_code in (200, 307) or "<h1>" in answer.text, (path, query)
+    said = f"<h1>{answer.json()['detail']}" if template.endswith(".json") and answer.status_code > 307 else answer.text
+    assert answer.status_code in (200, 307) or "<h1>" in said, (path, query)
 
 
 def test_a_fault_of_ours_is_told_in_words_and_with_the_headers(
@@ -834,3 +850,43 @@ def test_the_assessment_shows_sources_side_by_side(get: Pages, target: Deploymen
     shown = get(page).text
     assert "18.1" in shown and "twice" in shown and "in both" in shown and "public.users (QueryCanceled)" in shown
     assert SCRIPT not in shown
+
+
+def test_the_figures_of_a_review_are_those_of_its_page(get: Pages, target: Deployment) -> None:
+    target.entry(target.run(review(rehearsal=REHEARSED)))
+    document = get(f"{HERE}/review.json").json()
+    assert document["review"]["tables"] == review()["tables"] and document["entry"]["entry"] == 1
+    assert document["review"]["rehearsal"] == REHEARSED | {"clients_waited_ms": 28.4, "differences": 0}
+    assert "| unified_profiles | 3,636 | 6,133 | 2,827 | 330 | 5 |" in document["question"]
+    (run,) = get(f"/cutover/dags/{DAG}/runs.json").json()
+    assert (run["run"], run["state"], run["entry"]) == (document["run"], document["state"], 1)
+
+
+def test_a_rehearsal_that_was_given_up_has_compared_nothing(get: Pages, target: Deployment) -> None:
+    target.run(review(rehearsal=REHEARSED | {"reason": "no locks", "hold_ms": None, "waited_ms": None}))
+    rehearsal = get(f"{HERE}/review.json").json()["review"]["rehearsal"]
+    assert (rehearsal["clients_waited_ms"], rehearsal["differences"]) == (None, None)
+
+
+def test_figures_of_what_is_not_there_say_so(get: Pages, target: Deployment) -> None:
+    for path in (f"/cutover/dags/{DAG}/runs/no-such-run/review.json", "/cutover/dags/raw_sync/runs.json"):
+        answer = get(path)
+        assert answer.status_code == 404 and answer.json()["detail"].rstrip(".").endswith(
+            ("of clean_launch", "in the ledger")
+        )
+    assert get(f"/cutover/dags/{DAG}/runs.json").json() == []
+
+
+def test_why_masks_a_persons_values_for_a_terminal_too(post: Pages, target: Deployment) -> None:
+    with psycopg.connect(target.dsn) as connection:
+        world = World(connection)
+        invoice = world.invoice("maria.santos@example.com", customer={"given_names": "Maria", "surname": "Santos"})
+        world.current(
+            "transactions", xendit_invoice_id=invoice, contact_email="maria.santos@example.com", amount=1000,
+            status="paid",
+        )  # fmt: skip
+    document = post(f"{WHY}.json", table="transactions", value=invoice).json()
+    assert document["row"]["xendit_invoice_id"] == invoice and document["origins"][0]["raw_table"] == "xendit_invoices"
+    assert "maria" not in str(document).lower() and "santos" not in str(document).lower()
+    for table, value in (("transactions", "no-such-row"), ("pg_authid", "1")):
+        assert post(f"{WHY}.json", table=table, value=value).status_code == 404

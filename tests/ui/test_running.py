@@ -21,12 +21,14 @@ import psycopg
 import pytest
 
 from cutover import approve, review
+from cutover.commands import launches
 from cutover.errors import CutoverError
 from cutover.migration import load
 from cutover.operators.approvers import VARIABLE
 from cutover.records import approval as consumed
 from cutover.records import signing
 from cutover.records.run import get as get_run
+from stack.engine import Stack
 from stack.postgres import EmbeddedPostgres
 from tests.clean_launch_world import at
 
@@ -144,6 +146,35 @@ def test_the_form_shows_what_is_staged_and_where_to_read_all_of_it(running: Runn
     picture = running.ask("reviewer", "GET", f"{launch.page}/outlook.svg")
     assert picture.status_code == 200 and "Nothing stands in the way of the swap." in picture.text
     assert f"({running.url}{launch.page}/outlook.svg)" in form["body"]
+
+
+def test_a_terminal_shows_what_the_form_shows(
+    running: Running, launch: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Stack(running.deployment.settings)
+    assert launches.review(stack, ["clean_launch", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    form = launch.form()["body"].splitlines()
+    assert [line for line in document["question"].splitlines() if line not in form] == []
+    assert document["review"]["rehearsal"]["differences"] == 0 and document["in_the_way"] == []
+    assert document["review"]["rehearsal"]["clients_waited_ms"] >= 0
+    assert launches.review(stack, [launch.run_id, "--as", "auditor"]) == 0
+    text = capsys.readouterr().out
+    assert document["review"]["fingerprint"] in text and "waits for an answer" in text
+    assert launches.status(stack, []) == 0
+    text = capsys.readouterr().out
+    assert "waits for an answer" in text and "awaiting input  approve" in text
+    assert launches.logs(stack, [launch.run_id, "preflight.check"]) == 0
+    assert "preflight.check: success" in capsys.readouterr().out
+    with pytest.raises(CutoverError, match=r"(?s)\[logs.no-task\].*no task swap of it has begun"):
+        launches.logs(stack, [launch.run_id, "swap"])
+    with pytest.raises(CutoverError, match=r"\[run.unknown\]"):
+        launches.review(stack, ["no-such-run"])
+    another = document | {"review": document["review"] | {"fingerprint": "f" * 64}}
+    with pytest.raises(CutoverError, match=r"\[approve.another-question\]"):
+        launches._require_same(another, launch.form(), another)
+    with pytest.raises(CutoverError, match=r"(?s)\[api.refused\].*answered 403"):
+        launches.approve(stack, [launch.run_id, "--yes", "--as", "auditor"])
 
 
 def test_people_are_told_and_a_dead_mail_server_is_shown_and_stops_nothing(running: Running, launch: Run) -> None:
@@ -339,9 +370,13 @@ def test_nobody_is_asked_about_what_was_not_reviewed_and_what_was_shown_is_final
 def test_an_approved_launch_swaps_once_and_its_answer_is_final(running: Running, launch: Run) -> None:
     launch.clear("approve")
     launch.until_asked()
-    assert launch.answer("reviewer", comment="I have read all of it").ok
+    # by a terminal, which shows it first
+    stack = Stack(running.deployment.settings)
+    assert launches.approve(stack, [launch.run_id, "--yes", "--comment", "I have read all of it"]) == 0
     assert launch.answer("reviewer", "Reject").status_code == 409
     launch.until("verify.certificate", "success")
+    with pytest.raises(CutoverError, match=r"\[approve.nothing-asked\]"):
+        launches.approve(stack, [launch.run_id, "--yes", "--reject"])
     row = (
         "select (approved_by, comment, consumed_at is not null)::text from cutover.approvals order by approval_id desc"
     )

@@ -7,6 +7,7 @@ arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or
 ``beginning``   a migration that is not there yet
 ``evidence``    what is written down of launches, and who signed it
 ``taking_back`` a swap taken back by its revert window
+``launches``    launches and rollbacks, as one account of Airflow's
 ``people``      one person, or some, in what the engine keeps
 ``target``      what a person needs to look into, or prepare, a target database
 """
@@ -44,9 +45,13 @@ class Command:
 
     def help(self) -> str:
         """Its lines of the help."""
-        first, *rest = self.what.split("\n")
-        head = f"  {self.name} {self.arguments}".rstrip()
-        return "".join(f"{line}\n" for line in (f"{head:<{_INDENT}}{first}", *(" " * _INDENT + line for line in rest)))
+        head, what = f"  {self.name} {self.arguments}".rstrip(), self.what.split("\n")
+        lines = [" " * _INDENT + line for line in what]
+        if len(head) < _INDENT:
+            lines[0] = f"{head:<{_INDENT}}{what[0]}"
+        else:
+            lines.insert(0, head)
+        return "".join(f"{line}\n" for line in lines)
 
 
 # Modules are imported when a command of theirs is called: the help must not wait for Airflow.
@@ -71,6 +76,42 @@ COMMANDS = {
             "CONNECTION",
             f"print a PostgreSQL connection string, e.g. {PROGRAM} dsn production",
             "target",
+        ),
+        Command(
+            "psql",
+            "CONNECTION [ARGUMENTS]",
+            "open psql on a connection; the password is on no command line",
+            "target",
+        ),
+        Command(
+            "status",
+            "[MIGRATION] [--watch] [--json]",
+            "how the newest launches stand, and how far one is that is under way",
+            "launches",
+        ),
+        Command(
+            "review",
+            "[RUN] [--json]",
+            "what a run would change, as its question shows it; --json: everything",
+            "launches",
+        ),
+        Command(
+            "approve",
+            "[RUN] [--reject] [--comment TEXT]",
+            "show a run's review, and answer its question",
+            "launches",
+        ),
+        Command(
+            "logs",
+            "[RUN] [TASK]",
+            "print a task's log: by default of the one that failed, or runs now",
+            "launches",
+        ),
+        Command(
+            "why",
+            "TABLE [ID]",
+            "from a row of production back to the API responses that it was made of",
+            "launches",
         ),
         Command(
             "verify-ledger",

@@ -39,6 +39,10 @@ class Api:
         """GET of a page of ours that answers in JSON."""
         return self._request("GET", f"/cutover/{path}")
 
+    def ask(self, path: str, fields: dict[str, str]) -> Any:
+        """POST of a form to a page of ours that answers in JSON."""
+        return self._request("POST", f"/cutover/{path}", data=fields)
+
     def get(self, path: str, **params: str | int) -> Any:
         """GET below /api/v2."""
         return self._request("GET", f"/api/v2/{path}", params=params)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cutover.database.connect import parameters, uri
+from cutover.dumps import client
 from cutover.errors import CutoverError
 from cutover.records import signing
 
@@ -23,11 +24,18 @@ class Deployment(Protocol):
     def url(self) -> str:
         """Where a browser finds Airflow."""
 
+    @property
+    def programs(self) -> str | None:
+        """The folder of PostgreSQL's client programs; None: they are on the PATH."""
+
     def dsn(self, connection: str) -> str:
         """A PostgreSQL connection as a URI that any client takes. Raises CutoverError where there is none."""
 
-    def login(self, account: str | None) -> tuple[str, str]:
-        """Name and password of who calls a command, in Airflow; by default whoever the deployment takes for that."""
+    def login(self, account: str | None, *, answers: bool = False) -> tuple[str, str]:
+        """Name and password of who calls a command, in Airflow; by default whoever the deployment takes for that.
+
+        ``answers``: a command that answers a question, which whoever has triggered a run may not.
+        """
 
     def share_evidence(self) -> None:
         """Let this process know keys, anchors and Data Docs as the tasks do."""
@@ -50,6 +58,11 @@ class AirflowDeployment:
         from airflow.configuration import conf
 
         return str(conf.get("api", "base_url", fallback="http://localhost:8080")).rstrip("/")
+
+    @property
+    def programs(self) -> str | None:
+        """The folder that ``CUTOVER_PG_CLIENT`` names, if it does."""
+        return os.environ.get(client.VARIABLE) or None
 
     def dsn(self, connection: str) -> str:
         """A PostgreSQL connection of Airflow's, from wherever it keeps them, as a URI.
@@ -75,7 +88,7 @@ class AirflowDeployment:
             )
         )
 
-    def login(self, account: str | None) -> tuple[str, str]:
+    def login(self, account: str | None, *, answers: bool = False) -> tuple[str, str]:  # noqa: ARG002
         """From ``CUTOVER_ACCOUNT`` and ``CUTOVER_PASSWORD``; asks for what is not there."""
         name = account or os.environ.get("CUTOVER_ACCOUNT") or input("Account in Airflow: ").strip()
         return name, os.environ.get("CUTOVER_PASSWORD") or ask_password(name)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cutover import assess as assessment
 from cutover.commands import migrations
@@ -12,6 +18,7 @@ from cutover.commands.deployment import Deployment
 from cutover.commands.shown import short
 from cutover.database import statements as files
 from cutover.database.connect import connector
+from cutover.dumps.client import VARIABLE
 from cutover.errors import PROGRAM, CutoverError
 from cutover.records.evidence import page_alone
 from cutover.ui import store
@@ -32,6 +39,27 @@ def dsn(deployment: Deployment, arguments: Sequence[str]) -> int:
     parser.add_argument("connection")
     print(deployment.dsn(parser.parse_args(arguments).connection))
     return 0
+
+
+def psql(deployment: Deployment, arguments: Sequence[str]) -> int:
+    """Open psql on a connection, with whatever else psql takes. Raises CutoverError ``psql.not-there``."""
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} psql", description="Everything after CONNECTION is psql's.")
+    parser.add_argument("connection")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args(arguments)
+    options: dict[str, Any] = conninfo_to_dict(deployment.dsn(chosen.connection))
+    program = shutil.which("psql", path=deployment.programs)
+    if program is None:
+        raise CutoverError(
+            "psql.not-there",
+            "psql",
+            f"it is not on the PATH, nor in a folder that {VARIABLE} names.",
+            "install PostgreSQL's client programs, or name their folder.",
+        )
+    password = options.pop("password", None)
+    variables = dict(os.environ) | ({"PGPASSWORD": str(password)} if password else {})
+    command = [program, make_conninfo("", **options), *chosen.arguments]
+    return subprocess.run(command, env=variables, check=False).returncode
 
 
 def assess(deployment: Deployment, arguments: Sequence[str]) -> int:

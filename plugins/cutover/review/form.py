@@ -60,7 +60,7 @@ def rejects_limit(review: dict[str, Any]) -> str | None:
     bounds = (review.get("validation") or {}).get("parameters") or {}
     if "rejects_share" not in bounds:
         return None
-    percent = f"{bounds['rejects_share'] * 100:.6g} %"
+    percent = f"{float(bounds['rejects_share']) * 100:.6g} %"
     return f"{bounds['rejects_rows']:,} rows, or {percent} of those read"
 
 

@@ -30,7 +30,7 @@ from cutover.operators.base import reading
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
 from cutover.revert import Window, of_entry
-from cutover.ui import access, charts, docs, outlook, revert, shown, standing, store
+from cutover.ui import access, charts, docs, figures, lookup, outlook, revert, shown, standing, store
 from cutover.ui.access import reads_dag, signed_in
 from cutover.ui.templating import STYLE, render
 from cutover.watch import look
@@ -40,6 +40,7 @@ PREFIX = "/cutover"
 Number = Annotated[int, Field(ge=1, lt=2**63)]
 
 app = FastAPI(title="Cutover", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(figures.router)
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +54,7 @@ async def answered(request: Request, call_next: access.Next) -> Response:
     except Exception:
         _log.exception("the page at %s failed", shown.cell(request.scope["path"]))
         message = "This page has a fault. The API server's log says which; nothing was changed."
-        return access.headed(_page(request, "message.html", 500, title="Cannot be shown", message=message, login=None))
+        return access.headed(_message(request, 500, "Cannot be shown", message))
 
 
 def _page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -67,13 +68,6 @@ def _page(request: Request, template: str, status: int = 200, **values: Any) -> 
         **values,
     )
     return HTMLResponse(text, status_code=status)
-
-
-def _migration(dag_id: str) -> Migration:
-    migration = store.of_dag(dag_id)
-    if migration is None:
-        raise HTTPException(404, f"{dag_id} is no launch: it has no review, no Data Docs and no entry in the ledger.")
-    return migration
 
 
 @app.get("/", dependencies=[signed_in])
@@ -111,7 +105,7 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
 @app.get("/dags/{dag_id}/ledger/{number}", dependencies=[reads_dag])
 def ledger_entry(request: Request, dag_id: str, number: Number) -> HTMLResponse:
     """One entry: who, when, how long, what, and the evidence."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     with reading(migration) as connection:
         entry = store.entry(connection, migration, number)
         window = of_entry(connection, migration.migration, number)
@@ -137,7 +131,7 @@ _AGAIN_AFTER_S = 1
 @app.get("/dags/{dag_id}/ledger/{number}/revert", dependencies=[reads_dag])
 def revert_form(request: Request, user: GetUserDep, dag_id: str, number: Number) -> HTMLResponse:
     """What taking a swap back by its window would do, with the button that does it; then how far it is."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     return _revert_page(request, migration, _offer(migration, number, user))
 
 
@@ -147,7 +141,7 @@ def revert_form(request: Request, user: GetUserDep, dag_id: str, number: Number)
 )
 def take_back(request: Request, user: GetUserDep, dag_id: str, number: Number) -> Response:
     """Trigger the run that takes a swap back by its window; 409 with the page that says why not."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     offer = _offer(migration, number, user)
     if offer.entry["taken_back_entry"] is None and not offer.is_under_way:
         if offer.obstacle is not None:
@@ -159,12 +153,12 @@ def take_back(request: Request, user: GetUserDep, dag_id: str, number: Number) -
 @app.get("/dags/{dag_id}/revert.json", dependencies=[reads_dag])
 def revert_figures(user: GetUserDep, dag_id: str, entry: Number | None = None) -> JSONResponse:
     """The same for a terminal, by default of the newest entry, with what to trigger the rollback's DAG with."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     if entry is None:
         try:
             with reading(migration) as connection:
                 newest = next(iter(store.ledger(connection, migration, None)), None)
-        except _NEVER_USED:
+        except lookup.NEVER_USED:
             newest = None
         if newest is None:
             raise HTTPException(404, f"{migration.migration} has never been launched here: nothing can be taken back.")
@@ -190,7 +184,7 @@ def _revert_page(request: Request, migration: Migration, offer: revert.Offer, st
 @app.get("/dags/{dag_id}/ledger/{number}/evidence", dependencies=[reads_dag])
 def evidence_of_entry(dag_id: str, number: Number) -> Response:
     """All evidence of one entry as one signed file, to be verified without us."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     with reading(migration) as connection:
         row = store.entry_of_number(connection, migration, number)
         if row is None:
@@ -203,24 +197,19 @@ def evidence_of_entry(dag_id: str, number: Number) -> Response:
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/review", dependencies=[reads_dag])
 def review(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
     """Everything that the approver of a run should have seen, as it was when the question was asked."""
-    migration = _migration(dag_id)
-    stands = _standing(dag_id, dag_run_id)
+    migration = lookup.migration(dag_id)
+    stands = lookup.standing_of(dag_id, dag_run_id)
     try:
-        with reading(migration) as connection:
-            key = run_key(connection, dag_id, dag_run_id)
-            template, values = store.review(connection, migration, key, stands, in_airflow=True)
-    except (CutoverError, *_NEVER_USED) as error:
-        if isinstance(error, CutoverError) and error.code not in (*_ABSENT, "run.unknown"):
-            raise
+        template, values, ahead = lookup.review(migration, dag_id, dag_run_id, stands)
+    except lookup.NoRecordError:
         return _without_a_record(request, dag_id, dag_run_id, stands)
-    ahead = outlook.of_run(migration, values["run"]) if values["waits"] and values["captured"] is not None else None
     return _page(request, template, ahead=ahead, again_after=outlook.EVERY_S if ahead else None, **values)
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/outlook.svg", dependencies=[reads_dag])
 def outlook_picture(dag_id: str, dag_run_id: str) -> Response:
     """What would stop the swap, as a picture for the form in which the question is asked."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     with reading(migration) as connection:
         row = get_run(connection, run_key(connection, dag_id, dag_run_id))
         swapped = store.entry_of_run(connection, row.run)
@@ -232,7 +221,7 @@ def outlook_picture(dag_id: str, dag_run_id: str) -> Response:
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/sign_ins.svg", dependencies=[reads_dag])
 def sign_ins_picture(dag_id: str, dag_run_id: str) -> Response:
     """What the newest rehearsal of sign-ins has found, as a picture for the form in which somebody decides about it."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     with reading(migration) as connection:
         record = rehearsal.of_run(connection, run_key(connection, dag_id, dag_run_id))
     if record is None:
@@ -243,11 +232,11 @@ def sign_ins_picture(dag_id: str, dag_run_id: str) -> Response:
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/docs", dependencies=[reads_dag])
 def data_docs_of_run(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
     """The validations of a run, suite by suite, with links to their pages."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     with reading(migration) as connection:
         key = run_key(connection, dag_id, dag_run_id)
     sites = docs.sites(migration.migration, key)
-    if not sites and _standing(dag_id, dag_run_id) is None:
+    if not sites and lookup.standing_of(dag_id, dag_run_id) is None:
         raise HTTPException(404, f"There is no run {shown.cell(dag_run_id)} of {dag_id}.")
     return _page(request, "docs.html", migration=migration, key=key, dag_id=dag_id, dag_run_id=dag_run_id, sites=sites)
 
@@ -265,7 +254,7 @@ def data_docs_asset(dag_id: str, digest: str, address: str) -> FileResponse:  # 
 @app.get("/dags/{dag_id}/docs/{address:path}", dependencies=[reads_dag])
 def data_docs_file(dag_id: str, address: str) -> FileResponse:
     """One file of Data Docs."""
-    file = docs.find(_migration(dag_id).migration, address)
+    file = docs.find(lookup.migration(dag_id).migration, address)
     if file is None:
         raise HTTPException(404, "There is no such page in these Data Docs.")
     path, kind = file
@@ -275,15 +264,15 @@ def data_docs_file(dag_id: str, address: str) -> FileResponse:
 @app.get("/dags/{dag_id}/rollback", dependencies=[reads_dag])
 def rollback(request: Request, dag_id: str) -> HTMLResponse:
     """What a rollback would take back now, before anything is triggered."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     try:
         with reading(migration) as connection:
             newest = next(iter(store.ledger(connection, migration, None)), None)
             entry = store.entry(connection, migration, newest["entry"]) if newest else None
             written = look.written_since(connection, entry["run"]) if entry else []
             window = of_entry(connection, migration.migration)
-    except (CutoverError, *_NEVER_USED) as error:
-        if isinstance(error, CutoverError) and error.code not in _ABSENT:
+    except (CutoverError, *lookup.NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in lookup.ABSENT:
             raise
         raise HTTPException(
             404, f"{migration.migration} has never been launched here: nothing can be taken back."
@@ -295,12 +284,12 @@ def rollback(request: Request, dag_id: str) -> HTMLResponse:
 @app.get("/dags/{dag_id}/announcements", dependencies=[reads_dag])
 def announcements(request: Request, dag_id: str) -> HTMLResponse:
     """What people have been told of a migration's launches, and what has become of each message."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     try:
         with reading(migration) as connection:
             announced, runs = store.announcements(connection, migration)
-    except (CutoverError, *_NEVER_USED) as error:
-        if isinstance(error, CutoverError) and error.code not in _ABSENT:
+    except (CutoverError, *lookup.NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in lookup.ABSENT:
             raise
         announced, runs = [], []
     return _page(request, "announcements.html", migration=migration, announced=announced, runs=runs)
@@ -309,12 +298,12 @@ def announcements(request: Request, dag_id: str) -> HTMLResponse:
 @app.get("/dags/{dag_id}/watch", dependencies=[reads_dag])
 def watch(request: Request, dag_id: str) -> HTMLResponse:
     """What the looks after the newest launch have shown, check by check over time."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     try:
         with reading(migration) as connection:
             entry, watched = store.watched(connection, migration)
-    except (CutoverError, *_NEVER_USED) as error:
-        if isinstance(error, CutoverError) and error.code not in _ABSENT:
+    except (CutoverError, *lookup.NEVER_USED) as error:
+        if isinstance(error, CutoverError) and error.code not in lookup.ABSENT:
             raise
         entry, watched = None, []
     return _page(request, "watch.html", migration=migration, entry=entry, watched=watched)
@@ -323,7 +312,7 @@ def watch(request: Request, dag_id: str) -> HTMLResponse:
 @app.get("/dags/{dag_id}/assessment", dependencies=[reads_dag])
 def assessment(request: Request, dag_id: str) -> HTMLResponse:
     """The sources of a migration side by side, as they were looked at last."""
-    return _page(request, "assessment.html", **store.assessment(_migration(dag_id)))
+    return _page(request, "assessment.html", **store.assessment(lookup.migration(dag_id)))
 
 
 @app.get("/why", dependencies=[signed_in])
@@ -341,7 +330,7 @@ def why_where(request: Request, user: GetUserDep) -> HTMLResponse:
 @app.get("/dags/{dag_id}/why", dependencies=[reads_dag])
 def why_form(request: Request, dag_id: str, table: str = Query("", max_length=63)) -> HTMLResponse:
     """The search, for one migration."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     with reading(migration) as connection:
         tables = store.traceable(connection, migration)
     where = [{"migration": migration, "tables": tables, "problem": None}]
@@ -354,7 +343,7 @@ def why_form(request: Request, dag_id: str, table: str = Query("", max_length=63
 @app.post("/dags/{dag_id}/why", dependencies=[reads_dag, Depends(access.require_own_page)])
 def why(request: Request, dag_id: str, asked: Annotated[dict[str, str], Depends(access.form)]) -> HTMLResponse:
     """From a production row back to the API responses that it was made of."""
-    migration = _migration(dag_id)
+    migration = lookup.migration(dag_id)
     table, value = asked.get("table", ""), store.require_text(asked.get("value", "").strip())
     with reading(migration) as connection:
         tables = store.traceable(connection, migration)
@@ -379,19 +368,9 @@ def style() -> FileResponse:
     return FileResponse(STYLE, media_type="text/css")
 
 
-# What a database says that no launch has used yet, and what there is to say of one that is not there.
-_NEVER_USED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
-_ABSENT = ("connect.unknown", "connect.no-database")
-
-
-def _standing(dag_id: str, dag_run_id: str) -> standing.Standing | None:
-    return standing.of_runs([(dag_id, dag_run_id)]).get((dag_id, dag_run_id))
-
-
 def _without_a_record(request: Request, dag_id: str, dag_run_id: str, stands: standing.Standing | None) -> HTMLResponse:
     """A run that the target database knows nothing of: it has not got that far, or it is none."""
-    if stands is None:
-        raise HTTPException(404, f"There is no run {shown.cell(dag_run_id)} of {dag_id}.")
+    stands = lookup.require_run(stands, dag_id, dag_run_id)
     words = {"under way": "is under way", "waits for an answer": "waits for an answer"}
     state = standing.words("begun", stands)
     message = (
@@ -412,8 +391,8 @@ def _read(migration: Migration, look: Any) -> tuple[list[dict[str, Any]], str | 
             return look(connection), None
     except CutoverError as error:
         # a migration that this deployment does not use (yet) is no problem of anybody's
-        return [], None if error.code in _ABSENT else str(error)
-    except _NEVER_USED:
+        return [], None if error.code in lookup.ABSENT else str(error)
+    except lookup.NEVER_USED:
         return [], None
     except psycopg.Error as error:
         return [], _said(error)
@@ -428,6 +407,13 @@ def _said(error: psycopg.Error) -> str:
     return f"The database says: {said(error) or type(error).__name__}."
 
 
+def _message(request: Request, status: int, title: str, message: str, login: str | None = None) -> Response:
+    """A refusal or an error: a page, or to who has asked for JSON as Airflow's own interface says it."""
+    if request.scope["path"].endswith(".json"):
+        return JSONResponse({"detail": message}, status_code=status)
+    return _page(request, "message.html", status, title=title, message=message, login=login)
+
+
 @app.exception_handler(StarletteHTTPException)
 def http_refused(request: Request, error: StarletteHTTPException) -> Response:
     """Refusals as a page; without a login with the way to one."""
@@ -438,7 +424,7 @@ def http_refused(request: Request, error: StarletteHTTPException) -> Response:
     message = str(error.detail)
     if error.status_code == 404 and message == HTTPStatus.NOT_FOUND.phrase:  # the router's own, which names nothing
         message = f"There is no page at {shown.cell(request.scope['path'])}."
-    return _page(request, "message.html", error.status_code, title=title, message=message, login=login)
+    return _message(request, error.status_code, title, message, login)
 
 
 @app.exception_handler(RequestValidationError)
@@ -447,14 +433,14 @@ def not_understood(request: Request, error: RequestValidationError) -> Response:
     if any(one["loc"][0] == "path" for one in error.errors()):
         return http_refused(request, StarletteHTTPException(404))
     said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
-    return _page(request, "message.html", 422, title="Not understood", message=said, login=None)
+    return _message(request, 422, "Not understood", said)
 
 
 @app.exception_handler(CutoverError)
 def cannot_be_shown(request: Request, error: CutoverError) -> Response:
     """An error that a person can clear, in its own words."""
     status = {"run.unknown": 404, "why.not-an-id": 422, "evidence.not-kept": 404}.get(error.code, 503)
-    return _page(request, "message.html", status, title="Cannot be shown", message=str(error), login=None)
+    return _message(request, status, "Cannot be shown", str(error))
 
 
 @app.exception_handler(psycopg.Error)
@@ -463,4 +449,4 @@ def database_refused(request: Request, error: psycopg.Error) -> Response:
     message = _said(error)
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
         message += " The first task of the next run brings the engine's tables up to date."
-    return _page(request, "message.html", 503, title="Cannot be shown", message=message, login=None)
+    return _message(request, 503, "Cannot be shown", message)
