@@ -18,7 +18,8 @@ from stack.settings import ROOT
 
 PAGE = Path("docs/errors.md")
 _FOLDERS = ("plugins/cutover", "include/stack", "include/demo", "include/bench", "include/mula_platform")
-_CODE = re.compile(r"^[a-z]+\.[a-z]+(-[a-z]+)*$")
+# a name of a file of ours has the same form
+_CODE = re.compile(r"^[a-z]+\.(?!(?:sql|yaml|json|html)$)[a-z]+(-[a-z]+)*$")
 _REFUSALS = Path("plugins/cutover/sql/catalog/refusals")
 # A word as it stands in a query that names the reasons of preflight, beside the object, why and the remedy.
 _REASON = re.compile(r"^    '([a-z]+(?:-[a-z]+)+)'(?: as code)?,$", re.MULTILINE)
