@@ -18,8 +18,7 @@ from stack.settings import ROOT
 
 PAGE = Path("docs/errors.md")
 _FOLDERS = ("plugins/cutover", "include/stack", "include/demo", "include/bench", "include/mula_platform")
-# a name of a file of ours has the same form
-_CODE = re.compile(r"^[a-z]+\.(?!(?:sql|yaml|json|html)$)[a-z]+(-[a-z]+)*$")
+_CODE = re.compile(r"^[a-z]+\.[a-z]+(-[a-z]+)*$")
 _REFUSALS = Path("plugins/cutover/sql/catalog/refusals")
 # A word as it stands in a query that names the reasons of preflight, beside the object, why and the remedy.
 _REASON = re.compile(r"^    '([a-z]+(?:-[a-z]+)+)'(?: as code)?,$", re.MULTILINE)
@@ -83,7 +82,7 @@ def entries(root: Path = ROOT) -> list[Entry]:
         area, words = entry.code.split(".")
         # a pattern escapes the dot; a table of refusals leaves out the area
         named = re.compile(rf"\b{area}\\*\.{words}\b(?!-)" + (rf"|[\"']{words}[\"']" if "-" in words else ""))
-        entry.tests = [str(path) for path, text in tests.items() if named.search(text)]
+        entry.tests = [str(path) for path, text in tests.items() if words in text and named.search(text)]
     return [known[code] for code in sorted(known)]
 
 
@@ -155,7 +154,7 @@ def _is_code(text: str) -> bool:
     return (
         _CODE.match(text) is not None
         and text.split(".", maxsplit=1)[0] not in _NO_AREAS
-        and not text.endswith((".sql", ".py", ".json", ".com"))
+        and not text.endswith((".sql", ".py", ".json", ".yaml", ".com"))
     )
 
 
