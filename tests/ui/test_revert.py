@@ -83,6 +83,7 @@ def launch(target: Deployment, minutes: int | None = 30) -> str:
             ),
         )  # fmt: skip
     target.entry(key, approval_id=1, tables=Jsonb(TABLES))
+    target.execute(f"create schema backup_{key}")
     return key
 
 
