@@ -173,6 +173,8 @@ def test_a_terminal_shows_what_the_form_shows(
     another = document | {"review": document["review"] | {"fingerprint": "f" * 64}}
     with pytest.raises(CutoverError, match=r"\[approve.another-question\]"):
         launches._require_same(another, launch.form(), another)
+    with pytest.raises(CutoverError, match=r"\[approve.no-window\]"):
+        launches._window(another, {"comment": ""}, 30)
     with pytest.raises(CutoverError, match=r"(?s)\[api.refused\].*answered 403"):
         launches.approve(stack, [launch.run_id, "--yes", "--as", "auditor"])
 
@@ -372,7 +374,9 @@ def test_an_approved_launch_swaps_once_and_its_answer_is_final(running: Running,
     launch.until_asked()
     # by a terminal, which shows it first
     stack = Stack(running.deployment.settings)
-    assert launches.approve(stack, [launch.run_id, "--yes", "--comment", "I have read all of it"]) == 0
+    assert (
+        launches.approve(stack, [launch.run_id, "--yes", "--comment", "I have read all of it", "--revert", "45"]) == 0
+    )
     assert launch.answer("reviewer", "Reject").status_code == 409
     launch.until("verify.certificate", "success")
     with pytest.raises(CutoverError, match=r"\[approve.nothing-asked\]"):
@@ -383,6 +387,7 @@ def test_an_approved_launch_swaps_once_and_its_answer_is_final(running: Running,
     assert running.value(row) == '(reviewer,"I have read all of it",t)'
     assert running.value("select count(*) from cutover.ledger") == 1
     assert running.value("select approved_by from cutover.ledger") == "reviewer"
+    assert running.value("select revert_minutes from cutover.approvals order by approval_id desc") == 45
 
 
 def test_the_swap_has_started_a_watch_of_itself(running: Running, launch: Run) -> None:

@@ -97,7 +97,7 @@ COMMANDS = {
         ),
         Command(
             "approve",
-            "[RUN] [--reject] [--comment TEXT]",
+            "[RUN] [--reject] [--revert MINUTES]",
             "show a run's review, and answer its question",
             "launches",
         ),

@@ -71,13 +71,16 @@ def review(deployment: Deployment, arguments: Sequence[str]) -> int:
 def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
     """Answer the question of a run: shows the review, asks, and answers as one account.
 
-    Raises CutoverError ``approve.nothing-asked`` and ``approve.another-question``; as Airflow does where that account
-    may not answer.
+    Raises CutoverError ``approve.nothing-asked``, ``approve.another-question`` and ``approve.no-window``; as Airflow
+    does where that account may not answer.
     """
     parser = _parser("approve")
     _add_run(parser)
     parser.add_argument("--reject", action="store_true", help="answer Reject: production stays as it is")
     parser.add_argument("--comment", default="", help="is kept with the answer")
+    parser.add_argument(
+        "--revert", type=int, metavar="MINUTES", help="approve beforehand that exactly this swap is taken back so long"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask me whether I mean it")
     chosen = parser.parse_args(arguments)
     api = Api(deployment.url, *deployment.login(chosen.account, answers=True))
@@ -95,6 +98,8 @@ def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
     typed = {name: field["value"] for name, field in question["params"].items()}
     if "comment" in typed:
         typed["comment"] = chosen.comment
+    if chosen.revert is not None:
+        typed |= _window(run, typed, chosen.revert)
     api.patch(_answers(run), {"chosen_options": [answer], "params_input": typed})
     screen.line(f"{'Rejected' if chosen.reject else 'Approved'} by {api.account}.")
     screen.line(f"How it goes on: {PROGRAM} status --watch {run['dag_id'].removesuffix('_rollback')}")
@@ -247,6 +252,18 @@ def _question(api: Api, run: dict[str, Any]) -> dict[str, Any]:
             f"see how it stands: {PROGRAM} status {run['dag_id'].removesuffix('_rollback')}",
         )
     return question
+
+
+def _window(run: dict[str, Any], typed: dict[str, Any], minutes: int) -> dict[str, Any]:
+    """The fields of a form that give a revert window. Raises CutoverError ``approve.no-window``."""
+    if "revert_minutes" not in typed:
+        raise CutoverError(
+            "approve.no-window",
+            f"run {run['dag_run_id']} of {run['dag_id']}",
+            "its question offers no revert window: only that of a swap does.",
+            "answer it without --revert.",
+        )
+    return {"revert": True, "revert_minutes": minutes}
 
 
 def _require_same(run: dict[str, Any], question: dict[str, Any], document: dict[str, Any]) -> None:
