@@ -4,9 +4,9 @@ A command is a function of the module that it is about, which takes the deployme
 arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or about developing the engine, is
 ``./run``'s alone (``include/stack``).
 
-``beginning``   a migration that is not there yet
+``scaffold``    a migration that is not there yet
 ``evidence``    what is written down of launches, and who signed it
-``taking_back`` a swap taken back by its revert window
+``revert``      a swap taken back by its revert window
 ``launches``    launches and rollbacks, as one account of Airflow's
 ``people``      one person, or some, in what the engine keeps
 ``target``      what a person needs to look into, or prepare, a target database
@@ -63,7 +63,7 @@ COMMANDS = {
             "NAME",
             "write a migration of your own, ready to run: from a few answers, or from tables\n"
             "that are there (--like public.orders)",
-            "beginning",
+            "scaffold",
         ),
         Command(
             "roles",
@@ -136,7 +136,7 @@ COMMANDS = {
             "[MIGRATION] [--as ACCOUNT] [--yes]",
             "take the newest swap back while its revert window is open: shows what that does,\n"
             "and asks you and nobody else (docs/runbooks/revert.md)",
-            "taking_back",
+            "revert",
         ),
         Command(
             "assess",
