@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from cutover.commands import COMMANDS as ENGINE
-from cutover.commands import be_printable
+from cutover.commands import be_printable, broken_off
 from cutover.errors import CutoverError
 from stack.engine import Stack
 from stack.progress import Console
@@ -47,24 +47,28 @@ usage: ./run <command>
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit status."""
     _be_ourselves()
-    command, *rest = arguments or ["help"]
-    if command in ("help", "-h", "--help"):
-        print(_HELP, end="")
-        return 0
-    if command not in _COMMANDS and command not in ENGINE:
-        print(f"./run {command}: there is no such command.\n\n{_HELP}", end="", file=sys.stderr)
-        return 2
     try:
-        if command in ENGINE:
-            return ENGINE[command].run(Stack(Settings.read()), rest)
-        return _COMMANDS[command](rest)
+        status = _run(*(arguments or ["help"]))
+        sys.stdout.flush()
+        return status
     except CutoverError as error:
         Console().status("")
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. What was started goes on; ./run down stops it.", file=sys.stderr)
-        return 130
+    except (BrokenPipeError, KeyboardInterrupt) as error:
+        return broken_off(error, "Interrupted. What was started goes on; ./run down stops it.")
+
+
+def _run(command: str, *arguments: str) -> int:
+    if command in ("help", "-h", "--help"):
+        print(_HELP, end="")
+        return 0
+    if command in ENGINE:
+        return ENGINE[command].run(Stack(Settings.read()), arguments)
+    if command in _COMMANDS:
+        return _COMMANDS[command](list(arguments))
+    print(f"./run {command}: there is no such command.\n\n{_HELP}", end="", file=sys.stderr)
+    return 2
 
 
 def _be_ourselves() -> None:

@@ -42,6 +42,13 @@ def test_an_unknown_command_gets_the_help_and_status_2(repository: Path, tmp_pat
     assert done.stderr.startswith("./run launch: there is no such command.")
 
 
+def test_a_reader_that_goes_gets_no_traceback(repository: Path, tmp_path: Path) -> None:
+    # bash's own: the status is that of the command, and not of its reader
+    within = '"$@" | true; exit "${PIPESTATUS[0]}"'
+    done = _run(repository, tmp_path, "help", within=within)
+    assert (done.returncode, done.stdout, done.stderr) == (141, "", "")
+
+
 def test_nothing_to_stop_is_no_error(repository: Path, tmp_path: Path) -> None:
     done = _run(repository, tmp_path, "down")
     assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")

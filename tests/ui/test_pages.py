@@ -886,6 +886,7 @@ def test_why_masks_a_persons_values_for_a_terminal_too(post: Pages, target: Depl
             status="paid",
         )  # fmt: skip
     document = post(f"{WHY}.json", table="transactions", value=invoice).json()
+    assert document["row"]["amount"] == "1000.00"
     assert document["row"]["xendit_invoice_id"] == invoice and document["origins"][0]["raw_table"] == "xendit_invoices"
     assert "maria" not in str(document).lower() and "santos" not in str(document).lower()
     for table, value in (("transactions", "no-such-row"), ("pg_authid", "1")):

@@ -15,6 +15,8 @@ arguments, and an entry in ``COMMANDS``. Whatever is about the demonstration, or
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,24 +168,37 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script ``cutover``, for the Airflow that it is installed beside; returns the exit status."""
     be_printable()
-    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["help"]
+    try:
+        status = _run(*((sys.argv[1:] if arguments is None else arguments) or ["help"]))
+        sys.stdout.flush()
+        return status
+    except CutoverError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (BrokenPipeError, KeyboardInterrupt) as error:
+        return broken_off(error, "Interrupted.")
+
+
+def _run(command: str, *arguments: str) -> int:
     if command in ("help", "-h", "--help"):
         print(_help(), end="")
         return 0
     if command == "--version":
         print(_version())
         return 0
-    if command not in COMMANDS:
-        print(f"{PROGRAM} {command}: there is no such command.\n\n{_help()}", end="", file=sys.stderr)
-        return 2
-    try:
-        return COMMANDS[command].run(AirflowDeployment(), rest)
-    except CutoverError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
+    if command in COMMANDS:
+        return COMMANDS[command].run(AirflowDeployment(), arguments)
+    print(f"{PROGRAM} {command}: there is no such command.\n\n{_help()}", end="", file=sys.stderr)
+    return 2
+
+
+def broken_off(error: BrokenPipeError | KeyboardInterrupt, words: str) -> int:
+    """The exit status of a command that a person has interrupted, or whose reader, such as ``head``, has gone."""
+    if isinstance(error, KeyboardInterrupt):
+        print(f"\n{words}", file=sys.stderr)
+        return 128 + signal.SIGINT
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def be_printable() -> None:

@@ -78,9 +78,9 @@ def _answer(document: Any) -> JSONResponse:
 
 
 def _exact(number: Decimal) -> float | str:
-    """An exact number as one of JSON's where that keeps its digits, else as text."""
+    """An exact number as one of JSON's where that is written the same, else as text: 1200.00 is not 1200.0."""
     nearest = float(number)
-    return nearest if Decimal(repr(nearest)) == number else str(number)
+    return nearest if repr(nearest) == str(number) else str(number)
 
 
 def _of_review(values: Mapping[str, Any], ahead: Outlook | None) -> Row:
