@@ -13,22 +13,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.streams import exactly
+
 _ENCRYPTION = (80877103, 80877104)
 
 
-def _exactly(source: socket.socket, size: int) -> bytes:
-    taken = b""
-    while len(taken) < size:
-        more = source.recv(size - len(taken))
-        if not more:
-            raise ConnectionError
-        taken += more
-    return taken
-
-
 def _message(source: socket.socket) -> bytes:
-    head = _exactly(source, 5)
-    return head + _exactly(source, struct.unpack("!i", head[1:])[0] - 4)
+    head = exactly(source, 5)
+    return head + exactly(source, struct.unpack("!i", head[1:])[0] - 4)
 
 
 class Pooler:
@@ -72,8 +64,8 @@ class Pooler:
 
     def _sign_in(self, client: socket.socket, server: socket.socket) -> None:
         while True:
-            head = _exactly(client, 4)
-            first = head + _exactly(client, struct.unpack("!i", head)[0] - 4)
+            head = exactly(client, 4)
+            first = head + exactly(client, struct.unpack("!i", head)[0] - 4)
             if struct.unpack("!i", first[4:8])[0] not in _ENCRYPTION:
                 break
             client.sendall(b"N")

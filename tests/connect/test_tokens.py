@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from cutover.errors import CutoverError
 from cutover.operators.base import connect_to
 from stack.postgres import EmbeddedPostgres, free_port
+from tests.streams import exactly, pump
 
 ROLE = "by_token"
 _SSL, _GSSAPI, _CANCEL = 80877103, 80877104, 80877102
@@ -48,50 +49,28 @@ class Gate:
         return token not in self.expired and self.accepts(token)
 
 
-def _exactly(stream: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = stream.recv(size - len(data))
-        if not part:
-            raise ConnectionError
-        data += part
-    return data
-
-
-def _pumped(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:
-        pass
-    finally:
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
 def _let_in(client: socket.socket, gate: Gate, server: int) -> None:
     """One session: the beginning that a client sends, its token, and everything after that to the server itself."""
     with client, socket.create_connection(("127.0.0.1", server)) as upstream:
         while True:
-            head = _exactly(client, 8)
+            head = exactly(client, 8)
             size, code = struct.unpack("!II", head)
             if code not in (_SSL, _GSSAPI):
                 break
             client.sendall(b"N")
-        begin = head + _exactly(client, size - 8)
+        begin = head + exactly(client, size - 8)
         if code != _CANCEL:
             client.sendall(b"R" + struct.pack("!II", 8, 3))
-            kind, length = struct.unpack("!cI", _exactly(client, 5))
-            token = _exactly(client, length - 4).rstrip(b"\0").decode()
+            kind, length = struct.unpack("!cI", exactly(client, 5))
+            token = exactly(client, length - 4).rstrip(b"\0").decode()
             if kind != b"p" or not gate.admits(token):
                 why = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user\0\0"
                 client.sendall(b"E" + struct.pack("!I", len(why) + 4) + why)
                 return
         upstream.sendall(begin)
-        back = threading.Thread(target=_pumped, args=(upstream, client), daemon=True)
+        back = threading.Thread(target=pump, args=(upstream, client), daemon=True)
         back.start()
-        _pumped(client, upstream)
+        pump(client, upstream)
         back.join()
 
 

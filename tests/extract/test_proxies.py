@@ -18,6 +18,7 @@ import requests
 from cutover.errors import CutoverError
 from stack.postgres import free_port
 from tests.extract.test_hooks import ask, connection, served, tls
+from tests.streams import pump
 
 __all__ = ["connection"]
 
@@ -39,16 +40,6 @@ class Proxy:
     def url(self, login: str = "") -> str:
         """Where it is."""
         return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}"
-
-
-def _pumped(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:
-        pass
-    finally:
-        target.close()
 
 
 @pytest.fixture
@@ -76,9 +67,9 @@ def proxy() -> Iterator[Proxy]:
             with socket.create_connection((host, int(port))) as target:
                 self.send_response(200)
                 self.end_headers()
-                back = threading.Thread(target=_pumped, args=(target, self.connection), daemon=True)
+                back = threading.Thread(target=pump, args=(target, self.connection), daemon=True)
                 back.start()
-                _pumped(self.connection, target)
+                pump(self.connection, target)
                 back.join()
 
         def do_GET(self) -> None:

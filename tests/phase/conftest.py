@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,14 +72,21 @@ def template(server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory,
     databases.drop(server, name)
 
 
-@pytest.fixture
-def reviewed(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, template: str) -> Iterator[World]:
-    """A production whose launch ``manual__1`` is reviewed, and nobody asked about it yet."""
+@contextmanager
+def _copied(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, template: str) -> Iterator[World]:
+    """A database of a test's own, that Airflow finds as the target."""
     name = f"{template}_{next(_names)}"
     dsn = databases.create(server, name, template)
     _lead_to(settings, dsn)
     yield World(dsn)
     databases.drop(server, name)
+
+
+@pytest.fixture
+def reviewed(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, template: str) -> Iterator[World]:
+    """A production whose launch ``manual__1`` is reviewed, and nobody asked about it yet."""
+    with _copied(settings, server, template) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +110,5 @@ def launched_template(
 @pytest.fixture
 def launched(settings: pytest.MonkeyPatch, server: EmbeddedPostgres, launched_template: str) -> Iterator[World]:
     """A production in which ``manual__1`` has been launched, to be taken back within half an hour of it."""
-    name = f"{launched_template}_{next(_names)}"
-    dsn = databases.create(server, name, launched_template)
-    _lead_to(settings, dsn)
-    yield World(dsn)
-    databases.drop(server, name)
+    with _copied(settings, server, launched_template) as world:
+        yield world
