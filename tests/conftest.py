@@ -54,6 +54,11 @@ _LONGEST_FIRST = (
 )
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name cases of bytes by their argument: what is packed holds the time, and workers must agree on each test's name."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest. Within a file the order stays."""
     places = {_ROOT / "tests" / name: place for place, name in enumerate(_LONGEST_FIRST)}
