@@ -6,7 +6,7 @@ A table fresh from its load gets everything; a table that comes back from a back
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -147,6 +147,23 @@ def _rendering(connection: psycopg.Connection, scope: Scope, schemas: list[str])
             connection.execute(sql.SQL("create table {} ()").format(sql.Identifier(_HIDING, name)))
         with _search_path(connection, [_HIDING, *schemas]):
             yield
+
+
+def view_definitions(connection: psycopg.Connection, scope: Scope, views: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The texts of views as they mean the incoming relations when these are first in the search_path.
+
+    Returns the texts, in the order of ``views``, and the schemas that come behind.
+    """
+    lie_in = connection.execute(files.statement("catalog/schemas.sql"), {"relations": list(views)}).fetchall()
+    schemas = list(dict.fromkeys([*_bare_schemas(connection, scope), *(row[0] for row in lie_in)]))
+    texts = []
+    for view in views:
+        with _rendering(connection, scope, schemas):
+            # nothing else may be asked with this search_path: the application could have put its own in between
+            definition = connection.execute("select pg_catalog.pg_get_viewdef(%s::pg_catalog.oid)", (view,)).fetchone()
+        assert definition is not None
+        texts.append(str(definition[0]))
+    return texts, schemas
 
 
 def _names_in_both(connection: psycopg.Connection, scope: Scope, schemas: list[str]) -> list[str]:

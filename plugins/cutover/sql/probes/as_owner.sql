@@ -1,0 +1,1 @@
+select {schema}.cutover_as_owner(%(statement)s::pg_catalog.text) as answer

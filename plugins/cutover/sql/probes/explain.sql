@@ -1,0 +1,1 @@
+explain (analyze, timing off, format json) {query}
