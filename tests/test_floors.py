@@ -16,6 +16,7 @@ FLOORS = (
         "scaffold",
         "inspection",
         "preflight",
+        "probes",
         "freeze",
         "transform",
         "validate",

@@ -23,7 +23,7 @@ _REFUSALS = Path("plugins/cutover/sql/catalog/refusals")
 # A word as it stands in a query that names the reasons of preflight, beside the object, why and the remedy.
 _REASON = re.compile(r"^    '([a-z]+(?:-[a-z]+)+)'(?: as code)?,$", re.MULTILINE)
 # of a launch that has every step
-_EVERYTHING = {"maintenance_window": True, "dump_sources": True, "rehearse": True}
+_EVERYTHING = {"maintenance_window": True, "dump_sources": True, "rehearse": True, "probe": True}
 # areas whose names are files, modules or other things with a dot
 _NO_AREAS = frozenset(("cutover", "staging", "input", "public", "raw", "auth", "pg"))
 _INTRODUCTION = """\

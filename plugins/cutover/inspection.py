@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq, sql
 
+from cutover import probes
 from cutover.database import statements as files
 from cutover.database.connect import pin_search_path
 from cutover.errors import CutoverError
 from cutover.extract import raw, tables
 from cutover.migration import Migration, load_order
 from cutover.migration.files import PROVENANCE
+from cutover.probes import workload
 from cutover.validate import suites
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ def of_files(migration: Migration) -> list[CutoverError]:
         reasons += _of_suite(migration.migration, suite, columns)
     for path in files.files(f"{migration.migration}/validate/checks"):
         reasons += _of_check(path)
+    for path in files.files(f"{migration.migration}/probes"):
+        reasons += _of_probe(path)
     return reasons
 
 
@@ -100,6 +104,15 @@ def of_statements(connection: psycopg.Connection, migration: Migration) -> list[
         for path in files.files(f"{name}/why"):
             # about production as it will be: at the first launch its tables are not there yet
             judge.read(path, may_lack_tables=True)
+        probed = files.files(f"{name}/probes")
+        if probed:
+            # by the names that the application has for its tables
+            schemas = dict.fromkeys([*workload.search_path(connection), migration.target_schema])
+            connection.execute(
+                sql.SQL("set local search_path to {}").format(sql.SQL(", ").join(map(sql.Identifier, schemas)))
+            )
+        for path in probed:
+            judge.read(path, may_lack_tables=True, takes_values=False)
     return judge.reasons
 
 
@@ -171,6 +184,15 @@ def _of_check(path: str) -> Iterator[CutoverError]:
         )
 
 
+def _of_probe(path: str) -> list[CutoverError]:
+    """A probe that is no single query, or asserts what cannot be asserted."""
+    try:
+        probes.read(path, files.text(path))
+    except CutoverError as reason:
+        return [reason]
+    return []
+
+
 def _is_one_row(query: exp.Select) -> bool:
     from sqlglot import exp
 
@@ -239,11 +261,11 @@ class _Judge:
         for text in load_order.split_foreign_keys(files.text(path))[0][:1]:
             self._execute(first, text)
 
-    def read(self, path: str, *, may_lack_tables: bool = False) -> None:
+    def read(self, path: str, *, may_lack_tables: bool = False, takes_values: bool = True) -> None:
         """A file whose statement is run later."""
         for statement in _statements(path):
             if _READS.match(statement.text):
-                self._parse(statement, may_lack_tables=may_lack_tables)
+                self._parse(statement, may_lack_tables=may_lack_tables, takes_values=takes_values)
 
     def _make_of_query(self, statement: _Statement, text: str, begin: int) -> None:
         """The table that a query would fill. What the query reads is locked for the moment of reading it, no longer."""

@@ -74,7 +74,8 @@ def test_the_phases_are_named_and_ordered(repository: Path) -> None:
     assert dag.get_task("baseline").upstream_task_ids == {"review.build"}
     assert not dag.get_task("baseline").downstream_task_ids
     # what is reviewed has been rehearsed; a rollback's preview does both
-    assert dag.get_task("review.build").upstream_task_ids == {"review.rehearse"}
+    assert dag.get_task("review.build").upstream_task_ids == {"review.probe"}
+    assert dag.get_task("review.probe").upstream_task_ids == {"review.rehearse"}
     assert dags["clean_launch_rollback"].params["rehearse"] is True
     assert groups == {
         "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "swap", "verify",

@@ -26,13 +26,14 @@ MISSED_AS = {
     "transform.keys": "[validate.no-keys]",
     "validate.suites": "[review.not-validated]",
     "review.rehearse": "[review.not-rehearsed]",
+    "review.probe": "[review.not-probed]",
     "review.build": "[approve.not-reviewed]",
     "approve": "[swap.not-approved]",
 }
 
 
 def test_a_launch_goes_through_and_each_of_its_tasks_may_be_run_again_or_says_why_not(world: World) -> None:
-    run = world.run("manual__1", rehearse=True)
+    run = world.run("manual__1", rehearse=True, probe=True)
     assert run.until("approve") is None
     assert run.answer() is None
     assert run.do("swap") is None and run.do("verify.certificate") is None
@@ -50,7 +51,7 @@ def test_a_launch_goes_through_and_each_of_its_tasks_may_be_run_again_or_says_wh
 @pytest.mark.parametrize("task_id", BEFORE_THE_SWAP)
 def test_a_task_that_was_marked_successful_is_missed(world: World, task_id: str) -> None:
     before = world.rows("public")
-    run = world.run("manual__1", rehearse=task_id == "review.rehearse")
+    run = world.run("manual__1", rehearse=task_id == "review.rehearse", probe=task_id == "review.probe")
     assert MISSED_AS[task_id] in str(run.until("swap", task_id))
     if task_id != "approve":
         assert run.gate is None, "nobody was asked"

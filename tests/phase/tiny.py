@@ -32,6 +32,7 @@ from cutover.operators.phases import (
     PreflightOperator,
     PrepareOperator,
     PreviewOperator,
+    ProbeOperator,
     RehearseOperator,
     ReviewOperator,
     RollbackOperator,
@@ -51,6 +52,7 @@ _FILES = {
     "transform/people.sql": "insert into staging.people select id, name, amount from staging.person",
     "transform/orders.sql": "insert into staging.orders select id, id from staging.people",
     "validate/checks/amounts.sql": "-- Nobody owes less than nothing.\nselect id from staging.people where amount < 0",
+    "probes/people.sql": "-- Who there is.\n-- assert: no fewer rows\nselect p.id, p.name from people as p",
 }
 TASKS: dict[str, Callable[[], Any]] = {
     "preflight.check": lambda: PreflightOperator(task_id="preflight.check", migration=NAME),
@@ -62,6 +64,7 @@ TASKS: dict[str, Callable[[], Any]] = {
     "transform.keys": lambda: KeysOperator(task_id="transform.keys", migration=NAME),
     "validate.suites": lambda: ValidateOperator(task_id="validate.suites", migration=NAME),
     "review.rehearse": lambda: RehearseOperator(task_id="review.rehearse", migration=NAME),
+    "review.probe": lambda: ProbeOperator(task_id="review.probe", migration=NAME),
     "review.build": lambda: ReviewOperator(task_id="review.build", migration=NAME),
     "approve": lambda: _Gate(task_id="approve", migration=NAME, action="swap"),
     "swap": lambda: SwapOperator(task_id="swap", migration=NAME),
@@ -153,8 +156,8 @@ class Run:
             dag_id=self.dag_id, run_id=self.run_id, conf=self.conf, triggering_user_name=self.person
         )
         params = {
-            "dry_run": False, "rehearse": False, "approval_hours": 1, "on_drift": "carry", "carry_limit": 100,
-            "revert": None,
+            "dry_run": False, "rehearse": False, "probe": False, "approval_hours": 1, "on_drift": "carry",
+            "carry_limit": 100, "revert": None,
         }  # fmt: skip
         dag = DAG(dag_id=self.dag_id, schedule=None, params=params)
         ti = Ti(next(self.tries), ended=frozenset(self.world.ended))

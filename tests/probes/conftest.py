@@ -27,10 +27,11 @@ class Launch:
 
     def ask(self, *texts: str) -> probes.Report:
         """Probe files of these texts, asked before and after."""
-        read_all = [read(f"test/probes/{place}.sql", text) for place, text in enumerate(texts)]
-        return probes.of_order(
-            self.production.connect, self.order, read_all, hide, self.production.log, schema="public"
-        )
+        return self.of([read(f"test/probes/{place}.sql", text) for place, text in enumerate(texts)])
+
+    def of(self, asked: list[probes.Probe]) -> probes.Report:
+        """The same of probes."""
+        return probes.of_order(self.production.connect, self.order, asked, hide, self.production.log, schema="public")
 
     def one(self, text: str) -> Comparison:
         """The same of one, which is compared or told why not."""

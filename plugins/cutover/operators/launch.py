@@ -23,6 +23,7 @@ from cutover.operators.phases import (
     CertificateOperator,
     PreflightOperator,
     PreviewOperator,
+    ProbeOperator,
     RehearseOperator,
     ReviewOperator,
     RollbackOperator,
@@ -97,7 +98,11 @@ def launch(
                 LateWritesOperator(task_id="sources", migration=migration, moment="review")
         with TaskGroup("review", tooltip="What the approver reads") as review:
             rehearse = RehearseOperator(task_id="rehearse", migration=migration)
-            rehearse >> ReviewOperator(task_id="build", migration=migration)
+            (
+                rehearse
+                >> ProbeOperator(task_id="probe", migration=migration)
+                >> ReviewOperator(task_id="build", migration=migration)
+            )
         # What the launch is compared with once it is live: beside the question, so that it keeps nobody from launching.
         review >> BaselineOperator(task_id="baseline", migration=migration)
         # In a dry run this one, and so everything after it, is skipped.
@@ -193,6 +198,7 @@ def _parameters(declared: Migration) -> dict[str, Param]:
     return {
         "dry_run": parameters.dry_run(),
         "rehearse": parameters.rehearse(),
+        "probe": parameters.probe(),
         "full": parameters.full(has_databases=bool(declared.databases)),
         **({"accept_gone": parameters.accept_gone()} if declared.databases or declared.files else {}),
         **({"dump_sources": parameters.dump_sources()} if _is_dumped(declared) else {}),

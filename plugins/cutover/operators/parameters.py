@@ -28,6 +28,15 @@ def rehearse() -> Param:
     )
 
 
+def probe() -> Param:
+    """``probe``: whether queries are run on today's tables and on the rehearsed ones before anybody is asked."""
+    return _switch(
+        "Run queries before and after",
+        "The migration's probes and what the application asks most, read only: what would answer differently.",
+        default=True,
+    )
+
+
 def full(*, has_databases: bool) -> Param:
     """``full``: read more of the sources than what may have changed; of databases, or of APIs alone."""
     if has_databases:

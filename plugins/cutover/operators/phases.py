@@ -196,6 +196,22 @@ class RehearseOperator(CutoverOperator):
         return rehearsal.as_dict()
 
 
+class ProbeOperator(CutoverOperator):
+    """Runs queries on today's tables and on the rehearsed ones, before anybody is asked."""
+
+    def run_phase(self, context: Context) -> dict[str, Any] | None:
+        """Returns how many came out how; None without the parameter ``probe``. A broken assertion fails this."""
+        from cutover import review
+
+        if not context["params"].get("probe"):
+            self.log.info("no queries were compared: the parameter probe is off")
+            return None
+        found = review.probe(self.connect(context), self.declaration, self.this_run(context), self.report)
+        if found.reason is not None:
+            self.log.warning("queries were not compared: %s", found.reason)
+        return found.counted()
+
+
 class ReviewOperator(CutoverOperator):
     """Makes what the approver reads, and the fingerprint of what it is about."""
 

@@ -10,7 +10,7 @@
 ``report``      all of them
 """
 
-from cutover.probes.file import Assertion, Probe, load
+from cutover.probes.file import Assertion, Probe, load, read
 from cutover.probes.report import Report, of_order, require_asserted
 
-__all__ = ["Assertion", "Probe", "Report", "load", "of_order", "require_asserted"]
+__all__ = ["Assertion", "Probe", "Report", "load", "of_order", "read", "require_asserted"]

@@ -113,19 +113,17 @@ def _before_asking(
     asking: Asking, before: Reads | Refused, after: Reads | Refused, *, may_be_volatile: bool
 ) -> tuple[str, str | None]:
     """What can be said of a query before it is run, with the reason; no reason: it can be run."""
-    if isinstance(before, Refused):
-        if isinstance(after, Refused):
-            return NOT_COMPARED, f"PostgreSQL does not take it on either side: {before.why}"
-        # of a table that comes with the launch
-        why = _why_not_run(asking, after, may_be_volatile=may_be_volatile)
-        return (EQUAL if why is None else NOT_COMPARED), why
-    if (why := _why_not_run(asking, before, may_be_volatile=may_be_volatile)) is not None:
+    known = before if isinstance(before, Reads) else after
+    if isinstance(known, Refused):
+        return NOT_COMPARED, f"PostgreSQL does not take it on either side: {known.why}"
+    if (why := _why_not_run(asking, known, may_be_volatile=may_be_volatile)) is not None:
         return NOT_COMPARED, why
-    if (leaving := asking.goes(before)) is not None:
+    if (leaving := asking.goes(known)) is not None:
         return FAILS, f"the launch takes {leaving} out of production"
     if isinstance(after, Refused):
         return FAILS, after.why
-    if not asking.is_rehearsed(before, after):
+    # else of a table that comes with the launch
+    if isinstance(before, Reads) and not asking.is_rehearsed(before, after):
         return NOT_COMPARED, "a name in it would mean another table than it does in production"
     return EQUAL, None
 
@@ -158,7 +156,8 @@ def _note(into: Comparison, before: Side, after: Side, hide: Callable[[Row], Row
             f"it answers only after the launch; today: {before.refused and before.refused.why}",
         )
     elif is_now is None:
-        into.verdict, into.why = FAILS, after.refused and after.refused.why
+        assert after.refused is not None
+        into.verdict, into.why = FAILS, after.refused.why
         into.slower = after.timed_out
     else:
         into.verdict = EQUAL if (was.rows, was.digest) == (is_now.rows, is_now.digest) else OTHER

@@ -62,7 +62,7 @@ def _others(plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _said(node: Mapping[str, Any]) -> str:
-    kind = node["Node Type"]
+    kind = str(node["Node Type"])
     return _WORDS.get(kind, kind.lower())
 
 

@@ -102,11 +102,11 @@ def _side_by_side(connection: psycopg.Connection, found: Scope) -> Tables:
     connection.execute(files.statement("probes/begin.sql", schema=schema, owner=as_role))
     relations = [t.name for t in found.tables if t.incoming is not None]
     for view in found.rebuilt:
-        row = connection.execute(files.statement("catalog/relation_name.sql"), {"relation": view}).fetchone()
-        assert row is not None
-        relations.append(row[0])
-    for name in relations:
-        there, here = sql.Identifier(found.incoming_schema, name), sql.Identifier(schema)
+        name = connection.execute(files.statement("catalog/relation_name.sql"), {"relation": view}).fetchone()
+        assert name is not None
+        relations.append(name[0])
+    for relation in relations:
+        there, here = sql.Identifier(found.incoming_schema, relation), sql.Identifier(schema)
         connection.execute(sql.SQL("alter table {} set schema {}").format(there, here))
     for view, text in zip(views, texts, strict=True):
         parameters = {"schema": schema, "owner": as_role, "definition": text, "view": view}

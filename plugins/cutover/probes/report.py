@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.probes import names, workload
 from cutover.probes.asking import Asking
-from cutover.probes.comparison import EQUAL, Comparison, compare, told_rows
+from cutover.probes.comparison import EQUAL, Comparison, compare, judge, told_rows
 from cutover.probes.file import Probe
 from cutover.probes.rehearsed import GivenUpError, Guard, rehearsed
 from cutover.swap.order import Order
@@ -41,6 +42,10 @@ class Report:
     seconds: float = 0.0
     statements: str | None = None
     queries: list[Comparison] = field(default_factory=list)
+
+    def counted(self) -> dict[str, int]:
+        """How many queries came out how, and how many take longer."""
+        return {**Counter(one.verdict for one in self.queries), "slower": sum(one.slower for one in self.queries)}
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -191,20 +191,13 @@ def _values(asking: Asking, query: Any, path: Sequence[str]) -> dict[int, str]:
         elif isinstance(above, exp.Offset):
             values[number] = str(_OFFSET)
         elif isinstance(above, exp.Binary | exp.In | exp.Between):
-            column = next((one for one in (above.this, above.args.get("expression")) if _is_column(one)), None)
-            column = column.unnest() if column is not None else None
-            table = _table_of(asking, column, path) if column is not None else None
-            if table is not None:
-                wanted[table][number] = column.name
+            sides = [one.unnest() for one in (above.this, above.args.get("expression")) if one is not None]
+            for column in (one for one in sides if isinstance(one, exp.Column)):
+                if (table := _table_of(asking, column, path)) is not None:
+                    wanted[table][number] = column.name
     for table, columns in wanted.items():
         values |= _sampled(asking, table, columns, path)
     return values
-
-
-def _is_column(node: Any) -> bool:
-    from sqlglot import exp
-
-    return isinstance(node.unnest() if isinstance(node, exp.Paren) else node, exp.Column)
 
 
 def _table_of(asking: Asking, column: Any, path: Sequence[str]) -> tuple[str | None, str] | None:

@@ -34,6 +34,7 @@ SWAP, ROLLBACK = "swap", "rollback"
 CHECKED, QUESTION = "preflight", "question"
 # of the swap itself; sign-ins are rehearsed after it
 REHEARSAL = "rehearsal"
+PROBES = "probes"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Record:
 
 
 # the steps that work in the schemas `input` and `staging` after the freeze has made them
-_IN_WORKSPACE = ("prepare", "load", "keys", "validation", "late_writes", REHEARSAL, "review", QUESTION, SWAP)
+_IN_WORKSPACE = ("prepare", "load", "keys", "validation", "late_writes", REHEARSAL, PROBES, "review", QUESTION, SWAP)
 
 # action → the task that makes what a person is shown, the area of refusals, the task that does it
 _SHORT = {
@@ -148,6 +149,13 @@ def _launch(migration: Migration, parameters: Mapping[str, Any]) -> dict[str, St
         if parameters.get("rehearse")
         else []
     )
+    # behind the rehearsal: what would fail the swap says so itself
+    before_probes = tuple(step.name for step in rehearsed) or ("validation",)
+    probed = (
+        [Step(PROBES, "review.probe", "review", "not-probed", "the look at queries before and after", before_probes)]
+        if parameters.get("probe")
+        else []
+    )
     return _by_name(
         Step(CHECKED, "preflight.check", "preflight", "not-checked", "preflight"),
         *sources,
@@ -162,13 +170,14 @@ def _launch(migration: Migration, parameters: Mapping[str, Any]) -> dict[str, St
         Step("validation", "validate.suites", "validate", "not-validated", "the validation", ("keys",)),
         *compared,
         *rehearsed,
+        *probed,
         Step(
             "review",
             "review.build",
             "review",
             "not-reviewed",
             "the review",
-            ("validation", *(step.name for step in (*compared, *rehearsed))),
+            ("validation", *(step.name for step in (*compared, *rehearsed, *probed))),
         ),
         Step(QUESTION, "approve", "approve", "not-approved", "the question to a person", ("review",)),
         Step(SWAP, "swap", "swap", "not-swapped", "the swap", (QUESTION,)),

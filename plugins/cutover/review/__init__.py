@@ -9,6 +9,7 @@
 ``sections``        figures and warnings that the migration's own queries give
 ``warnings``        the engine's own warnings
 ``rehearsal``       the swap rehearsed before the review is made
+``probes``          queries run before and after, and on record for the review
 ``dumps``           the dumps of the sources, and what they do not go to prove
 ``forecast``        how long clients will wait
 ``form``            the review as the approval form shows it
@@ -17,7 +18,18 @@
 from cutover.review.document import build
 from cutover.review.form import markdown, rejects_limit
 from cutover.review.hindrances import in_the_way
+from cutover.review.probes import probe
 from cutover.review.rehearsal import rehearse
 from cutover.review.subject import fingerprint_of, order, settings
 
-__all__ = ["build", "fingerprint_of", "in_the_way", "markdown", "order", "rehearse", "rejects_limit", "settings"]
+__all__ = [
+    "build",
+    "fingerprint_of",
+    "in_the_way",
+    "markdown",
+    "order",
+    "probe",
+    "rehearse",
+    "rejects_limit",
+    "settings",
+]

@@ -16,6 +16,7 @@ from cutover.review import (
     dumps,
     forecast,
     hindrances,
+    probes,
     reconciliation,
     rehearsal,
     samples,
@@ -95,6 +96,7 @@ def _make(
             "captured": capture.pending(connection, scope.outgoing, row.snapshot or "", None),
             "lock_times": forecast.lock_times(connection, migration),
             "rehearsal": (rehearsed := rehearsal.of_run(connection, row)),
+            "probes": (probed := probes.of_run(connection, row)),
             "validation": row.validation,
         }
         pin_search_path(connection)
@@ -103,7 +105,10 @@ def _make(
         dumped, undumped = dumps.of_run(connection, migration, row)
         review["figures"] += dumped
         review["warnings"] += (
-            warnings.unrehearsed(row, rehearsed) + undumped + warnings.named_by_identity(connection, scope)
+            warnings.unrehearsed(row, rehearsed)
+            + probes.warnings(row, probed)
+            + undumped
+            + warnings.named_by_identity(connection, scope)
         )
         review["warnings"] += warnings.taken_back(connection, migration)
         stored = coverage.as_stored(connection, json.loads(json.dumps(review, default=_plain)))
