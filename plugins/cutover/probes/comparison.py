@@ -189,7 +189,9 @@ def _why_broken(assertion: Assertion, found: Comparison) -> str | None:
     """Why an assertion does not hold; None if it does."""
     if assertion.kind == SOME and found.rows_after is not None:
         return None if found.rows_after else "after the launch it answers no row"
-    if found.verdict in (FAILS, NOT_COMPARED, NEW):
+    # what is not there today has no rows, and takes no time
+    is_new = found.verdict == NEW
+    if found.verdict in (FAILS, NOT_COMPARED) or (is_new and assertion.kind == SAME):
         return f"{found.verdict}: {found.why}"
     before, after = found.rows_before or 0, found.rows_after or 0
     if assertion.kind == SAME:
@@ -205,7 +207,7 @@ def _why_broken(assertion: Assertion, found: Comparison) -> str | None:
 
 def told_rows(found: Comparison) -> str:
     """How two answers differ, in words."""
-    told = f"{found.rows_before:,} rows before, {found.rows_after:,} after"
+    told = f"{found.rows_before:,} → {found.rows_after:,} rows"
     if found.only_before is None:
         return told
     return f"{told}; {found.only_before:,} only before, {found.only_after:,} only after"

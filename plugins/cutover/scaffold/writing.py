@@ -39,6 +39,7 @@ def texts(answers: Answers) -> dict[str, str]:
     written = {
         f"{folder}/migration.yaml": _render("migration.yaml", common),
         f"{folder}/validate/reconciliation.sql": _render("reconciliation.sql", common),
+        f"{folder}/probes/{made[0].name}.sql": _render("probe.sql", {**common, "t": made[0]}),
         f"dags/{answers.name}.py": _render("dag.py", common),
         f"dags/{answers.name}_rollback.py": _render("rollback.py", common),
         f"tests/test_{answers.name}.py": _render("test.py", common),
