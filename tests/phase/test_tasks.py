@@ -373,6 +373,41 @@ def test_a_rehearsal_is_on_the_review_and_done_again_makes_it_stale(world: World
     assert world.rows("public") == before
 
 
+def test_queries_before_and_after_are_on_the_review_and_make_it_stale(world: World) -> None:
+    run = world.run("manual__1", probe=True)
+    assert run.until("validate.suites") is None
+    assert "[review.not-probed]" in str(run.do("review.build"))
+    before = world.rows("public")
+    assert run.do("review.probe") is None and run.do("review.build") is None
+    assert world.rows("public") == before
+    (found,) = world.value("select review -> 'probes' -> 'queries' from cutover.run")
+    assert (found["title"], found["rows_before"], found["rows_after"]) == ("Who there is", 1, 2)
+    assert (found["verdict"], found["broken"], found["asserted"]) == ("answers differently", [], ["no fewer rows"])
+    assert run.do("review.probe") is None
+    assert "[approve.not-reviewed]" in str(run.do("approve")) and run.gate is None
+    assert run.do("review.build") is None and run.do("approve") == "waiting"
+    assert "**Queries before and after**: 1 compared, 1 answer differently, 0 fail" in run.gate.body
+    assert "[run.asked]" in str(run.do("review.probe"))
+    assert run.answer() is None and run.do("swap") is None
+
+
+def test_a_probe_whose_assertion_does_not_hold_stops_before_anybody_is_asked(world: World) -> None:
+    run = world.run("manual__1", probe=True)
+    world.execute("insert into public.people values (7, 'Gus', 1), (8, 'Hal', 1), (9, 'Ida', 1)")
+    assert run.until("validate.suites") is None
+    said = str(run.do("review.probe"))
+    assert "[probes.assertion] include/sql/tiny/probes/people.sql, line 2" in said and "4 rows before, 2 after" in said
+    assert "[review.not-probed]" in str(run.do("review.build"))
+    assert "[approve." in str(run.do("approve")) and run.gate is None
+
+
+def test_queries_that_were_not_run_are_a_warning_with_the_reason(world: World) -> None:
+    run = world.run("manual__1", probe=False)
+    assert run.until("review.build") is None
+    (warning,) = [one for one in world.value("select review from cutover.run")["warnings"] if one["name"] == "unprobed"]
+    assert warning["rows"] == [["the parameter `probe` is off"]]
+
+
 def test_what_would_fail_the_swap_fails_before_anybody_is_asked(world: World) -> None:
     """Something that only the move itself meets: a rule of the database about what is done in it."""
     run = world.run("manual__1", rehearse=True)

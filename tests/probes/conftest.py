@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.production import Production
-from cutover import probes
+from cutover import migration, probes
+from cutover.database import statements as files
 from cutover.masking import masked_row
 from cutover.probes.comparison import Comparison
 from cutover.probes.file import read
 from cutover.swap.order import Order
 from stack.postgres import EmbeddedPostgres
+from tests.phase.tiny import lay_out
 from tests.swap.small import SET, copies, small
 
 
@@ -46,21 +50,57 @@ def hide(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return masked
 
 
+FEWER = (
+    "insert into staging.orders (id, customer_id, amount, status) overriding system value "
+    "select id, customer_id, amount, 'old' from public.orders where id <= 150"
+)
+APPLICATION = (
+    "create view public.big_orders as select * from public.orders where amount > 100",
+    "create view public.counted as select count(*) as how_many from public.big_orders",
+    "create materialized view public.by_customer as select customer_id, sum(amount) as amount from public.orders "
+    "group by 1",
+    "create function public.how_many() returns bigint language sql stable as 'select count(*) from public.orders'",
+    "create function public.more() returns bigint language sql stable as 'select public.how_many() + 1'",
+    "create view public.how as select public.more() as n from public.customers",
+    "create function public.bound() returns bigint language sql stable begin atomic "
+    "select count(*) from public.orders; end",
+    "create function public.spy(text) returns text language sql immutable as 'select $1'",
+    "create function public.write() returns integer language plpgsql as "
+    "'begin insert into public.log values (1); return 1; end'",
+    "grant select on all tables in schema public to app",
+)
 Stage = Callable[..., Launch]
 
 
 @pytest.fixture
 def stage(server: EmbeddedPostgres) -> Iterator[Stage]:
     """Stage a launch: with statements of production's owner, and of what is loaded otherwise than copied."""
-    opened: list[Any] = []
+    with ExitStack() as opened:
 
-    def make(*statements: str, **load: str) -> Launch:
-        context = small(server, *statements)
-        production = context.__enter__()
-        opened.append(context)
-        order = production.prepare("r1", copies(production, SET) | load, SET, merged=())
-        return Launch(production, order)
+        def make(*statements: str, **load: str) -> Launch:
+            production = opened.enter_context(small(server, *statements))
+            return Launch(production, production.prepare("r1", copies(production, SET) | load, SET, merged=()))
 
-    yield make
-    for context in opened:
-        context.__exit__(None, None, None)
+        yield make
+
+
+@pytest.fixture(scope="module")
+def launch(server: EmbeddedPostgres) -> Iterator[Launch]:
+    """A launch that leaves out orders, of an application with views and functions; tests change nothing of it."""
+    with small(server, *APPLICATION) as production:
+        with production.admin() as admin:
+            admin.execute("grant create on schema public to anon; alter function public.spy(text) owner to anon")
+        order = production.prepare("r1", copies(production, SET) | {"orders": FEWER}, SET, merged=())
+        yield Launch(production, order)
+
+
+@pytest.fixture
+def own(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder ``include`` with the smallest migration in it."""
+    lay_out(tmp_path / "include", repository / "include")
+    monkeypatch.setenv("CUTOVER_INCLUDE", str(tmp_path / "include"))
+    for cached in (files.text, migration.load):
+        cached.cache_clear()
+    yield tmp_path / "include"
+    for cached in (files.text, migration.load):
+        cached.cache_clear()

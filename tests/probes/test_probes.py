@@ -14,22 +14,10 @@ from cutover.probes import plan_words, report, require_asserted
 from cutover.probes.file import read
 from tests.swap.test_rehearsal import everything
 
-from .conftest import Stage
-
-FEWER = (
-    "insert into staging.orders (id, customer_id, amount, status) overriding system value "
-    "select id, customer_id, amount, 'old' from public.orders where id <= 150"
-)
-VIEWS = (
-    "create view public.big_orders as select * from public.orders where amount > 100",
-    "create view public.counted as select count(*) as how_many from public.big_orders",
-    "create materialized view public.by_customer as select customer_id, sum(amount) as amount from public.orders "
-    "group by 1",
-)
+from .conftest import APPLICATION, FEWER, Launch, Stage
 
 
-def test_queries_are_compared_by_their_rows(stage: Stage) -> None:
-    launch = stage(orders=FEWER)
+def test_queries_are_compared_by_their_rows(launch: Launch) -> None:
     same, fewer, one, join = launch.ask(
         "-- Customers.\nselect * from public.customers",
         "-- Orders.\nselect id from public.orders",
@@ -56,24 +44,15 @@ def test_what_was_written_since_the_freeze_is_in_both(stage: Stage) -> None:
     assert launch.one("-- Orders.\nselect count(*) from orders").rows_after == 1
 
 
-def test_views_are_made_over_the_rehearsed_tables_however_deep(stage: Stage) -> None:
-    launch = stage(*VIEWS, orders=FEWER)
+def test_views_are_made_over_the_rehearsed_tables_however_deep(launch: Launch) -> None:
     for name in ("big_orders", "counted", "by_customer"):
         found = launch.one(f"-- Through a view.\nselect * from public.{name}")
         assert found.verdict == "answers differently", (name, found)
     assert launch.one("-- Counted.\nselect * from counted").values_after == {"how_many": 50}
 
 
-def test_a_query_that_would_not_tell_of_the_rehearsed_tables_is_not_compared(stage: Stage) -> None:
+def test_a_query_that_would_not_tell_of_the_rehearsed_tables_is_not_compared(launch: Launch) -> None:
     """None of these may be called the same answer: they read today's tables on either side."""
-    launch = stage(
-        "create function public.how_many() returns bigint language sql stable as 'select count(*) from public.orders'",
-        "create function public.more() returns bigint language sql stable as 'select public.how_many() + 1'",
-        "create view public.how as select public.more() as n from public.customers",
-        "create function public.bound() returns bigint language sql stable begin atomic "
-        "select count(*) from public.orders; end",
-        orders=FEWER,
-    )
     for query in (
         "select public.how_many() from public.customers",
         "select public.more() from public.customers",
@@ -85,10 +64,7 @@ def test_a_query_that_would_not_tell_of_the_rehearsed_tables_is_not_compared(sta
     assert launch.one("-- Courses.\nselect * from public.courses").why == "it reads no table of the launch"
 
 
-def test_code_that_others_can_change_is_not_run(stage: Stage) -> None:
-    launch = stage("create function public.spy(text) returns text language sql immutable as 'select $1'")
-    with launch.production.admin() as admin:
-        admin.execute("grant create on schema public to anon; alter function public.spy(text) owner to anon")
+def test_code_that_others_can_change_is_not_run(launch: Launch) -> None:
     found = launch.one("-- By a function of others.\nselect public.spy(email) from public.customers")
     assert found.why == "it calls public.spy(text), which anon can change at any time"
 
@@ -107,8 +83,7 @@ def test_a_query_that_fails_after_the_launch_is_told(stage: Stage) -> None:
     assert gone.verdict == "not compared" and 'column "nothing" does not exist' in (gone.why or "")
 
 
-def test_what_is_asserted_stops_and_is_named_with_its_line(stage: Stage) -> None:
-    launch = stage(orders=FEWER)
+def test_what_is_asserted_stops_and_is_named_with_its_line(launch: Launch) -> None:
     probes = [
         read("test/probes/orders.sql", "-- Orders.\n-- Of all.\n-- assert: no fewer rows\nselect id from orders"),
         read("test/probes/people.sql", "-- People.\n-- assert: same rows, some rows\nselect id from customers"),
@@ -124,7 +99,7 @@ def test_what_is_asserted_stops_and_is_named_with_its_line(stage: Stage) -> None
 
 
 def test_a_query_that_takes_longer_is_told_with_the_factor(stage: Stage) -> None:
-    launch = stage(orders="insert into staging.orders (customer_id, status) select 1, 'x' from generate_series(1, 9)")
+    launch = stage(orders="insert into staging.orders (id, status) select g, 'x' from generate_series(1, 9) as g")
     with launch.production.admin() as admin:
         admin.execute("set session_replication_role = replica; delete from public.orders where id > 1")
     text = "-- Slow.\n-- assert: not slower than 3x\nselect pg_sleep(0.01), id from orders"
@@ -138,16 +113,15 @@ def test_another_plan_is_told_in_words(stage: Stage) -> None:
         "create index by_amount on public.orders (amount)",
         "insert into public.orders (customer_id, amount) select 1, g from generate_series(1, 20000) as g",
         "analyze public.orders",
-        orders="insert into staging.orders (customer_id, amount) select 1, 7 from generate_series(1, 300)",
+        orders="insert into staging.orders (id, amount) select g, 7 from generate_series(1, 300) as g",
     )
     found = launch.one("-- By amount.\nselect id from orders where amount = 7")
     assert len(found.plan) == 1, found.plan
     assert "(by_amount)" in found.plan[0] and found.plan[0].endswith("→ sequential scan"), found.plan
 
 
-def test_a_query_that_sleeps_is_ended_and_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_sleeps_is_ended_and_told(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cutover.probes.asking.STATEMENT_MS", 100)
-    launch = stage()
     found = launch.one("-- For ever.\nselect pg_sleep(60), id from orders")
     assert found.verdict == "not compared" and "it takes longer than 0.1 s" in (found.why or "")
 
@@ -160,11 +134,7 @@ def test_a_query_that_sleeps_is_ended_and_told(stage: Stage, monkeypatch: pytest
         "select set_config('transaction_read_only', 'off', true), public.write() from orders",
     ],
 )
-def test_a_query_that_writes_is_refused(stage: Stage, query: str) -> None:
-    launch = stage(
-        "create function public.write() returns integer language plpgsql as "
-        "'begin insert into public.log values (1); return 1; end'"
-    )
+def test_a_query_that_writes_is_refused(launch: Launch, query: str) -> None:
     before = everything(launch.production)
     found = launch.one(f"-- It writes.\n{query}")
     assert found.verdict == "not compared" and "read-only transaction" in (found.why or ""), found
@@ -174,13 +144,13 @@ def test_a_query_that_writes_is_refused(stage: Stage, query: str) -> None:
 @pytest.mark.parametrize(
     "become", ["set_config('role', 'cutover', true)", "set_config('session_authorization', 'x', true)"]
 )
-def test_a_query_cannot_become_another_role(stage: Stage, become: str) -> None:
-    found = stage().one(f"-- Somebody else.\nselect {become}, (select count(*) from cutover.ledger) from orders")
+def test_a_query_cannot_become_another_role(launch: Launch, become: str) -> None:
+    found = launch.one(f"-- Somebody else.\nselect {become}, (select count(*) from cutover.ledger) from orders")
     assert found.verdict == "not compared" and found.rows_before is None
 
 
 def test_nothing_is_left_of_it(stage: Stage) -> None:
-    launch = stage(*VIEWS, orders=FEWER)
+    launch = stage(*APPLICATION, orders=FEWER)
     with psycopg.connect(launch.production.app_dsn) as app:
         app.execute("update public.customers set name = 'New' where id = 3")
     before = everything(launch.production)
@@ -223,7 +193,7 @@ def _when_asleep(production: Any, at_work: threading.Event) -> None:
 
 def test_readers_and_writers_are_not_kept_waiting(stage: Stage) -> None:
     """In the middle of a query: what our transaction holds is in the way of none of them."""
-    launch = stage(*VIEWS)
+    launch = stage(*APPLICATION)
     found: list[str] = []
 
     def work() -> None:
@@ -244,14 +214,13 @@ def test_readers_and_writers_are_not_kept_waiting(stage: Stage) -> None:
     assert found == ["done"]
 
 
-def test_when_the_time_is_over_the_rest_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_time_is_over_the_rest_is_told(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "ALL_S", -1.0)
-    found = stage().one("-- Late.\n-- assert: same rows\nselect id from orders")
+    found = launch.one("-- Late.\n-- assert: same rows\nselect id from orders")
     assert found.verdict == "not compared" and "were over" in (found.why or "") and len(found.broken) == 1
 
 
-def test_two_looks_at_once_do_not_meet(stage: Stage) -> None:
-    launch = stage()
+def test_two_looks_at_once_do_not_meet(launch: Launch) -> None:
     with launch.production.connect() as other:
         other.execute(files.statement("turn/take.sql"), {"name": "rehearse"})
         assert launch.ask("-- Orders.\nselect id from orders").reason == "a rehearsal is under way in this database"

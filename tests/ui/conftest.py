@@ -193,6 +193,29 @@ REHEARSED = {
 }  # fmt: skip
 
 
+_QUERY = {
+    "name": "include/sql/clean_launch/probes/products.sql", "title": "Products that somebody may use", "why": None,
+    "is_probe": True, "calls": None, "mean_ms": None, "verdict": "answers differently", "rows_before": 2883,
+    "rows_after": 2880, "only_before": 3, "only_after": 0, "values_before": None, "values_after": None,
+    "ms_before": 1.2, "ms_after": 14.0, "factor": 11.67, "runs": 3, "slower": True,
+    "plan": ["transactions: index scan (by_user) → sequential scan"], "asserted": ["no fewer rows"], "broken": [],
+}  # fmt: skip
+PROBED = {
+    "compared_at": "2025-11-02T08:29:30+00:00", "reason": None, "seconds": 3.1,
+    "statements": "3 statements are hidden from the engine's role: grant pg_read_all_stats to cutover",
+    "queries": [
+        _QUERY,
+        _QUERY | {"title": "Revenue", "rows_before": 1, "rows_after": 1, "only_before": 1, "only_after": 1,
+                  "values_before": {"revenue": "1200.50", "month": "2•••"}, "plan": [], "slower": False,
+                  "values_after": {"revenue": 1300, "month": "2•••"}},
+        _QUERY | {"title": "select a from t where <script> = $1", "name": "statement 77", "is_probe": False,
+                  "calls": 42,
+                  "mean_ms": 0.5, "verdict": "fails", "why": 'column "a" does not exist', "rows_before": None,
+                  "rows_after": None, "slower": False, "asserted": []},
+    ],
+}  # fmt: skip
+
+
 def site(target: Deployment, number: int = 1, phase: str = "staging", run: str = RUN) -> Path:
     """Data Docs as the validation writes them, with one page."""
     import hashlib

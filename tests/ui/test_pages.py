@@ -24,7 +24,7 @@ from cutover.validate.validation import docs_root
 from stack.postgres import EmbeddedPostgres
 from tests.clean_launch_world import World
 
-from .conftest import DAG, HERE, REHEARSED, RUN, RUN_ID, Deployment, Pages, review, site
+from .conftest import DAG, HERE, PROBED, REHEARSED, RUN, RUN_ID, Deployment, Pages, review, site
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -548,6 +548,23 @@ def test_a_rehearsal_is_on_the_review_and_beside_what_the_swap_took_on_the_ledge
     target.entry(run)
     assert "rehearsed 27 ms" in get("/cutover/ledger").text
     assert "27 ms when it was rehearsed" in get(f"/cutover/dags/{DAG}/ledger/1").text
+
+
+def test_what_queries_answer_before_and_after_is_on_the_review(get: Pages, target: Deployment) -> None:
+    target.run(review(probes=PROBED))
+    text = " ".join(get(f"{HERE}/review").text.split())
+    assert "Queries before and after" in text and "fails</span>: column" in text
+    assert "2,883 → <b>2,880</b>; 3 only before, 0 only after" in text and "takes longer" in text
+    assert "1.2 → <b>14.0 ms</b>, 11.7 times" in text and "transactions: index scan (by_user) → sequential scan" in text
+    assert "revenue 1200.50 → <b>1,300</b>" in text or "revenue 1,200.50 → <b>1,300</b>" in text
+    assert "called 42 times" in text and "asserted: no fewer rows" in text
+    assert "grant pg_read_all_stats" in text and "<script" not in text
+
+
+def test_why_no_query_was_compared_is_on_the_review(get: Pages, target: Deployment) -> None:
+    target.run(review(probes=PROBED | {"reason": SCRIPT, "queries": []}))
+    text = get(f"{HERE}/review").text
+    assert "Not run: " in text and "<script" not in text
 
 
 def test_why_a_swap_was_not_rehearsed_is_on_the_review(get: Pages, target: Deployment) -> None:
