@@ -34,8 +34,8 @@ Row = Mapping[str, Any]
 class Report:
     """What has come of all queries.
 
-    ``reason`` says why none was compared, where something was in the way. ``statements`` says what there is of
-    ``pg_stat_statements``, where the application's own queries could not be had.
+    ``reason`` says why none was compared, where something was in the way; ``statements`` why the application's own
+    queries are not among them.
     """
 
     compared_at: datetime
@@ -70,9 +70,11 @@ def of_order(
     report = Report(datetime.now(timezone.utc))
     began = time.monotonic()
     with connect() as connection:
+        connection.autocommit = True
+        if not workload.is_there(connection):
+            report.statements = "pg_stat_statements is not installed in this database"
         try:
-            if probes or workload.is_there(connection):
-                connection.autocommit = True
+            if probes or report.statements is None:
                 with rehearsed(connection, order, log) as tables, Guard(connect, connection) as guard:
                     asking = Asking(connection, tables, guard)
                     _Look(asking, guard, report, hide, began + ALL_S).take(probes, schema)
@@ -135,7 +137,7 @@ class _Look:
             into = Comparison(probe.shown, probe.title)
             self._compare(into, probe.query, path, may_be_volatile=True)
             judge(into, probe.assertions)
-        if not workload.is_there(self.asking.connection):
+        if self.report.statements is not None:
             return
         try:
             for statement in workload.top(self.asking, path):
