@@ -72,15 +72,12 @@ def test_code_that_others_can_change_is_not_run(launch: Launch) -> None:
 
 
 def test_a_query_that_fails_after_the_launch_is_told(stage: Stage) -> None:
-    launch = stage()
-    # what only the data breaks: a number that is none any more
-    odd = "-- Numbers.\n-- assert: same rows\nselect status::integer from orders where id = 1"
-    with launch.production.admin() as admin:
-        admin.execute("set session_replication_role = replica")
-        admin.execute("update public.orders set status = '5' where id = 1")
-    found = launch.one(odd)
+    """By what only the new rows have: a text where there were numbers."""
+    launch = stage("update public.orders set status = '5'", orders=FEWER)
+    found = launch.one("-- Numbers.\n-- assert: same rows\nselect status::integer from orders where id = 1")
     assert found.verdict == "fails" and "invalid input syntax" in (found.why or ""), found
     assert found.broken[0]["assertion"] == "same rows" and found.broken[0]["line"] == 2
+    assert "old" not in (found.why or ""), "nothing of a row is told"
     gone = launch.one("-- Gone.\nselect nothing from orders")
     assert gone.verdict == "not compared" and 'column "nothing" does not exist' in (gone.why or "")
 
@@ -101,9 +98,11 @@ def test_what_is_asserted_stops_and_is_named_with_its_line(launch: Launch) -> No
 
 
 def test_a_query_that_takes_longer_is_told_with_the_factor(stage: Stage) -> None:
-    launch = stage(orders="insert into staging.orders (id, status) select g, 'x' from generate_series(1, 9) as g")
-    with launch.production.admin() as admin:
-        admin.execute("set session_replication_role = replica; delete from public.orders where id > 1")
+    launch = stage(
+        "delete from public.invoices",
+        "delete from public.orders where id > 1",
+        orders="insert into staging.orders (id, status) select g, 'x' from generate_series(1, 9) as g",
+    )
     text = "-- Slow.\n-- assert: not slower than 3x\nselect pg_sleep(0.01), id from orders"
     found = launch.one(text)
     assert found.slower and found.factor is not None and found.factor > 3

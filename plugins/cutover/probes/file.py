@@ -111,14 +111,15 @@ def _query(path: str, text: str, first: int) -> str:
         if ends and ends[0] < len(tokens) - 1:
             after = tokens[ends[0] + 1]
             raise _wrong(path, first + after.line - 1, "here a second statement begins, and a probe is one query.")
-        parsed = sqlglot.parse_one(text, read="postgres")
+        query = text[: tokens[ends[0]].start] if ends else text
+        parsed = sqlglot.parse_one(query, read="postgres")
     except sqlglot.errors.SqlglotError:
         # PostgreSQL itself is asked in preflight
         return text.strip().rstrip("; \n")
     written = parsed.find(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock, exp.Command)
     if not isinstance(parsed, exp.Query) or written is not None:
         raise _wrong(path, first + tokens[0].line - 1, "it is no query that only reads.")
-    return text[: tokens[ends[0]].start].rstrip() if ends else text.strip("\n")
+    return query.strip("\n")
 
 
 def _wrong(path: str, line: int, why: str) -> CutoverError:

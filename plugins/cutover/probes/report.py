@@ -77,7 +77,7 @@ def of_order(
             if probes or report.statements is None:
                 with rehearsed(connection, order, log) as tables, Guard(connect, connection) as guard:
                     asking = Asking(connection, tables, guard)
-                    _Look(asking, guard, report, hide, began + ALL_S).take(probes, schema)
+                    _Look(asking, guard, report, hide, time.monotonic() + ALL_S).take(probes, schema)
         except GivenUpError as error:
             report.reason = str(error)
         except patience.GAVE_UP as error:
@@ -107,14 +107,12 @@ def require_asserted(report: Report, probes: Sequence[Probe]) -> None:
     broken = [(one, found) for one in report.queries for found in one.broken]
     if broken:
         (first, assertion), *others = broken
-        also = (
-            f" So do {len(others)} more: {', '.join(dict.fromkeys(one.name for one, _ in others))}." if others else ""
-        )
+        also = "; ".join(f"{one.name}, line {found['line']}" for one, found in others)
         raise CutoverError(
             "probes.assertion",
             f"{first.name}, line {assertion['line']}",
             f"it asserts `{assertion['assertion']}`, and after the launch that does not hold: {assertion['why']}."
-            f"{' Nor do others: ' + '; '.join(also) + '.' if also else ''} Nothing was changed.",
+            f"{f' Nor do others: {also}.' if also else ''} Nothing was changed.",
             "correct the migration; or, if the answer is meant to change, the assertion. Then trigger a new run.",
         )
 
