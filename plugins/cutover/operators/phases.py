@@ -206,10 +206,10 @@ class ProbeOperator(CutoverOperator):
         if not context["params"].get("probe"):
             self.log.info("no queries were compared: the parameter probe is off")
             return None
-        found = review.probe(self.connect(context), self.declaration, self.this_run(context), self.report)
-        if found.reason is not None:
-            self.log.warning("queries were not compared: %s", found.reason)
-        return found.counted()
+        report = review.probe(self.connect(context), self.declaration, self.this_run(context), self.report)
+        if report.reason is not None:
+            self.log.warning("queries were not compared: %s", report.reason)
+        return report.counted()
 
 
 class ReviewOperator(CutoverOperator):

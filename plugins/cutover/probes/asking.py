@@ -105,19 +105,19 @@ class Asking:
     def ask(self, side: Side) -> None:
         """Ask for the answer."""
         text = files.statement("probes/answer.sql", query=_as_is(side.query), most=sql.Literal(MOST_HASHES + 1))
-        found = self._run(side, text)
-        if found is not None:
-            hashes = found["hashes"] or []
+        result = self._run(side, text)
+        if result is not None:
+            hashes = result["hashes"] or []
             few = hashes if len(hashes) <= MOST_HASHES else []
-            side.answer = Answer(found["rows"], found["digest"], few, found["one"])
+            side.answer = Answer(result["rows"], result["digest"], few, result["one"])
 
     def measure(self, side: Side) -> None:
         """Ask once more, for the time and the plan; nothing of a side that has no answer."""
         if side.answer is None:
             return
-        found = self._run(side, files.statement("probes/explain.sql", query=_as_is(side.query)))
-        if found is not None:
-            (one,) = found
+        result = self._run(side, files.statement("probes/explain.sql", query=_as_is(side.query)))
+        if result is not None:
+            (one,) = result
             side.plan = one["Plan"]
             side.times.append(float(one["Planning Time"]) + float(one["Execution Time"]))
 
@@ -162,15 +162,15 @@ class Asking:
         """Functions that read tables of the set by themselves, with their names: today's, whoever calls them."""
         relations = {name for _, name in self.tables.moved}
         bodies = {oid: row for oid, row in self._functions.items() if row["text"] is not None}
-        taken = {oid for oid in self.tables.scope.bound("function") if oid in self._functions}
+        reading = {oid for oid in self.tables.scope.bound("function") if oid in self._functions}
         wanted = relations
         while wanted:
             pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(wanted)))})\b", re.IGNORECASE)
-            more = {oid for oid, row in bodies.items() if oid not in taken and pattern.search(row["text"])}
-            taken |= more
+            more = {oid for oid, row in bodies.items() if oid not in reading and pattern.search(row["text"])}
+            reading |= more
             # and those that call such a one
             wanted = {bodies[oid]["proname"] for oid in more}
-        return {oid: self._functions[oid]["name"] for oid in taken}
+        return {oid: self._functions[oid]["name"] for oid in reading}
 
     def foreign(self, reads: Reads) -> str | None:
         """Why a query is not run at all: code that others can change would run with the tables' owner's rights."""

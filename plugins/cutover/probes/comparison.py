@@ -185,29 +185,29 @@ def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | Exact)
 
 
-def _why_broken(assertion: Assertion, found: Comparison) -> str | None:
+def _why_broken(assertion: Assertion, comparison: Comparison) -> str | None:
     """Why an assertion does not hold; None if it does."""
-    if assertion.kind == SOME and found.rows_after is not None:
-        return None if found.rows_after else "after the launch it answers no row"
+    if assertion.kind == SOME and comparison.rows_after is not None:
+        return None if comparison.rows_after else "after the launch it answers no row"
     # what is not there today has no rows, and takes no time
-    is_new = found.verdict == NEW
-    if found.verdict in (FAILS, NOT_COMPARED) or (is_new and assertion.kind == SAME):
-        return f"{found.verdict}: {found.why}"
-    before, after = found.rows_before or 0, found.rows_after or 0
+    is_new = comparison.verdict == NEW
+    if comparison.verdict in (FAILS, NOT_COMPARED) or (is_new and assertion.kind == SAME):
+        return f"{comparison.verdict}: {comparison.why}"
+    before, after = comparison.rows_before or 0, comparison.rows_after or 0
     if assertion.kind == SAME:
-        return None if found.verdict == EQUAL else told_rows(found)
+        return None if comparison.verdict == EQUAL else rows_in_words(comparison)
     if assertion.kind in (NO_FEWER, NO_MORE):
         holds = after >= before if assertion.kind == NO_FEWER else after <= before
         return None if holds else f"{before:,} rows before, {after:,} after"
-    factor, most = found.factor, assertion.factor or SLOWER
-    if factor is None or factor <= most or (found.ms_after or 0) - (found.ms_before or 0) <= SLOWER_MS:
+    factor, most = comparison.factor, assertion.factor or SLOWER
+    if factor is None or factor <= most or (comparison.ms_after or 0) - (comparison.ms_before or 0) <= SLOWER_MS:
         return None
-    return f"{found.ms_before:,.1f} ms before, {found.ms_after:,.1f} ms after: {factor:.1f} times as long"
+    return f"{comparison.ms_before:,.1f} ms before, {comparison.ms_after:,.1f} ms after: {factor:.1f} times as long"
 
 
-def told_rows(found: Comparison) -> str:
+def rows_in_words(comparison: Comparison) -> str:
     """How two answers differ, in words."""
-    told = f"{found.rows_before:,} → {found.rows_after:,} rows"
-    if found.only_before is None:
-        return told
-    return f"{told}; {found.only_before:,} only before, {found.only_after:,} only after"
+    words = f"{comparison.rows_before:,} → {comparison.rows_after:,} rows"
+    if comparison.only_before is None:
+        return words
+    return f"{words}; {comparison.only_before:,} only before, {comparison.only_after:,} only after"

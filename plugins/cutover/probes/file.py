@@ -73,19 +73,19 @@ def read(path: str, text: str) -> Probe:
     assertions: list[Assertion] = []
     title: list[str] = []
     for place, line in enumerate(lines[:head], start=1):
-        found = _HEAD.match(line)
-        if found is None:
+        head_line = _HEAD.match(line)
+        if head_line is None:
             title.append(line)
             continue
-        if not found[1]:
+        if not head_line[1]:
             raise _wrong(path, place, f"after `assert` comes a colon, as in `{_EXAMPLE}`.")
-        assertions += _assertions(path, place, found[2])
+        assertions += _assertions(path, place, head_line[2])
     query = _query(path, "\n".join(lines[head:]), head + 1)
     return Probe(path, title_of("\n".join(title), path), query, tuple(assertions))
 
 
-def _assertions(path: str, line: int, said: str) -> Iterator[Assertion]:
-    for part in said.rstrip(". ").split(","):
+def _assertions(path: str, line: int, listed: str) -> Iterator[Assertion]:
+    for part in listed.rstrip(". ").split(","):
         text = " ".join(part.split()).lower()
         factor = _NOT_SLOWER.fullmatch(text)
         if factor and float(factor[1]) >= 1:
@@ -93,9 +93,9 @@ def _assertions(path: str, line: int, said: str) -> Iterator[Assertion]:
         elif text in KINDS:
             yield Assertion(text, text, line)
         else:
-            told = f"`{text}` cannot be asserted." if text else "nothing is asserted."
+            problem = f"`{text}` cannot be asserted." if text else "nothing is asserted."
             known = ", ".join(f"`{kind}`" for kind in KINDS)
-            raise _wrong(path, line, f"{told}{meant(text, KINDS)} There are {known} (with any number from 1).")
+            raise _wrong(path, line, f"{problem}{meant(text, KINDS)} There are {known} (with any number from 1).")
 
 
 def _query(path: str, text: str, first: int) -> str:

@@ -23,16 +23,16 @@ _MOST = 6
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """In words, what of the plan ``before`` is otherwise ``after``: how each relation is read, then the joins."""
     was, is_now = dict(_scans(before)), dict(_scans(after))
-    told = [
+    words = [
         f"{name}: {was.get(name, 'not read')} → {is_now.get(name, 'not read')}"
         for name in dict.fromkeys([*was, *is_now])
         if was.get(name) != is_now.get(name)
     ][:_MOST]
     others_before, others_after = Counter(_others(before)), Counter(_others(after))
-    gone, come = others_before - others_after, others_after - others_before
-    if gone or come:
-        told.append(f"{_listed(gone)} → {_listed(come)}")
-    return told
+    old, new = others_before - others_after, others_after - others_before
+    if old or new:
+        words.append(f"{_listed(old)} → {_listed(new)}")
+    return words
 
 
 def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -43,16 +43,16 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _scans(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(relation with its alias, how it is read), each name once."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for node in _nodes(plan):
         if "Relation Name" not in node:
             continue
         name, alias = node["Relation Name"], node.get("Alias", node["Relation Name"])
         shown = name if alias == name else f"{name} {alias}"
-        seen[shown] += 1
+        counts[shown] += 1
         index = next((one["Index Name"] for one in _nodes(node) if "Index Name" in one), None)
         way = _said(node)
-        yield shown if seen[shown] == 1 else f"{shown} ({seen[shown]})", f"{way} ({index})" if index else way
+        yield shown if counts[shown] == 1 else f"{shown} ({counts[shown]})", f"{way} ({index})" if index else way
 
 
 def _others(plan: Mapping[str, Any]) -> Iterator[str]:

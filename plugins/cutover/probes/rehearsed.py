@@ -74,16 +74,16 @@ def rehearsed(connection: psycopg.Connection, order: Order, log: Log) -> Iterato
         raise GivenUpError(
             f"the engine's role may not make temporary tables (grant temporary on database {database} to {role})"
         )
-    if told := rehearsal.acts_outside(connection, read_scope(connection, order)):
-        raise GivenUpError(f"what it sets off would not be taken back: {'; '.join(told)}")
+    if triggers := rehearsal.acts_outside(connection, read_scope(connection, order)):
+        raise GivenUpError(f"what it sets off would not be taken back: {'; '.join(triggers)}")
     with rehearsal.never_committed(connection):
         bound(connection, statement_ms=0)
         if not ledger.take_turn(connection, "rehearse"):
             raise GivenUpError("a rehearsal is under way in this database")
         transaction.prepare(connection, order, log)
-        found = read_scope(connection, order)
-        carry(connection, order.run, found, order.since, order.except_xid)
-        yield _side_by_side(connection, found)
+        scope = read_scope(connection, order)
+        carry(connection, order.run, scope, order.since, order.except_xid)
+        yield _side_by_side(connection, scope)
 
 
 def bound(connection: psycopg.Connection, *, statement_ms: int) -> None:
@@ -93,20 +93,20 @@ def bound(connection: psycopg.Connection, *, statement_ms: int) -> None:
     connection.execute(files.statement("probes/bounds.sql"), bounds)
 
 
-def _side_by_side(connection: psycopg.Connection, found: Scope) -> Tables:
+def _side_by_side(connection: psycopg.Connection, scope: Scope) -> Tables:
     """Move what is incoming into a schema of this transaction, and make the views over it."""
     schema = f"cutover_probes_{connection.info.backend_pid}"
-    as_role = owner.owner_of(connection, next(t.outgoing or t.incoming or 0 for t in found.tables))
-    views = [d.oid for d in found.dependents if d.kind == "view"]
-    texts, schemas = preparation.view_definitions(connection, found, views)
+    as_role = owner.owner_of(connection, next(t.outgoing or t.incoming or 0 for t in scope.tables))
+    views = [d.oid for d in scope.dependents if d.kind == "view"]
+    texts, schemas = preparation.view_definitions(connection, scope, views)
     connection.execute(files.statement("probes/begin.sql", schema=schema, owner=as_role))
-    relations = [t.name for t in found.tables if t.incoming is not None]
-    for view in found.rebuilt:
+    relations = [t.name for t in scope.tables if t.incoming is not None]
+    for view in scope.rebuilt:
         name = connection.execute(files.statement("catalog/relation_name.sql"), {"relation": view}).fetchone()
         assert name is not None
         relations.append(name[0])
     for relation in relations:
-        there, here = sql.Identifier(found.incoming_schema, relation), sql.Identifier(schema)
+        there, here = sql.Identifier(scope.incoming_schema, relation), sql.Identifier(schema)
         connection.execute(sql.SQL("alter table {} set schema {}").format(there, here))
     for view, text in zip(views, texts, strict=True):
         parameters = {"schema": schema, "owner": as_role, "definition": text, "view": view}
@@ -118,17 +118,17 @@ def _side_by_side(connection: psycopg.Connection, found: Scope) -> Tables:
             # a view of that name is there already, or one below it could not be made: it has no counterpart
             if error.sqlstate is None or error.sqlstate.startswith(("08", "57")):
                 raise
-    parameters = {"relations": [*found.outgoing, *found.rebuilt, *views], "schema": schema}
+    parameters = {"relations": [*scope.outgoing, *scope.rebuilt, *views], "schema": schema}
     rows = catalog.rows(connection, "probe_counterparts", **parameters)
-    arriving = {(t.schema, t.name) for t in found.tables if t.outgoing is None and t.incoming is not None}
+    arriving = {(t.schema, t.name) for t in scope.tables if t.outgoing is None and t.incoming is not None}
     return Tables(
         schema=schema,
         owner=as_role,
-        scope=found,
+        scope=scope,
         names={row["oid"]: row["name"] for row in rows},
         counterparts={row["oid"]: row["counterpart"] for row in rows},
         moved=frozenset((row["nspname"], row["relname"]) for row in rows if row["counterpart"] is not None) | arriving,
-        written=frozenset(found.written),
+        written=frozenset(scope.written),
     )
 
 

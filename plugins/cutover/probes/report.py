@@ -15,12 +15,12 @@ from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.probes import names, workload
 from cutover.probes.asking import Asking
-from cutover.probes.comparison import EQUAL, Comparison, compare, judge, told_rows
+from cutover.probes.comparison import EQUAL, Comparison, compare, judge, rows_in_words
 from cutover.probes.file import Probe
 from cutover.probes.rehearsed import GivenUpError, Guard, rehearsed
 from cutover.swap.order import Order
 
-# Seconds for all queries of a launch together: what is left by then is told as not compared. As long as the transaction
+# Seconds for all queries of a launch together: what is left by then is not compared. As long as the transaction
 # lasts, nothing that came after it began is vacuumed, and many carried writes are looked up by everybody
 # (docs/not-promised.md).
 ALL_S = 30.0
@@ -104,15 +104,16 @@ def require_asserted(report: Report, probes: Sequence[Probe]) -> None:
             "Nothing was changed.",
             "clear the task in a quieter moment.",
         )
-    broken = [(one, found) for one in report.queries for found in one.broken]
+    broken = [(one, assertion) for one in report.queries for assertion in one.broken]
     if broken:
-        (first, assertion), *others = broken
-        also = "; ".join(f"{one.name}, line {found['line']}" for one, found in others)
+        reasons = "; ".join(
+            f"{one.name}, line {assertion['line']}: `{assertion['assertion']}` ({assertion['why']})"
+            for one, assertion in broken
+        )
         raise CutoverError(
             "probes.assertion",
-            f"{first.name}, line {assertion['line']}",
-            f"it asserts `{assertion['assertion']}`, and after the launch that does not hold: {assertion['why']}."
-            f"{f' Nor do others: {also}.' if also else ''} Nothing was changed.",
+            f"{broken[0][0].name}, line {broken[0][1]['line']}",
+            f"what is asserted would not hold after the launch: {reasons}. Nothing was changed.",
             "correct the migration; or, if the answer is meant to change, the assertion. Then trigger a new run.",
         )
 
@@ -166,13 +167,13 @@ def _of_statement(statement: workload.Statement) -> Comparison:
     )
 
 
-def in_words(found: Comparison) -> str:
+def in_words(comparison: Comparison) -> str:
     """What has come of a query, in a line."""
-    told = f"{found.title}: {found.verdict}"
-    if found.why is not None:
-        return f"{told}: {found.why}"
-    if found.verdict != EQUAL:
-        told += f" ({told_rows(found)})"
-    if found.ms_before is not None and found.ms_after is not None:
-        told += f", {found.ms_before:,.1f} → {found.ms_after:,.1f} ms"
-    return told + "".join(f"; {one}" for one in found.plan)
+    words = f"{comparison.title}: {comparison.verdict}"
+    if comparison.why is not None:
+        return f"{words}: {comparison.why}"
+    if comparison.verdict != EQUAL:
+        words += f" ({rows_in_words(comparison)})"
+    if comparison.ms_before is not None and comparison.ms_after is not None:
+        words += f", {comparison.ms_before:,.1f} → {comparison.ms_after:,.1f} ms"
+    return words + "".join(f"; {one}" for one in comparison.plan)

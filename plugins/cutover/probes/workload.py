@@ -64,9 +64,8 @@ def top(asking: Asking, application: Sequence[str]) -> Iterator[Statement]:
         UnreadableError: the engine's role may not read it, or the server does not gather it.
     """
     connection = asking.connection
-    found = _rows(asking)
     tried = 0
-    for queryid, role, text, calls, mean_ms in found:
+    for queryid, role, text, calls, mean_ms in _rows(asking):
         if tried == TRIED:
             return
         path = search_path(connection, role) or [*application]
@@ -89,8 +88,8 @@ def search_path(connection: psycopg.Connection, role: int = 0) -> list[str]:
         row = connection.execute(files.statement("probes/search_path.sql"), {"role": role}).fetchone()
         assert row is not None
         connection.execute("select pg_catalog.set_config('search_path', %s, true)", row)
-        found = connection.execute(files.statement("probes/schemas.sql")).fetchone()
-    return list(found[0] or ()) if found else []
+        schemas = connection.execute(files.statement("probes/schemas.sql")).fetchone()
+    return list(schemas[0] or ()) if schemas else []
 
 
 def _rows(asking: Asking) -> list[tuple[Any, ...]]:

@@ -31,7 +31,7 @@ def probe(connect: Connect, migration: Migration, this_run: str, log: Log) -> pr
         with opened(connect) as connection:
             # in a transaction of its own: it reads the staged tables, which are moved then
             subject.require_validated(connection, migration, row)
-        found = probes.of_order(
+        report = probes.of_order(
             connect,
             subject.order(migration, row),
             declared,
@@ -39,26 +39,26 @@ def probe(connect: Connect, migration: Migration, this_run: str, log: Log) -> pr
             log,
             schema=migration.target_schema,
         )
-        probes.require_asserted(found, declared)
-        phase.record(held, migration, this_run, phase.PROBES, made_from, **found.as_dict())
-    return found
+        probes.require_asserted(report, declared)
+        phase.record(held, migration, this_run, phase.PROBES, made_from, **report.as_dict())
+    return report
 
 
 def of_run(connection: psycopg.Connection, row: run.Run) -> dict[str, Any] | None:
-    """What was found of queries before and after, as it is on record; None where it was not asked for."""
+    """What they answer of queries before and after, as it is on record; None where it was not asked for."""
     if not row.parameters.get("probe"):
         return None
     return phase.newest(connection, row.run)[phase.PROBES].result
 
 
-def warnings(row: run.Run, found: dict[str, Any] | None) -> list[dict[str, Any]]:
+def warnings(row: run.Run, report: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Queries that would fail or take longer, probes that say nothing, and that none was run at all."""
-    if found is None:
+    if report is None:
         why = "the parameter `probe` is off" if "probe" in row.parameters else None
         return _section("unprobed", "Queries that were not run before and after", [[why]], ["why"]) if why else []
-    if found["reason"] is not None:
-        return _section("unprobed", "Queries that were not run before and after", [[found["reason"]]], ["why"])
-    queries = found["queries"]
+    if report["reason"] is not None:
+        return _section("unprobed", "Queries that were not run before and after", [[report["reason"]]], ["why"])
+    queries = report["queries"]
     fails = [[one["title"], one["why"]] for one in queries if one["verdict"] == FAILS and not one["slower"]]
     slower = [[one["title"], one["ms_before"], one["ms_after"]] for one in queries if one["slower"]]
     silent = [[one["title"], one["why"]] for one in queries if one["verdict"] == NOT_COMPARED and one["is_probe"]]
@@ -76,11 +76,11 @@ def _section(name: str, title: str, rows: list[list[Any]], columns: list[str]) -
     return [Section(name, title, len(rows), columns, numbers, rows[:WARNING_ROWS]).as_dict()]
 
 
-def in_form(found: dict[str, Any] | None) -> list[str]:
-    """What was found, in a sentence for the approval form, and a line for each query that answers differently."""
-    if found is None or found["reason"] is not None or not found["queries"]:
+def in_form(report: dict[str, Any] | None) -> list[str]:
+    """What they answer, in a sentence for the approval form, and a line for each query that answers differently."""
+    if report is None or report["reason"] is not None or not report["queries"]:
         return []
-    queries = found["queries"]
+    queries = report["queries"]
     compared = [one for one in queries if one["verdict"] != NOT_COMPARED]
     other = [one for one in compared if one["verdict"] == OTHER]
     fails = sum(one["verdict"] == FAILS for one in compared)
