@@ -104,15 +104,10 @@ def of_statements(connection: psycopg.Connection, migration: Migration) -> list[
         for path in files.files(f"{name}/why"):
             # about production as it will be: at the first launch its tables are not there yet
             judge.read(path, may_lack_tables=True)
-        probed = files.files(f"{name}/probes")
-        if probed:
-            # by the names that the application has for its tables
-            schemas = dict.fromkeys([*workload.search_path(connection), migration.target_schema])
-            connection.execute(
-                sql.SQL("set local search_path to {}").format(sql.SQL(", ").join(map(sql.Identifier, schemas)))
-            )
-        for path in probed:
-            judge.read(path, may_lack_tables=True, takes_values=False)
+        # by the names that the application has for its tables
+        schemas = list(dict.fromkeys([*workload.search_path(connection), migration.target_schema]))
+        for path in files.files(f"{name}/probes"):
+            judge.probe(path, schemas)
     return judge.reasons
 
 
@@ -261,11 +256,16 @@ class _Judge:
         for text in load_order.split_foreign_keys(files.text(path))[0][:1]:
             self._execute(first, text)
 
-    def read(self, path: str, *, may_lack_tables: bool = False, takes_values: bool = True) -> None:
+    def read(self, path: str, *, may_lack_tables: bool = False) -> None:
         """A file whose statement is run later."""
         for statement in _statements(path):
             if _READS.match(statement.text):
-                self._parse(statement, may_lack_tables=may_lack_tables, takes_values=takes_values)
+                self._parse(statement, may_lack_tables=may_lack_tables)
+
+    def probe(self, path: str, schemas: list[str]) -> None:
+        """A query of the application; of a table that the first launch brings there is nothing to say yet."""
+        for statement in _statements(path):
+            self._parse(statement, may_lack_tables=True, takes_values=False, schemas=schemas)
 
     def _make_of_query(self, statement: _Statement, text: str, begin: int) -> None:
         """The table that a query would fill. What the query reads is locked for the moment of reading it, no longer."""
@@ -296,10 +296,12 @@ class _Judge:
         before: str = "",
         takes_values: bool = True,
         may_lack_tables: bool = False,
+        schemas: list[str] | None = None,
     ) -> list[tuple[str, str]] | None:
         """Have a statement parsed, and not run: the columns that it returns, with types; None if it is refused.
 
-        ``text`` is the part of it that is meant, ``before`` what stands in front of that.
+        ``text`` is the part of it that is meant, ``before`` what stands in front of that. Bare names are looked up in
+        ``schemas``, while it is parsed and no longer.
         """
         names: dict[str, int] = {}
 
@@ -312,6 +314,9 @@ class _Judge:
         try:
             # taken back, so that no lock stays on a table of the application
             with self._connection.transaction(force_rollback=True):
+                if schemas:
+                    path = sql.SQL(", ").join(map(sql.Identifier, schemas))
+                    self._connection.execute(sql.SQL("set local search_path to {}").format(path))
                 for result in (server.prepare(b"", text.encode()), shape := server.describe_prepared(b"")):
                     if result.status != pq.ExecStatus.COMMAND_OK:
                         raise psycopg.ProgrammingError(info=result)

@@ -8,13 +8,13 @@ with cutover_answer as materialized (
 )
 
 select pg_catalog.json_build_object(
-    'rows', (select count(*) from cutover_answer),
-    'digest', (select coalesce(sum(a.hash), 0)::text from cutover_answer as a),
-    'hashes', (select array_agg(f.hash) from (select a.hash from cutover_answer as a limit {most}) as f),
+    'rows', (select pg_catalog.count(*) from cutover_answer),
+    'digest', (select coalesce(pg_catalog.sum(a.hash), 0)::text from cutover_answer as a),
+    'hashes', (select pg_catalog.array_agg(f.hash) from (select a.hash from cutover_answer as a limit {most}) as f),
     'one', case
-        when (select count(*) = 1 from cutover_answer)
+        when (select pg_catalog.count(*) = 1 from cutover_answer)
             then (
-                select row_to_json(q)
+                select pg_catalog.row_to_json(q)
                 from (
 {query}
                 ) as q
