@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,9 @@ class Launch:
         return report.queries[0]
 
 
-def hide(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def hide(row: dict[str, Any]) -> dict[str, Any]:
     """E-mail addresses are personal here."""
-    masked: Mapping[str, Any] = masked_row(row, ("email", "phone"))
+    masked: dict[str, Any] = masked_row(row, ("email", "phone"))
     return masked
 
 

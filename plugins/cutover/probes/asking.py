@@ -49,7 +49,7 @@ class Answer:
     rows: int
     digest: str
     hashes: Sequence[int]
-    one: Mapping[str, Any] | None
+    one: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -24,7 +24,7 @@ _SLOW_MS = 1_000.0
 # What has come of a query.
 EQUAL, OTHER, FAILS, NEW, NOT_COMPARED = "same answer", "answers differently", "fails", "new", "not compared"
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -27,7 +27,7 @@ ALL_S = 30.0
 # Characters of a statement of the application's that are shown.
 _SHOWN = 300
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass

@@ -1,9 +1,9 @@
--- What a query answers: its rows, a sum over their hashes, the hashes themselves as long as they are few, and the row if
--- it is one.
+-- What a query answers: its rows, a sum over their hashes, the hashes themselves as long as they are few, and the row
+-- if it is one.
 with cutover_answer as materialized (
     select pg_catalog.hashtextextended(q::text, 0) as hash
     from (
-{query}
+        {query}
     ) as q
 )
 
@@ -16,7 +16,7 @@ select pg_catalog.json_build_object(
             then (
                 select pg_catalog.row_to_json(q)
                 from (
-{query}
+                    {query}
                 ) as q
             )
     end
