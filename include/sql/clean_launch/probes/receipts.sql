@@ -1,5 +1,4 @@
 -- The receipts of one customer, newest first: of whoever has most.
--- assert: no fewer rows
 select
     t.receipt_no,
     t.product_type,

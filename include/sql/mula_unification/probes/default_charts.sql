@@ -1,5 +1,4 @@
 -- The chart that each person's page opens with.
--- assert: no fewer rows
 select
     c.user_id,
     c.id,

@@ -1,5 +1,4 @@
 -- Results that a shared link leads to.
--- assert: no fewer rows
 select
     r.share_code,
     r.overall_score
