@@ -1,5 +1,5 @@
--- What the query of pg_temp.cutover_read reads, through views as well, and which functions it calls; a materialized view
--- is read as it stands.
+-- What the query of pg_temp.cutover_read reads, through views as well, and which functions it calls; a materialized
+-- view is read as it stands.
 with recursive relation_read as (
     select 'pg_temp.cutover_read'::regclass::oid as oid
     union
