@@ -42,7 +42,8 @@ def gathering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPost
 @pytest.fixture
 def asked(gathering: EmbeddedPostgres) -> Iterator[Launch]:
     """A launch that leaves 50 orders out, of an application that has asked this and that."""
-    with small(gathering, "create view public.big as select * from public.orders where amount > 190") as production:
+    view = "create view public.big as select * from public.orders where amount > 190; grant select on public.big to app"
+    with small(gathering, view) as production:
         with production.admin() as admin:
             admin.execute("create extension pg_stat_statements; select pg_stat_statements_reset()")
         with psycopg.connect(production.app_dsn, autocommit=True) as app:

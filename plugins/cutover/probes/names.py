@@ -10,7 +10,11 @@ from psycopg import sql
 from cutover.masking import HIDDEN
 
 # What a parameter may stand in without being one, or a parameter.
-_PARTS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(?P<number>\d+)""", re.DOTALL)
+_PARTS = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/"""
+    r"""|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$|\$(?P<number>\d+)""",
+    re.DOTALL,
+)
 # How a parameter is called while sqlglot reads a query: it takes `$1,$` for the beginning of a text.
 SIGN = "cutover_parameter_"
 
