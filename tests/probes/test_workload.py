@@ -111,7 +111,7 @@ def test_statements_that_are_hidden_are_told_with_the_right_that_is_missing(aske
         with asked.production.admin() as admin:
             admin.execute("grant pg_read_all_stats to cutover")
     assert report.queries[0].verdict == "same answer" and len(report.queries) == 1
-    assert report.statements is not None and report.statements.endswith("grant pg_read_all_stats to cutover")
+    assert report.statements is not None and report.statements.endswith('grant pg_read_all_stats to "cutover"')
 
 
 def test_a_name_is_looked_up_where_the_application_does(asked: Launch) -> None:
