@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import logging
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -117,3 +119,26 @@ def pytest_unconfigure() -> None:
 def repository() -> Path:
     """The root of the repository."""
     return _ROOT
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """A client of an S3-compatible server with a bucket ``docs``; the Airflow connection ``docs_store`` leads there."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    from stack.postgres import free_port
+    from tests.dumps.test_object_store import connect_to
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        with pytest.MonkeyPatch.context() as patch:
+            endpoint = connect_to(patch, "docs_store", f"http://{host}:{port}")
+            client = boto3.client("s3", aws_access_key_id="x", aws_secret_access_key="x", **endpoint)
+            client.create_bucket(Bucket="docs")
+            yield client
+    finally:
+        server.stop()

@@ -125,9 +125,9 @@ class Settings:
         return self.home / "passwords.json"
 
     @property
-    def data_docs(self) -> Path:
-        """Where Data Docs are kept."""
-        return Path(self.variables.get("CUTOVER_DATA_DOCS") or self.home / "data_docs")
+    def data_docs(self) -> str:
+        """Where Data Docs are kept: a folder, or the address of an object store."""
+        return self.variables.get("CUTOVER_DATA_DOCS") or str(self.home / "data_docs")
 
     @property
     def signing_key(self) -> Path:
@@ -142,7 +142,7 @@ class Settings:
     def share_evidence(self) -> None:
         """Let this process, and those that it becomes, know keys, anchors and Data Docs as the tasks do."""
         os.environ[anchors.VARIABLE] = self.anchors
-        os.environ["CUTOVER_DATA_DOCS"] = str(self.data_docs)
+        os.environ["CUTOVER_DATA_DOCS"] = self.data_docs
         if not self.is_given(signing.CONNECTION):
             os.environ[signing.VARIABLE] = str(self.signing_key)
         # whatever imports Airflow has it write its configuration there

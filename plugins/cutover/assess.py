@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import psycopg
@@ -29,6 +29,7 @@ from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.migration import Migration
 from cutover.migration.tables import Table
+from cutover.storage import Storage
 
 # The longest that one figure may take: then it is said that it was not measured, and the source has its peace.
 _STATEMENT_TIMEOUT = "60s"
@@ -85,27 +86,17 @@ class Assessment:
         return lines
 
 
-def path_of(docs_root: Path, migration: str) -> Path:
-    """Where the assessment of a migration is kept, behind the login of Data Docs."""
-    return docs_root / migration / FILE
+def keep(made: Assessment, docs_root: Storage) -> str:
+    """Write an assessment where the pages find it, in place of the one before; returns where."""
+    name = f"{made.migration}/{FILE}"
+    docs_root.write(name, (json.dumps(asdict(made), indent=2) + "\n").encode())
+    return f"{docs_root}/{name}"
 
 
-def keep(made: Assessment, docs_root: Path) -> Path:
-    """Write an assessment where the pages find it, in place of the one before; returns the path."""
-    path = path_of(docs_root, made.migration)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(made), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path
-
-
-def load(docs_root: Path, migration: str) -> dict[str, Any] | None:
+def load(docs_root: Storage, migration: str) -> dict[str, Any] | None:
     """The newest assessment of a migration as it was written, if there is one."""
-    path = path_of(docs_root, migration)
-    if not path.is_file():
-        return None
-    assessment: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content = docs_root.read(f"{migration}/{FILE}")
+    assessment: dict[str, Any] | None = json.loads(content) if content is not None else None
     return assessment
 
 

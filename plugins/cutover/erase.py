@@ -28,9 +28,11 @@ from cutover.errors import PROGRAM, CutoverError
 from cutover.person import Person, Table, digests_of, follow, is_theirs, named, require_declared, tables_of
 from cutover.records import approval, chain, ledger, phase, run
 from cutover.records.run import Run
+from cutover.validate import erasing
 
 if TYPE_CHECKING:
     from cutover.migration import Migration
+    from cutover.storage import Storage
 
 ACTION = "erase_person"
 _REQUESTS = request.Kind(ACTION, "erasure", "erasure_id")
@@ -46,6 +48,9 @@ class Found:
     # runs whose staged rows become others, so that what was approved of them is void
     runs: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
+    # files of Data Docs that name one of the person's keys, and the runs that they are of
+    pages: int = 0
+    runs_of_pages: list[str] = field(default_factory=list)
 
     def add(self, table: Table, what: str, rows: int) -> None:
         """Count rows."""
@@ -70,13 +75,20 @@ class Found:
 
     def as_dict(self) -> dict[str, Any]:
         """As it is kept: numbers, and nobody's name."""
-        return {"counts": self.counts, "production": self.production, "evidence": self.evidence, "runs": self.runs}
+        rows = {"counts": self.counts, "production": self.production, "evidence": self.evidence, "runs": self.runs}
+        return rows | ({"pages": self.pages, "runs_of_pages": self.runs_of_pages} if self.pages else {})
 
 
-def preview(connection: psycopg.Connection, migration: Migration, given: str) -> Found:
-    """What erasing would do: everything is done and taken back, so the figures are those of an erasure now."""
+def preview(connection: psycopg.Connection, migration: Migration, given: str, docs: Storage | None = None) -> Found:
+    """What erasing would do: everything is done and taken back, so the figures are those of an erasure now.
+
+    Pages of ``docs`` are looked through, and left alone. Raises ``storage.*``.
+    """
     with connection.transaction(force_rollback=True):
-        return _erase(connection, migration, given)
+        erasure, person = _erase(connection, migration, given)
+    if docs is not None:
+        _note_pages(erasure, erasing.find(docs, migration.migration, person.parameters["keys"]))
+    return erasure
 
 
 def ask(connection: psycopg.Connection, migration: Migration, given: str, by: str) -> int:
@@ -109,15 +121,21 @@ def erase(
     by: str,
     erasure_id: int | None = None,
     approved: Sequence[chain.Row] = (),
+    docs: Storage | None = None,
 ) -> Found:
     """Take a person out, in the caller's transaction, and write down that it happened; a request is done with it.
 
-    ``approved`` is the row of the approval that this has used up: the chain covers what it is now.
+    ``approved`` is the row of the approval that this has used up: the chain covers what it is now. Pages of ``docs``
+    go before the transaction ends: if it is broken off, another try still knows by which keys to find the rest.
 
     Raises CutoverError ``swap.another-run`` while a swap runs, ``erase.still-referenced`` if somebody else's row needs
-    one of the person's, ``erase.nobody-named`` and ``erase.not-declared``.
+    one of the person's, ``erase.nobody-named``, ``erase.not-declared`` and ``storage.*``.
     """
-    erasure = _erase(connection, migration, given)
+    erasure, person = _erase(connection, migration, given)
+    if docs is not None:
+        pages = erasing.find(docs, migration.migration, person.parameters["keys"])
+        erasing.take_out(docs, pages, datetime.now(timezone.utc))
+        _note_pages(erasure, pages)
     values = {"migration": migration.migration, "digests": erasure.digests, "by": by, "erasure_id": erasure_id}
     row = connection.execute(
         files.statement("erase/record.sql"), {**values, "counts": Jsonb(erasure.as_dict())}
@@ -161,9 +179,17 @@ def lines(copies: Found) -> list[str]:
         f"{name}: {rows:,} entries of evidence name them (a comment, for instance), and are not changed."
         for name, rows in sorted(copies.evidence.items())
     ]
+    if copies.pages:
+        files_of_runs = f"{copies.pages:,} files of {len(copies.runs_of_pages):,} runs"
+        sentences.append(f"Data Docs: {files_of_runs} deleted, which show a key.")
     if any(name.startswith("raw.") for name in copies.counts):
         sentences.append("Erase them at the sources first: the next sync brings back what a source still has.")
     return sentences
+
+
+def _note_pages(erasure: Found, pages: dict[str, list[str]]) -> None:
+    erasure.pages = sum(map(len, pages.values()))
+    erasure.runs_of_pages = sorted({site.split("/")[1] for site in pages})
 
 
 def _chain(connection: psycopg.Connection, erasure_id: int, copies: Found, approved: Sequence[chain.Row]) -> None:
@@ -182,7 +208,7 @@ def _person(connection: psycopg.Connection, migration: Migration, given: str) ->
     return person
 
 
-def _erase(connection: psycopg.Connection, migration: Migration, given: str) -> Found:
+def _erase(connection: psycopg.Connection, migration: Migration, given: str) -> tuple[Found, Person]:
     if not ledger.take_turn(connection, "swap"):
         raise CutoverError(
             "swap.another-run",
@@ -215,7 +241,7 @@ def _erase(connection: psycopg.Connection, migration: Migration, given: str) -> 
             _count(connection, table, is_theirs(table, person), person, erased.production)
         elif table.is_evidence and table.name != "erasure":
             _count(connection, table, _mentions(table), person, erased.evidence)
-    return erased
+    return erased, person
 
 
 def _mentions(table: Table) -> sql.Composable:
@@ -370,11 +396,13 @@ def fingerprint_of(row: Run) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def review(connect: Connect, migration: Migration, this_run: str, erasure_id: int, log: Log) -> list[str]:
+def review(
+    connect: Connect, migration: Migration, this_run: str, erasure_id: int, log: Log, *, docs: Storage | None = None
+) -> list[str]:
     """Count what a request would erase, and store the figures with their fingerprint in the run's row."""
     with opened(connect) as connection:
         made_from = phase.require(connection, migration, this_run, "review", ACTION)
-        copies = preview(connection, migration, subject_of(connection, migration, erasure_id))
+        copies = preview(connection, migration, subject_of(connection, migration, erasure_id), docs)
         stored = {"request": erasure_id, "digests": copies.digests, "lines": lines(copies), **copies.as_dict()}
         request.keep_review(
             connection,
@@ -399,7 +427,9 @@ def markdown(review: dict[str, Any]) -> str:
     )
 
 
-def erase_reviewed(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
+def erase_reviewed(
+    connect: Connect, migration: Migration, this_run: str, log: Log, docs: Storage | None = None
+) -> dict[str, Any]:
     """Erase whom the approved request is about. Raises ``swap.not-approved``, ``erase.no-request``."""
     with opened(connect) as connection:
         row = run.get(connection, this_run)
@@ -407,7 +437,15 @@ def erase_reviewed(connect: Connect, migration: Migration, this_run: str, log: L
         subject = subject_of(connection, migration, number)
         given = approval.consume(connection, this_run, ACTION, fingerprint_of(row))
         run.note(connection, this_run, finished_at=datetime.now(timezone.utc))
-        copies = erase(connection, migration, subject, by=given.approved_by, erasure_id=number, approved=[given.row])
+        copies = erase(
+            connection,
+            migration,
+            subject,
+            by=given.approved_by,
+            erasure_id=number,
+            approved=[given.row],
+            docs=docs,
+        )
     for line in lines(copies):
         log(line)
     return copies.as_dict()

@@ -14,6 +14,7 @@ import pytest
 from cutover import preflight
 from cutover.errors import CutoverError
 from cutover.records import anchors, chain, signing
+from cutover.storage import at
 from stack.__main__ import main
 from stack.settings import Settings
 
@@ -109,15 +110,15 @@ def _link(head: str = "a" * 64) -> chain.Link:
 
 
 def test_a_head_is_noted_once_in_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    docs, said = tmp_path / "docs" / "clean_launch" / "r1", list[str]()
+    docs, said = at(str(tmp_path / "docs"), "CUTOVER_DATA_DOCS"), list[str]()
     monkeypatch.setenv(anchors.VARIABLE, str(tmp_path / "anchors"))
     link = _link()
     for _ in range(2):
-        anchors.note("production", link, said.append, docs)
-    assert sorted((a.link, a.head, a.where) for a in anchors.known("production", tmp_path / "docs")) == [
+        anchors.note("production", link, said.append, docs, "clean_launch/r1")
+    assert sorted((a.link, a.head, a.where) for a in anchors.known("production", docs)) == [
         (7, "a" * 64, "Data Docs"), (7, "a" * 64, "anchors/production.jsonl"),
     ]  # fmt: skip
-    assert anchors.known("unified", tmp_path / "docs") == []
+    assert anchors.known("unified", docs) == []
     assert said[0] == f"ledger link 7 (swap), head {'a' * 64}, signed by key key"
     # what was cut off by a full disk, or is no head at all, is none
     (tmp_path / "anchors" / "production.jsonl").open("a").write('{"database": "production", "li\nnull\n[]\n')

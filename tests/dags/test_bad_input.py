@@ -60,7 +60,7 @@ def test_a_folder_that_takes_no_data_docs_stops_it_before_anything_is_made(
     state, tasks = run("clean_launch", **SMALL)
     output = capsys.readouterr().out
     assert (state, failed(tasks)) == ("failed", {"preflight.check"})
-    assert "[validate.docs-not-written]" in output and "Not a directory" in output
+    assert "[storage.unavailable]" in output and "Not a directory" in output
     assert world.value("select to_regnamespace('cutover') is null")
 
 

@@ -62,12 +62,15 @@ def test_the_settings_are_those_of_the_compose_file(values: dict[str, Any], comp
     given = variables(values)
     assert composed.keys() - given.keys() == BY_THE_CHART
     different = {name for name in composed.keys() & given.keys() if str(composed[name]) != given[name]}
-    assert different == {"AIRFLOW__API__BASE_URL"}
-    assert set(given.keys() - composed.keys()) == {
-        "AIRFLOW__LOGGING__REMOTE_LOGGING",
-        "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER",
-        "AIRFLOW__LOGGING__REMOTE_LOG_CONN_ID",
-    }
+    # several machines: a store for what one pod writes and another reads, and for task logs
+    stored = {"CUTOVER_ANCHORS", "CUTOVER_DATA_DOCS", "CUTOVER_DUMPS"}
+    logs = {"AIRFLOW__LOGGING__REMOTE_LOGGING", "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"}
+    assert different == {"AIRFLOW__API__BASE_URL"} | stored | logs
+    assert given.keys() - composed.keys() == set()
+    for name in stored:
+        folder = name.removeprefix("CUTOVER_").lower()
+        assert composed[name] == f"${{CUTOVER_STORE:-/opt/cutover/state}}/{folder}"
+        assert given[name] == f"s3://cutover_store@BUCKET/cutover/{folder}"
 
 
 def test_airflow_is_the_version_that_is_installed(values: dict[str, Any], repository: Path) -> None:
@@ -111,8 +114,12 @@ def test_each_component_mounts_its_own_secret_and_the_page_says_how_each_is_made
     text = (repository / "deploy" / "helm" / "values.yaml").read_text()
     named = set(re.findall(r"(?:ecretName|SecretKeySecretName|name|claimName): (cutover-[\w-]+)", text))
     page = (repository / "docs" / "kubernetes.md").read_text()
-    assert named - {"cutover-state"} == set(re.findall(r"create secret generic (cutover-[\w-]+)", page))
-    assert "cutover-state" in page
+    assert named == set(re.findall(r"create secret generic (cutover-[\w-]+)", page))
+
+
+def test_no_pod_needs_what_another_has_on_its_disk(values: dict[str, Any]) -> None:
+    assert [volume["name"] for volume in values["volumes"] if "emptyDir" not in volume] == []
+    assert values["workers"]["persistence"]["enabled"] is False
 
 
 def _mounts(component: Any) -> bool:

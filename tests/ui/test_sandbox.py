@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from cutover.storage import at
 from cutover.validate import data_docs
 from stack.postgres import free_port
 
@@ -81,6 +84,12 @@ const loads = (element, attribute) => new Promise((done) => {{
 """
 
 
+# A page over the wire, compressed, with all that it loads: 17 requests and 610 kB before they were put into it.
+INDEX_BYTES = 200_000
+# An answer that says that the page is the same.
+UNCHANGED_BYTES = 1_500
+
+
 @dataclass
 class Served:
     """Airflow's API server on a port, and every request that came."""
@@ -88,6 +97,8 @@ class Served:
     url: str = ""
     token: str = ""
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
+    # path, status and bytes of each answer, as they went over the wire
+    answers: list[tuple[str, int, int]] = field(default_factory=list)
 
     def browser_context(self, browser: Any, **options: Any) -> Any:
         """A browser signed in as a viewer, with the cookie that Airflow's login sets."""
@@ -120,7 +131,19 @@ def served(api_server: TestClient) -> Iterator[Served]:
             )
             await send({"type": "http.response.body", "body": page.encode()})
             return
-        await api_server.app(scope, receive, send)
+        status = 0
+
+        async def weighed(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                size = sum(len(name) + len(value) + 4 for name, value in message["headers"])
+            else:
+                size = len(message.get("body", b""))
+            served.answers.append((scope.get("path", ""), status, size))
+            await send(message)
+
+        await api_server.app(scope, receive, weighed)
 
     port = free_port()
     served.url = f"http://127.0.0.1:{port}"
@@ -152,7 +175,7 @@ def attacked(target: Deployment) -> str:
     """The address of a page of Data Docs with the script in it."""
     target.run(review())
     folder = site(target)
-    shared = data_docs.share_assets(target.docs)
+    shared = data_docs.share_assets(at(str(target.docs), "CUTOVER_DATA_DOCS"))
     (page,) = folder.rglob("unified_profiles.html")
     page.chmod(0o644)
     depth = len(page.relative_to(target.docs).parts) - 1
@@ -228,40 +251,92 @@ def test_a_frame_whose_session_has_ended_asks_once_more_and_then_says_so(
     context.close()
 
 
-def test_the_real_pages_look_as_they_should_and_complain_of_nothing(
-    served: Served, browser: Any, target: Deployment
-) -> None:
-    from cutover import migration
-    from cutover.database.connect import connector
-    from cutover.validate import validation
+# What a worker does on a machine of its own: the store and the database are all that it shares with the API server.
+WORKER = """
+import sys
+from cutover import migration
+from cutover.database.connect import connector
+from cutover.validate import validation
+
+small = {"minimum_profiles": 1, "minimum_transactions": 1, "minimum_enrollments": 1}
+result = validation.validate(
+    connector(sys.argv[1], "production", "test"), migration.load("clean_launch"), sys.argv[2], phase="staging",
+    given=small, log=lambda line: None,
+)
+print(result.data_docs)
+"""
+
+
+def by_a_worker(target: Deployment, home: Path, repository: Path) -> str:
+    """Validate in another process with a file system root of its own; returns the site."""
+    home.mkdir()
+    own = {"HOME": str(home), "TMPDIR": str(home), "AIRFLOW_HOME": str(home / "airflow")}
+    paths = os.pathsep.join(str(repository / name) for name in ("plugins", "include"))
+    command = [sys.executable, "-c", WORKER, target.dsn, RUN]
+    environment = {**os.environ, **own, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def transferred(served: Served) -> tuple[list[str], set[int], int]:
+    """Since it was asked last: what was loaded of Data Docs and whatever else, with which statuses, in bytes."""
+    told = [one for one in served.answers if one[0] != "/around"]
+    served.answers.clear()
+    statuses = {status for _, status, _ in told}
+    return sorted({path for path, _, _ in told}), statuses, sum(size for _, _, size in told)
+
+
+@pytest.fixture
+def written(target: Deployment, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: Any) -> str:
+    """A site in a bucket, by a worker that shares nothing else."""
     from tests.clean_launch_world import World, fill_with_some_of_everything
 
-    small = {"minimum_profiles": 1, "minimum_transactions": 1, "minimum_enrollments": 1}
+    assert s3 is not None
+    monkeypatch.setenv("CUTOVER_DATA_DOCS", f"s3://docs_store@docs/{tmp_path.name}")
     with psycopg.connect(target.dsn) as connection:
         world = World(connection)
         fill_with_some_of_everything(world)
         world.transform()
     target.run(review())
-    result = validation.validate(
-        connector(target.dsn, "production", "test"), migration.load(DAG), RUN, phase="staging", given=small,
-        log=lambda line: None, root=target.docs,
-    )  # fmt: skip
-    assert result.data_docs is not None
+    return by_a_worker(target, tmp_path / "worker", repository)
+
+
+def test_the_real_pages_come_from_a_store_and_are_one_request_each(
+    served: Served, browser: Any, written: str, record_property: Any
+) -> None:
+    assert written == f"{DAG}/{RUN}/1-staging"
     context = served.browser_context(browser)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.goto(f"{served.url}/cutover/dags/{DAG}/docs/{result.data_docs}/index.html")
+    index = f"/cutover/dags/{DAG}/docs/{written}/index.html"
+    page.goto(served.url + index)
     page.get_by_role("link", name="unified_profiles").first.wait_for()
+    page.wait_for_load_state("networkidle")
     picture(page, "data-docs-index")
+    loaded, statuses, size = transferred(served)
+    assert (loaded, statuses) == ([index], {200}) and size < INDEX_BYTES
+    record_property("index", size)
+    page.goto(served.url + index)
+    page.get_by_role("link", name="unified_profiles").first.wait_for()
+    loaded, statuses, size = transferred(served)
+    assert (loaded, statuses) == ([index], {304}) and size < UNCHANGED_BYTES
+    record_property("unchanged", size)
     # a table that the page's own script makes, styled
     assert page.locator(".bootstrap-table").count() >= 1
     page.goto(f"{served.url}{HERE}/docs")
+    transferred(served)
     page.get_by_role("link", name="unified_profiles").first.click()
     page.get_by_text("Expectation", exact=False).first.wait_for()
     page.wait_for_load_state("networkidle")
     picture(page, "data-docs-suite")
+    loaded, statuses, size = transferred(served)
+    assert len(loaded) == 1 and loaded[0].endswith("unified_profiles.html") and statuses == {200}
+    assert size < INDEX_BYTES
+    record_property("suite", size)
+    assert page.evaluate("getComputedStyle(document.querySelector('.fa-check-circle'), '::before').maskImage") != "none"
     assert page.evaluate("getComputedStyle(document.body).fontFamily").startswith("-apple-system")
     assert not complaints, complaints
     context.close()

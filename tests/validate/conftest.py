@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover import migration
+from cutover import migration, storage
 from cutover.database.connect import connector
 from cutover.validate import validation
 from cutover.validate.result import ValidationResult
@@ -47,7 +47,7 @@ def validate(world: World, database: str, docs: Path) -> Validate:
             phase=phase,
             given=SMALL | given,
             log=lambda line: None,
-            root=docs,
+            root=storage.at(str(docs), "CUTOVER_DATA_DOCS"),
         )
 
     return call

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
-from cutover import masking, migration
+from cutover import masking, migration, storage
 from cutover.database.connect import connector
 from cutover.errors import CutoverError
 from cutover.validate import data_docs, suites, validation
@@ -20,6 +20,11 @@ from tests.clean_launch_world import RUN, World
 
 Validate = Callable[..., ValidationResult]
 SCRIPT = "<script>alert('x')</script>"
+
+
+def root_of(docs: Path) -> storage.Storage:
+    """The folder, as the engine writes into it."""
+    return storage.at(str(docs), "CUTOVER_DATA_DOCS")
 
 
 def contents(site: Path) -> dict[str, bytes]:
@@ -72,12 +77,13 @@ def test_a_new_try_gets_a_new_site_and_leaves_the_first_as_it_was(validate: Vali
 
 def test_the_manifest_tells_every_change_of_a_site(validate: Validate, docs: Path) -> None:
     site = docs / str(validate().data_docs)
-    assert data_docs.differences(site) == []
+    root, name = root_of(docs), site.relative_to(docs).as_posix()
+    assert data_docs.differences(root, name) == []
     page = site / "index.html"
     page.chmod(0o644)
     page.write_text(page.read_text() + " ")
     (site / "added.html").write_text("")
-    assert data_docs.differences(site) == ["added.html", "index.html"]
+    assert data_docs.differences(root, name) == ["added.html", "index.html"]
 
 
 def test_a_site_that_cannot_be_finished_is_not_there_at_all(
@@ -86,7 +92,7 @@ def test_a_site_that_cannot_be_finished_is_not_there_at_all(
     monkeypatch.setattr(data_docs, "_replacements", dict)
     with pytest.raises(CutoverError, match=r"validate\.docs-not-offline"):
         validate()
-    assert list((docs / "clean_launch" / RUN).iterdir()) == []
+    assert [path for path in docs.rglob("*") if path.is_file() and "assets" not in path.parts] == []
 
 
 def test_samples_show_the_shape_of_personal_values_only_and_script_in_data_is_text(
@@ -131,7 +137,7 @@ def test_the_password_is_in_no_file_log_or_error(
     lines: list[str] = []
     result = validation.validate(
         connector(dsn, "production", "test"), migration.load("clean_launch"), RUN,
-        phase="staging", given={}, log=lines.append, root=docs,
+        phase="staging", given={}, log=lines.append, root=root_of(docs),
     )  # fmt: skip
     printed = capfd.readouterr()
     document = "\n".join([*lines, printed.out, printed.err, caplog.text, json.dumps(result.as_dict())])
@@ -183,8 +189,8 @@ def test_a_picture_in_a_value_is_masked_as_quickly_as_any_text() -> None:
 
 
 def test_assets_are_shared_and_named_by_their_content(docs: Path) -> None:
-    shared = data_docs.share_assets(docs)
-    assert data_docs.share_assets(docs) == shared
+    shared = data_docs.share_assets(root_of(docs))
+    assert data_docs.share_assets(root_of(docs)) == shared
     packages = json.loads((data_docs.assets_folder() / "assets.json").read_text())
     listed = {f"{package['package']}/{file}" for package in packages for file in package["files"]}
     assert all((docs / shared / file).is_file() for file in listed)

@@ -14,7 +14,9 @@ from cutover.commands import migrations
 from cutover.commands.deployment import Deployment
 from cutover.database.connect import connector, opened
 from cutover.errors import PROGRAM
+from cutover.operators.base import keep_evidence
 from cutover.records import ledger
+from cutover.validate.validation import docs_root
 
 
 def erase(deployment: Deployment, arguments: Sequence[str]) -> int:
@@ -26,12 +28,14 @@ def erase(deployment: Deployment, arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     migration = migrations.chosen(chosen.migration)
     connect = connector(deployment.dsn(migration.target), migration.target, "cutover erase")
+    deployment.share_evidence()
+    docs = docs_root()
     whom = _answer("Whom? An e-mail address, or the id of an account: ")
     by = getpass.getuser()
     with opened(connect) as connection:
         ledger.install(connection)
     with opened(connect) as connection:
-        print("\n".join(erasures.lines(erasures.preview(connection, migration, whom))))
+        print("\n".join(erasures.lines(erasures.preview(connection, migration, whom, docs))))
         if chosen.ask:
             number = erasures.ask(connection, migration, whom, by)
             print(f"This is request {number}. Trigger DAG erase_person with it; a second person is asked there.")
@@ -40,7 +44,10 @@ def erase(deployment: Deployment, arguments: Sequence[str]) -> int:
         print("Nothing was erased.")
         return 1
     with opened(connect) as connection:
-        erasure = erasures.erase(connection, migration, whom, by=by)
+        erasure = erasures.erase(connection, migration, whom, by=by, docs=docs)
+    for run in erasure.runs_of_pages:
+        # the archive that was kept had the pages in it
+        keep_evidence(connect, migration, run, print)
     print(f"Erased: {erasure.rows:,} rows. What was done stands in cutover.erasure, without a name.")
     return 0
 

@@ -78,13 +78,13 @@ def assess(deployment: Deployment, arguments: Sequence[str]) -> int:
         )
     deployment.share_evidence()
     made = assessment.assess(migration, lambda name: connector(deployment.dsn(name), name, "cutover assess"), print)
-    print(f"File: {short(assessment.keep(made, docs_root()))}")
+    place = assessment.keep(made, docs_root())
+    print(f"File: {place if '://' in place else short(Path(place))}")
     print(f"Page: {deployment.url}/cutover/dags/{migration.migration}/assessment")
     if chosen.to is not None:
         page = render("assessment.html", base="", airflow="", embedded=True, **store.assessment(migration))
         chosen.to.mkdir(parents=True, exist_ok=True)
         (chosen.to / "assessment.html").write_text(page_alone(page, STYLE.read_text(), migration.migration))
-        path = assessment.path_of(docs_root(), migration.migration)
-        (chosen.to / assessment.FILE).write_text(path.read_text())
+        (chosen.to / assessment.FILE).write_bytes(docs_root().read(f"{migration.migration}/{assessment.FILE}") or b"")
         print(f"Both, to be read without Airflow: {short(chosen.to)}")
     return 0

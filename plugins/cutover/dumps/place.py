@@ -35,7 +35,7 @@ def root() -> ObjectStoragePath:
     """
     from airflow.sdk import ObjectStoragePath
 
-    named = os.environ.get(VARIABLE) or str(docs_root().parent / "dumps")
+    named = os.environ.get(VARIABLE) or docs_root().beside("dumps")
     with _told(named):
         return ObjectStoragePath(named if "://" in named else Path(named).absolute().as_uri())
 

@@ -269,7 +269,7 @@ def witnessed(connect: Connect, migration: Migration, run: str, log: Log, *, tas
     finally:
         newest = _newest(connect)
         if newest is not None and (before is None or before.head != newest.head):
-            anchors.note(migration.target, newest, log, docs_root() / migration.migration / run)
+            anchors.note(migration.target, newest, log, docs_root(), f"{migration.migration}/{run}")
 
 
 def keep_evidence(connect: Connect, migration: Migration, run: str, log: Log) -> None:

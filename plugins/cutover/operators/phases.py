@@ -62,9 +62,9 @@ class PreflightOperator(CutoverOperator):
         """Returns what was found: server version, dependents, sizes."""
         from cutover import freeze, preflight
         from cutover.records import phase
-        from cutover.validate import data_docs, validation
+        from cutover.validate import validation
 
-        data_docs.require_writable(validation.docs_root())
+        validation.docs_root().require_writable()
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         preflight.require_signing_key()
         connect = self.connect(context)
@@ -400,8 +400,9 @@ class PreviewErasureOperator(_PreviewRequestOperator):
     def review(self, connect: Connect, this_run: str, request: int) -> list[str]:
         """Returns the figures in words."""
         from cutover import erase
+        from cutover.validate.validation import docs_root
 
-        return erase.review(connect, self.declaration, this_run, request, self.report)
+        return erase.review(connect, self.declaration, this_run, request, self.report, docs=docs_root())
 
 
 class PreviewRestorationOperator(_PreviewRequestOperator):
@@ -433,6 +434,12 @@ class EraseOperator(CutoverOperator):
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns how many rows, table by table."""
         from cutover import erase
+        from cutover.validate.validation import docs_root
 
         self.require(context, "erase", erase.ACTION)
-        return erase.erase_reviewed(self.connect(context), self.declaration, self.this_run(context), self.report)
+        connect = self.connect(context)
+        done = erase.erase_reviewed(connect, self.declaration, self.this_run(context), self.report, docs_root())
+        for run in done.get("runs_of_pages", []):
+            # the archive that was kept had the pages in it
+            keep_evidence(connect, self.declaration, run, self.report)
+        return done

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cutover.database.connect import Log
+from cutover.errors import CutoverError
 from cutover.records.chain import Link
-
-if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+from cutover.storage import Folder, Storage, at
 
 VARIABLE = "CUTOVER_ANCHORS"
-# Beside the sites of a run in Data Docs.
+# Beside the sites of a run in Data Docs, where these are in a folder.
 DOCS_FILE = "heads.jsonl"
+# Below Data Docs in a bucket, by database: a store can append to nothing, so each head is an object. Its name says all
+# that it is compared by, so that a thousand of them are one request.
+DOCS_FOLDER = "heads"
+_NAME = re.compile(r"(\d{9,})-([0-9a-f]{64})-(\d{8}T\d{6}\.\d{6}Z)\.json")
+_MOMENT = "%Y%m%dT%H%M%S.%fZ"
+# So much of a head was in an object's name before all of it was.
+_SHORT = 16
 
 
 @dataclass(frozen=True)
@@ -43,52 +50,83 @@ def describe(link: Link) -> str:
     return f"ledger link {link.link} ({link.kind}), head {link.head}, signed by key {link.key_id}"
 
 
-def note(database: str, link: Link, log: Log, docs: Path | None = None) -> None:
+def note(database: str, link: Link, log: Log, docs: Storage | None = None, folder: str = "") -> None:
     """Note the newest head of a database's chain everywhere. Never raises: what it tells of has happened already.
 
-    ``database`` is the name of its connection, ``docs`` the run's folder in Data Docs.
+    ``database`` is the name of its connection, ``folder`` the run's in Data Docs.
     """
     log(describe(link))
     text = _line(database, link)
-    places = [docs / DOCS_FILE] if docs is not None else []
     named = os.environ.get(VARIABLE)
-    if named and "://" not in named:
-        places.append(_file(Path(named), database))
-    for place in places:
-        try:
-            if text not in {_without_time(line) for line in _lines(place)}:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with place.open("a", encoding="utf-8") as file:
-                    file.write(_with_time(text))
-        except OSError as error:
-            log(f"the head could not be noted in {place}: {error.strerror or error}")
+    files = []
+    if isinstance(docs, Folder):
+        files.append(docs.path / folder / DOCS_FILE)
+    elif docs is not None:
+        _note_object(docs, f"{DOCS_FOLDER}/{database}", link, text, log)
     if named and "://" in named:
         try:
-            folder = _store(named) / database
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{link.link:09}-{link.head[:16]}.json"
-            if not path.exists():
-                path.write_text(_with_time(text))
-        except Exception as error:  # whatever the object store's library raises
-            log(f"the head could not be noted in {named}: {error}")
+            store = at(named, VARIABLE)
+        except CutoverError as error:
+            log(f"the head could not be noted in {VARIABLE}: {error}")
+        else:
+            _note_object(store, database, link, text, log)
+    elif named:
+        files.append(_file(Path(named), database))
+    for file in files:
+        _note_line(file, text, log)
 
 
-def known(database: str, docs_root: Path | None = None) -> list[Anchor]:
-    """Every head of a database's chain that was noted in a place which can be read again."""
+def _note_line(file: Path, text: str, log: Log) -> None:
+    try:
+        if text not in {_without_time(line) for line in _lines(file)}:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a", encoding="utf-8") as opened:
+                opened.write(_with_time(text, datetime.now(timezone.utc)))
+    except OSError as error:
+        log(f"the head could not be noted in {file}: {error.strerror or error}")
+
+
+def _note_object(store: Storage, folder: str, link: Link, text: str, log: Log) -> None:
+    try:
+        known = (f"{folder}/{link.link:09}-{link.head}-", f"{folder}/{link.link:09}-{link.head[:_SHORT]}.json")
+        if not any(name.startswith(known) for name in store.names(folder)):
+            now = datetime.now(timezone.utc)
+            name = f"{folder}/{link.link:09}-{link.head}-{now.strftime(_MOMENT)}.json"
+            store.write(name, _with_time(text, now).encode())
+    except CutoverError as error:
+        log(f"the head could not be noted: {error}")
+
+
+def known(database: str, docs: Storage | None = None) -> list[Anchor]:
+    """Every head of a database's chain that was noted in a place which can be read again. Raises ``storage.*``."""
     heads: list[Anchor] = []
     named = os.environ.get(VARIABLE)
     if named and "://" in named:
-        folder = _store(named) / database
-        if folder.exists():
-            for file in folder.iterdir():
-                heads += _anchors(database, [file.read_text()], named)
+        store = at(named, VARIABLE)
+        heads += _objects(store, database, database, str(store))
     elif named:
         place = _file(Path(named), database)
         heads += _anchors(database, _lines(place), f"{place.parent.name}/{place.name}")
-    if docs_root is not None:
-        for place in sorted(docs_root.glob(f"*/*/{DOCS_FILE}")):
+    if isinstance(docs, Folder):
+        for place in sorted(docs.path.glob(f"*/*/{DOCS_FILE}")):
             heads += _anchors(database, _lines(place), "Data Docs")
+    elif docs is not None:
+        heads += _objects(docs, f"{DOCS_FOLDER}/{database}", database, "Data Docs")
     return sorted(heads, key=lambda anchor: (anchor.link, anchor.noted_at))
+
+
+def _objects(store: Storage, folder: str, database: str, where: str) -> Iterator[Anchor]:
+    others = []
+    for name in store.names(folder):
+        said = _NAME.fullmatch(name.rpartition("/")[2])
+        if said is None:
+            others.append(name)
+            continue
+        noted_at = datetime.strptime(said[3], _MOMENT).replace(tzinfo=timezone.utc)
+        yield Anchor(database, int(said[1]), said[2], noted_at, where)
+    # named as they were before names said everything
+    for content in store.read_all(others).values():
+        yield from _anchors(database, [content.decode(errors="replace")], where)
 
 
 def _line(database: str, link: Link) -> str:
@@ -105,8 +143,8 @@ def _line(database: str, link: Link) -> str:
     return json.dumps(anchor)
 
 
-def _with_time(text: str) -> str:
-    return json.dumps({**json.loads(text), "noted_at": datetime.now(timezone.utc).isoformat()}) + "\n"
+def _with_time(text: str, now: datetime) -> str:
+    return json.dumps({**json.loads(text), "noted_at": now.isoformat()}) + "\n"
 
 
 def _without_time(line: str) -> str:
@@ -131,9 +169,3 @@ def _file(named: Path, database: str) -> Path:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _store(named: str) -> ObjectStoragePath:
-    from airflow.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(named)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -24,9 +23,12 @@ from cutover.database import statements as files
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import Migration
 from cutover.records import anchors, audit, chain, signing
+from cutover.storage import Storage
 
 # The program that verifies an archive, which goes into it.
 _VERIFIER = Path(__file__).with_name("verify_archive.py")
+# Slashes in the name of a file that lies beside a run's sites: <migration>/<run>/<file>.
+_BESIDE = 2
 # Nothing in the archive tells when it was made: the chain's head does.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _README = """\
@@ -67,7 +69,7 @@ def run_named(connection: psycopg.Connection, name: str) -> str:
 
 
 def archive(
-    connection: psycopg.Connection, migration: Migration, run: str, *, docs_root: Path, review_page: str
+    connection: psycopg.Connection, migration: Migration, run: str, *, docs_root: Storage, review_page: str
 ) -> bytes:
     """The archive of a run, as a zip file. ``connection`` sees one moment; ``review_page`` is the page as HTML.
 
@@ -84,19 +86,16 @@ def archive(
     return _zipped(f"evidence-{run}", parts)
 
 
-def keep(made: bytes, docs_root: Path, migration: str, run: str) -> Path:
-    """Keep an archive beside the run's Data Docs, for pages that have no key to sign one with."""
-    path = path_of(docs_root, migration, run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_bytes(made)
-    partial.replace(path)
-    return path
+def keep(made: bytes, docs_root: Storage, migration: str, run: str) -> str:
+    """Keep an archive beside the run's Data Docs, for pages that have no key to sign one with; returns where."""
+    name = path_of(migration, run)
+    docs_root.write(name, made)
+    return f"{docs_root}/{name}"
 
 
-def path_of(docs_root: Path, migration: str, run: str) -> Path:
-    """Where the archive of a run is kept."""
-    return docs_root / migration / run / "evidence.zip"
+def path_of(migration: str, run: str) -> str:
+    """Where the archive of a run is kept, below the root of Data Docs."""
+    return f"{migration}/{run}/evidence.zip"
 
 
 def signed_text(manifest: bytes) -> str:
@@ -104,7 +103,7 @@ def signed_text(manifest: bytes) -> str:
     return f"cutover evidence {hashlib.sha256(manifest).hexdigest()}"
 
 
-def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_root: Path) -> dict[str, bytes]:
+def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_root: Storage) -> dict[str, bytes]:
     links = audit.all_links(connection)
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(files.statement("evidence/rows.sql"), {"run": run}).fetchall()
@@ -133,7 +132,7 @@ def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_
     return parts | _data_docs(docs_root, migration.migration, run)
 
 
-def _verdict(connection: psycopg.Connection, migration: Migration, docs_root: Path) -> dict[str, Any]:
+def _verdict(connection: psycopg.Connection, migration: Migration, docs_root: Storage) -> dict[str, Any]:
     """What a look at all evidence of the database says: what is wrong with a chain shows nowhere else as well."""
     verdict = audit.look(connection, signing.keys(), anchors.known(migration.target, docs_root))
     return {
@@ -175,18 +174,16 @@ def _link(link: chain.Link, run: str, subjects: set[str]) -> str:
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
-def _data_docs(root: Path, migration: str, run: str) -> dict[str, bytes]:
-    """The sites of a run, and the assets that their pages load, in the same places to each other."""
-    sites = root / migration / run
-    paths = [path for path in sites.rglob("*") if path.is_file()] if sites.is_dir() else []
-    if paths:
-        paths += [path for path in (root / "assets").rglob("*") if path.is_file()]
-    paths = [path for path in paths if path != path_of(root, migration, run)]
-    return {
-        f"data_docs/{path.relative_to(root).as_posix()}": path.read_bytes()
-        for path in sorted(paths)
-        if not any(part.startswith(".") for part in path.relative_to(root).parts)
-    }
+def _data_docs(root: Storage, migration: str, run: str) -> dict[str, bytes]:
+    """The complete sites of a run, and the assets that their pages load, in the same places to each other."""
+    names = set(root.names(f"{migration}/{run}")) - {path_of(migration, run)}
+    complete = {name.rpartition("/")[0] for name in names if name.endswith("/manifest.json")}
+    # beside the sites lie the heads that were noted; a site without its manifest is being written, or was broken off
+    names = {name for name in names if name.count("/") == _BESIDE or "/".join(name.split("/")[:3]) in complete}
+    if names:
+        names |= root.names("assets").keys()
+    wanted = sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
+    return {f"data_docs/{name}": content for name, content in root.read_all(wanted).items()}
 
 
 def page_alone(page: str, style: str, migration: str) -> str:

@@ -61,6 +61,8 @@ DOCS_POLICY = (
     "font-src 'self' data:; connect-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-src 'none'; worker-src 'none'; frame-ancestors 'self'"
 )
+# A browser keeps such a page for its reader alone, and asks with each visit whether it is the same and still theirs.
+DOCS_HEADERS = {"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "private, no-cache"}
 # What those pages load. A page without an origin is a stranger even here: it has no session to show, and may take
 # only what is for everybody. The address holds a digest of the content, so a copy of it stays good.
 ASSET_HEADERS = {

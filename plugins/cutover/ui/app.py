@@ -20,7 +20,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse,
+)
 
 from cutover import rehearsal
 from cutover.database.words import said
@@ -242,23 +244,40 @@ def data_docs_of_run(request: Request, dag_id: str, dag_run_id: str) -> HTMLResp
 
 
 @app.get("/dags/{dag_id}/docs/assets/{digest}/{address:path}")
-def data_docs_asset(dag_id: str, digest: str, address: str) -> FileResponse:  # noqa: ARG001
+def data_docs_asset(request: Request, dag_id: str, digest: str, address: str) -> Response:  # noqa: ARG001
     """A script, style or font of Data Docs: files of public packages, the same for every DAG, for anybody."""
     file = docs.find_asset(digest, address)
     if file is None:
         raise HTTPException(404)
-    path, kind = file
-    return FileResponse(path, media_type=kind, headers=access.ASSET_HEADERS)
+    return _file(request, file, access.ASSET_HEADERS)
 
 
 @app.get("/dags/{dag_id}/docs/{address:path}", dependencies=[reads_dag])
-def data_docs_file(dag_id: str, address: str) -> FileResponse:
-    """One file of Data Docs."""
-    file = docs.find(lookup.migration(dag_id).migration, address)
+def data_docs_file(request: Request, dag_id: str, address: str) -> Response:
+    """One file of Data Docs; a page with all that it loads in it."""
+    migration = lookup.migration(dag_id).migration
+    file = docs.find(migration, address)
     if file is None:
+        when = docs.erased(migration, address)
+        if when is not None:
+            raise HTTPException(410, f"This page named a person who was erased; it was taken out at {when}.")
         raise HTTPException(404, "There is no such page in these Data Docs.")
-    path, kind = file
-    return FileResponse(path, media_type=kind, headers={"Content-Security-Policy": access.DOCS_POLICY})
+    return _file(request, file, access.DOCS_HEADERS)
+
+
+def _file(request: Request, file: docs.File, headers: dict[str, str]) -> Response:
+    headers = {**headers, "ETag": f'"{file.tag}"'}
+    # a proxy that compresses makes a weak tag of it
+    known = {tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-none-match", "").split(",")}
+    if file.tag in known:
+        return Response(status_code=304, headers=headers)
+    if not file.is_page:
+        headers["Content-Length"] = str(file.size)
+        return StreamingResponse(file.blocks(), media_type=file.kind, headers=headers)
+    content = file.content()
+    if content is None:
+        raise HTTPException(404, "This page was taken away at this moment.")
+    return Response(content, media_type=file.kind, headers=headers)
 
 
 @app.get("/dags/{dag_id}/rollback", dependencies=[reads_dag])
@@ -420,7 +439,9 @@ def http_refused(request: Request, error: StarletteHTTPException) -> Response:
     if access.is_led_by_a_stranger(request) and error.status_code == 401:
         return _page(request, "again.html", 401)
     login = access.login_address(str(request.url)) if error.status_code == 401 else None
-    title = {401: "Please sign in", 403: "Not yours to see", 404: "Not here"}.get(error.status_code, "Refused")
+    title = {401: "Please sign in", 403: "Not yours to see", 404: "Not here", 410: "Erased"}.get(
+        error.status_code, "Refused"
+    )
     message = str(error.detail)
     if error.status_code == 404 and message == HTTPStatus.NOT_FOUND.phrase:  # the router's own, which names nothing
         message = f"There is no page at {shown.cell(request.scope['path'])}."

@@ -183,9 +183,9 @@ def evidence_file(connection: psycopg.Connection, migration: Migration, run: str
     """
     if signing.keys().signer is not None:
         return archive(connection, migration, run)
-    path = evidence.path_of(docs_root(), migration.migration, run)
-    if path.exists():
-        return path.read_bytes()
+    made = docs_root().read(evidence.path_of(migration.migration, run))
+    if made is not None:
+        return made
     raise CutoverError(
         "evidence.not-kept",
         f"run {run}",

@@ -6,10 +6,11 @@
     <root>/<migration>/<run>/<number>-<phase>/          a site: index.html, checks.html, …
         result.json                                     the ValidationResult
         results/<suite>.json                            Great Expectations' own result, samples masked
-        manifest.json                                   SHA-256 of every other file
+        manifest.json                                   SHA-256 of every other file: the site is complete with it
+        erased.json                                     which of them were taken out since, and when
 
-A site is made beside its place and renamed into it: it is there whole, or not at all. It is never written again; a
-new try of the same run gets the next number.
+The root is a folder or a bucket (``cutover.storage``). A site is made elsewhere and put in its place: it is there
+whole, or not at all. It is never written again, only taken out of; a new try of the same run gets the next number.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ import html
 import json
 import re
 import shutil
-import tempfile
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cutover.errors import CutoverError
+from cutover.storage import Object, Storage
 from cutover.validate.result import ValidationResult
 
 if TYPE_CHECKING:
     from cutover.validate.suites import Outcome
 
 MANIFEST = "manifest.json"
-_SITE = re.compile(r"(\d+)-\w+")
+ERASED = "erased.json"
+# After so many names that other tasks have taken something else is wrong.
+_TRIES = 20
+SITE = re.compile(r"(\d+)-(\w+)")
 _FAVICON = re.compile(r"<link[^>]*static/images/favicon[^>]*>")
 # The vendor's logo, with the time in its address.
 _LOGO = re.compile(r"<img[^>]*great-expectations-web-assets[^>]*>")
@@ -53,79 +55,76 @@ def assets_folder() -> Path:
     return Path(__file__).with_name("data_docs_assets")
 
 
-def write(root: Path, migration: str, outcome: Outcome, result: ValidationResult) -> tuple[str, str]:
+def write(root: Storage, migration: str, outcome: Outcome, result: ValidationResult) -> tuple[str, str]:
     """Write the site of one validation. Returns its folder below ``root``, and its manifest's SHA-256.
 
     Raises CutoverError ``validate.docs-not-offline`` if a page would load something from elsewhere,
-    ``validate.docs-incomplete`` if Great Expectations left a page out, ``validate.docs-not-written`` if the folder
-    takes no files.
+    ``validate.docs-incomplete`` if Great Expectations left a page out, ``storage.*`` if the root takes no files.
     """
-    with _written_below(root):
-        return _write(root, migration, outcome, result)
-
-
-def require_writable(root: Path) -> None:
-    """Raise CutoverError ``validate.docs-not-written`` unless a file can be made in ``root``."""
-    with _written_below(root):
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root) as file:
-            file.write(b"a site has megabytes" * 100_000)
-
-
-@contextmanager
-def _written_below(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CutoverError(
-            "validate.docs-not-written",
-            str(root),
-            f"Data Docs cannot be written there: {error.strerror or error}.",
-            "let the worker's user write there, make room, or name another folder in CUTOVER_DATA_DOCS; then clear the "
-            "task.",
-        ) from error
-
-
-def _write(root: Path, migration: str, outcome: Outcome, result: ValidationResult) -> tuple[str, str]:
     shared = share_assets(root)
-    sites = root / migration / result.run
-    making = sites / f".making-{uuid.uuid4().hex}"
-    making.mkdir(parents=True)
-    try:
+    sites = f"{migration}/{result.run}"
+    with root.making() as making:
         _render(making, migration, outcome, result, assets=f"../../../{shared}")
         for page in sorted(making.rglob("*.html")):
-            depth = len(page.relative_to(root).parts) - 1
+            # below the root: migration, run, site
+            depth = len(page.relative_to(making).parts) - 1 + 3
             text = offline(page.read_text(encoding="utf-8"), "../" * depth + shared, page.name)
             page.write_text(text, encoding="utf-8")
         (making / "result.json").write_text(_json(result.as_dict()), encoding="utf-8")
         manifest = _write_manifest(making)
-        return str(_put_in_place(making, sites, result.phase).relative_to(root)), manifest
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+        return _put_in_place(root, making, sites, result.phase), manifest
 
 
-def share_assets(root: Path) -> str:
+def share_assets(root: Storage) -> str:
     """Copy the assets below ``root`` unless they are there. Returns their folder, which names their content."""
     source = assets_folder() / "files"
     digest = hashlib.sha256((assets_folder() / "assets.json").read_bytes()).hexdigest()[:12]
     shared = f"assets/{digest}"
-    target = root / shared
-    if not target.exists():
-        making = root / "assets" / f".making-{uuid.uuid4().hex}"
-        shutil.copytree(source, making)
-        try:
-            making.rename(target)
-        except OSError:
-            # another task was faster
-            shutil.rmtree(making)
+    last = max(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    if root.look(f"{shared}/{last}") is None:
+        with root.making() as making:
+            shutil.copytree(source, making, dirs_exist_ok=True)
+            # not placed: another task was faster, with the same files
+            root.place(making, shared, last=last)
     return shared
 
 
-def differences(site: Path) -> list[str]:
-    """Files of a site that are not as its manifest says: changed, missing or added. Empty for an untouched site."""
-    noted: dict[str, str] = json.loads((site / MANIFEST).read_text(encoding="utf-8"))["files"]
-    present = _digests(site)
-    return sorted(name for name in noted.keys() | present.keys() if noted.get(name) != present.get(name))
+def complete(names: Iterable[str], folder: str) -> dict[str, tuple[int, str]]:
+    """The complete sites of a run's ``folder`` among all names below it: address → number and phase, in order."""
+    sites = {}
+    for name in names:
+        site, _, file = name.removeprefix(f"{folder}/").partition("/")
+        named = SITE.fullmatch(site)
+        if named and file == MANIFEST:
+            sites[f"{folder}/{site}"] = (int(named[1]), named[2])
+    return dict(sorted(sites.items(), key=lambda one: one[1]))
+
+
+def differences(root: Storage, site: str, files: Mapping[str, Object] | None = None) -> list[str]:
+    """Files of a site that are not as its manifest says: changed, missing or added. Empty for an untouched site.
+
+    What was erased is no difference. ``files`` are the site's, where they have been listed already. A store tells one
+    version of an object from another: what was read once is not read again.
+    """
+    files = root.names(site) if files is None else files
+    versions = frozenset((name, file.size, file.version) for name, file in files.items())
+    key = (root.address, site, versions)
+    if all(file.version for file in files.values()) and key in _compared:
+        return _compared[key]
+    contents = {name.removeprefix(f"{site}/"): content for name, content in root.read_all(files).items()}
+    noted: dict[str, str] = json.loads(contents[MANIFEST])["files"]
+    gone = set(json.loads(contents.pop(ERASED))["files"]) - contents.keys() if ERASED in contents else set()
+    present = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items() if name != MANIFEST}
+    different = sorted(n for n in noted.keys() | present.keys() if noted.get(n) != present.get(n) and n not in gone)
+    if len(_compared) >= _MOST_COMPARED:
+        _compared.clear()
+    _compared[key] = different
+    return different
+
+
+# Sites that were compared in this process, and how many are remembered.
+_compared: dict[tuple[str, str, frozenset[tuple[str, int, str | None]]], list[str]] = {}
+_MOST_COMPARED = 500
 
 
 def offline(page: str, assets: str, name: str) -> str:
@@ -234,17 +233,20 @@ def _digests(site: Path) -> dict[str, str]:
     }
 
 
-def _put_in_place(making: Path, sites: Path, phase: str) -> Path:
-    """Rename the finished site to the next free number; a folder that is not empty is never renamed over."""
-    while True:
-        taken = [int(match[1]) for path in sites.iterdir() if (match := _SITE.fullmatch(path.name))]
-        site = sites / f"{max(taken, default=0) + 1}-{phase}"
-        try:
-            return making.rename(site)
-        except OSError:
-            # another task has taken the number in between
-            if not site.exists():
-                raise
+def _put_in_place(root: Storage, making: Path, sites: str, phase: str) -> str:
+    """Put the finished site under the next free number."""
+    for _ in range(_TRIES):
+        there = {name.removeprefix(f"{sites}/").partition("/")[0] for name in root.names(sites)}
+        taken = [int(match[1]) for name in there if (match := SITE.fullmatch(name))]
+        site = f"{sites}/{max(taken, default=0) + 1}-{phase}"
+        if root.place(making, site, last=MANIFEST):
+            return site
+    raise CutoverError(
+        "validate.docs-overtaken",
+        f"{root}/{sites}",
+        f"{_TRIES} times another task has taken the number that was free.",
+        "see which tasks write there, then clear the task.",
+    )
 
 
 def _json(value: object) -> str:

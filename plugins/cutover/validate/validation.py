@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from cutover import transform
@@ -14,6 +13,7 @@ from cutover.database.connect import Connect, Log, opened
 from cutover.migration import Migration
 from cutover.records import phase as phases
 from cutover.records import run
+from cutover.storage import Storage, at
 from cutover.transform import SCHEMA
 from cutover.validate import checks, data_docs, suites
 from cutover.validate.result import CheckResult, ValidationResult
@@ -23,10 +23,16 @@ STAGING = "staging"
 PRODUCTION = "production"
 
 
-def docs_root() -> Path:
-    """Where Data Docs are kept: ``CUTOVER_DATA_DOCS`` if set, else ``.local/data_docs`` beside ``include``."""
-    configured = os.environ.get("CUTOVER_DATA_DOCS")
-    return Path(configured) if configured else files.include_root().parent / ".local" / "data_docs"
+# A folder, or an address such as s3://connection@bucket/folder.
+VARIABLE = "CUTOVER_DATA_DOCS"
+
+
+def docs_root() -> Storage:
+    """Where Data Docs are kept: ``CUTOVER_DATA_DOCS`` if set, else ``.local/data_docs`` beside ``include``.
+
+    Raises CutoverError ``storage.bad-address``.
+    """
+    return at(os.environ.get(VARIABLE) or str(files.include_root().parent / ".local" / "data_docs"), VARIABLE)
 
 
 def place(migration: Migration, phase: str) -> Place:
@@ -48,7 +54,7 @@ def validate(
     phase: str,
     given: Mapping[str, Any],
     log: Log,
-    root: Path | None = None,
+    root: Storage | None = None,
 ) -> ValidationResult:
     """Validate the tables of a migration and write its Data Docs below ``root`` (default: docs_root).
 
