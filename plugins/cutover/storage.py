@@ -493,13 +493,13 @@ def _object(entry: Mapping[str, Any]) -> Object:
 
 def _said(error: BaseException) -> str:
     """All that an error and those behind it say, with their types and a store's codes."""
-    said, seen = [], 0
+    said, depth = [], 0
     current: BaseException | None = error
-    while current is not None and seen < 5:
+    while current is not None and depth < 5:
         code = getattr(current, "response", None)
         code = code.get("Error", {}).get("Code", "") if isinstance(code, dict) else ""
         said.append(f"{type(current).__name__} {code} {getattr(current, 'error_code', '') or ''} {current}")
-        current, seen = current.__cause__ or current.__context__, seen + 1
+        current, depth = current.__cause__ or current.__context__, depth + 1
     return "\n".join(said)
 
 
