@@ -214,7 +214,7 @@ def test_heads_evidence_and_assessments_lie_there_too(root: Storage, monkeypatch
 def test_a_place_that_takes_nothing_is_named_before_anything_is_made(name: str, code: str, says: str) -> None:
     with pytest.raises(CutoverError, match=says) as caught:
         storage.at(name, VARIABLE).require_writable()
-    assert caught.value.code == code and VARIABLE in caught.value.remedy
+    assert caught.value.code == code and VARIABLE in str(caught.value)
     assert "hidden" not in str(caught.value)
 
 
