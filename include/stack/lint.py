@@ -151,7 +151,7 @@ def confinement(root: Path) -> str:
         faults += [
             f"service {name}: {variable} is a secret of the environment, where docker inspect shows it"
             for variable, value in service.get("environment", {}).items()
-            if re.search("PASSWORD|SECRET|_KEY$|_CONN", variable) and not str(value).startswith("/run/secrets/")
+            if re.search("PASSWORD|SECRET|_KEY$|_CONN(?!_ID$)", variable) and not str(value).startswith("/run/secrets/")
         ]
         image = service["image"]
         if image != "cutover" and not (_FROM_VARIABLE.fullmatch(image) or _BY_DIGEST.fullmatch(image)):

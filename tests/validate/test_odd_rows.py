@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cutover import migration, review
+from cutover import migration, review, storage
 from cutover.database.connect import connector
 from cutover.extract.client import Access
 from cutover.extract.sync import sync
@@ -265,7 +265,7 @@ def test_any_value_in_any_field_ends_staged_or_rejected_by_name_and_the_launch_g
         phase="staging",
         given=SMALL,
         log=lambda _line: None,
-        root=tmp_path,
+        root=storage.at(str(tmp_path), "CUTOVER_DATA_DOCS"),
     )
     broken = {
         f"{suite.suite}: {failure.expectation}: {failure.observed}"
