@@ -313,7 +313,8 @@ def test_a_run_may_say_how_many_rejected_rows_it_accepts(
     world.transform()
     migrating = MIGRATION.model_copy(update={"rejects_limit": RejectsLimit(share=0.1, rows=2)})
     connect = connector(database, "production", "test")
-    bounds = {"phase": "staging", "given": {**SMALL, **given}, "log": lambda _line: None, "root": tmp_path}
+    root = storage.at(str(tmp_path), "CUTOVER_DATA_DOCS")
+    bounds = {"phase": "staging", "given": {**SMALL, **given}, "log": lambda _line: None, "root": root}
     result = validation.validate(connect, migrating, RUN, **bounds)  # type: ignore[arg-type]
     (check,) = [check for check in result.checks if check.check == "rejects_over_limit"]
     assert check.success is holds
