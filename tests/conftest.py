@@ -57,7 +57,7 @@ _LONGEST_FIRST = (
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name cases of bytes by their argument: what is packed holds the time, and workers must agree on each test's name."""
+    """Name cases of bytes by their argument: what is packed holds the time, and workers must agree on names."""
     return argname if isinstance(val, bytes) else None
 
 

@@ -8,6 +8,7 @@ file that says that the set is complete is written last, and whoever reads asks 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -270,10 +271,15 @@ class Folder(Storage):
         """The file of a name; None where a link leads out of the folder that the name begins with."""
         try:
             path = (self.path / name).resolve()
-            inside = path.is_relative_to((self.path / name.partition("/")[0]).resolve())
-        except (OSError, RuntimeError, ValueError):  # a name that no file system takes, or links in a circle
-            return None
-        return path if inside else None
+            if path.is_relative_to((self.path / name.partition("/")[0]).resolve()):
+                path.exists()  # which refuses a name that is too long; resolve() does not
+                return path
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+                raise
+        except (RuntimeError, ValueError):  # a name that no file system takes, or links in a circle
+            pass
+        return None
 
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cutover import assess
+from cutover import assess, storage
 from cutover.database.connect import connector
 from cutover.migration import load
 from tests.mula.world import World
@@ -81,11 +81,12 @@ def test_both_sources_are_counted_side_by_side(world: World, tmp_path: Path) -> 
     (users,) = [one for one in made.side_by_side if one["table"] == "public.users"]
     differing = {row["column"] for row in users["columns"] if not row["is_same"]}
     assert differing == {"nickname", "created_at", "last_login"}
-    stored = assess.keep(made, tmp_path)
-    assert assess.load(tmp_path, "mula_unification") == json.loads(stored.read_text())
+    root = storage.at(str(tmp_path), "CUTOVER_DATA_DOCS")
+    stored = Path(assess.keep(made, root))
+    assert assess.load(root, "mula_unification") == json.loads(stored.read_text())
     said = stored.read_text().lower() + "\n".join(world.messages).lower()
     assert not [name for name in ("ana", "ben@", "phone", "sub_same", "kolkata") if name in said]
-    assert assess.load(tmp_path, "clean_launch") is None
+    assert assess.load(root, "clean_launch") is None
 
 
 def test_what_cannot_be_measured_is_said_and_stops_nothing(world: World) -> None:
