@@ -1,4 +1,7 @@
-"""clean_launch as a whole, by ``dag.test()``: approved, rejected, expired, rolled back and forward again."""
+"""clean_launch as a whole, by ``dag.test()``: approved, rolled back and forward again.
+
+What is not approved is in tests/phase/test_tasks.py, and before a running Airflow in tests/ui/test_running.py.
+"""
 
 from __future__ import annotations
 
@@ -105,48 +108,9 @@ def test_the_rights_that_are_documented_are_enough_for_a_launch_and_its_rollback
     assert state == "success", tasks
 
 
-@pytest.mark.parametrize(
-    ("option", "person", "values", "why"),
-    [
-        ("Reject", "reviewer", None, "rejected"),
-        ("Approve", None, None, "nobody"),
-        ("Approve", "reviewer", lambda given: {**given, "fingerprint": "0" * 64}, "another fingerprint"),
-    ],
-)
-def test_without_an_approval_production_is_untouched(
-    world: World, option: str, person: str | None, values: Any, why: str
-) -> None:
-    before = checksum(world)
-    answer("clean_launch", option, person=person, values=values)
-    state, tasks = run("clean_launch", **SMALL)
-    assert state == "failed", why
-    assert tasks["approve"] == "failed"
-    assert tasks["swap"] == "upstream_failed"
-    assert checksum(world) == before
-    assert world.value("select count(*) from cutover.ledger") == 0
-
-
-def test_too_few_rows_stop_the_run_before_anybody_is_asked(world: World) -> None:
-    before = checksum(world)
-    state, tasks = run("clean_launch", **{**SMALL, "minimum_profiles": 1_000_000})
-    assert state == "failed"
-    assert tasks["approve"] == "upstream_failed"
-    assert checksum(world) == before
-
-
 def test_a_dry_run_stops_after_the_review(world: World) -> None:
     state, tasks = run("clean_launch", dry_run=True, **SMALL)
     assert state == "success"
     assert tasks["review.build"] == "success"
     assert tasks["approve"] == tasks["swap"] == "skipped"
     assert world.value("select count(*) from cutover.ledger") == 0
-
-
-def test_an_approval_that_nobody_gives_expires(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    before = checksum(world)
-    answer("clean_launch", None)
-    state, tasks = run("clean_launch", **SMALL)
-    assert (state, tasks["approve"], tasks["swap"]) == ("failed", "failed", "upstream_failed")
-    assert "[approve.expired] approve: nobody answered in time" in capsys.readouterr().out
-    assert checksum(world) == before
-    assert world.value("select count(*) from cutover.approvals") == 0

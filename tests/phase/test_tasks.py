@@ -295,6 +295,16 @@ def test_an_answer_that_was_not_taken_is_asked_for_again(world: World) -> None:
     assert run.answer() is None and run.do("swap") is None
 
 
+@pytest.mark.parametrize(
+    ("given", "code"), [({"person": None}, "approve.nobody"), ({"fingerprint": "0" * 64}, "approve.changed")]
+)
+def test_an_answer_of_nobody_or_to_another_form_is_not_taken(world: World, given: dict[str, Any], code: str) -> None:
+    run = world.run("manual__1")
+    assert run.until("approve") is None
+    assert f"[{code}]" in str(run.answer(**given))
+    assert "[swap.not-approved]" in str(run.do("swap"))
+
+
 @pytest.mark.parametrize("task_id", ["preflight.check", "approve"])
 def test_a_parameter_that_the_dag_does_not_have_is_refused_with_the_nearest_name(world: World, task_id: str) -> None:
     said = str(world.run("manual__1", dryrun=True).do(task_id))
