@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import time
@@ -50,6 +51,14 @@ def test_exactly_these_dags_load_and_are_the_same_when_built_twice(repository: P
     first, second = serialised(repository), serialised(repository)
     assert set(first) == DAGS
     assert first == second
+
+
+def test_no_task_of_a_migration_repeats_the_parameters_of_its_dag(repository: Path) -> None:
+    """Airflow takes each copy apart with each reading of a file: a second of a processor for the longest DAG."""
+    for name, dag in serialised(repository).items():
+        tasks = [json.loads(dag)["dag"]["tasks"]] if name in ("clean_launch", "mula_unification") else []
+        carrying = {task["__var"]["task_id"] for listed in tasks for task in listed if task["__var"].get("params")}
+        assert all(re.search("approve|asks?|people|trouble", task_id) for task_id in carrying), carrying
 
 
 def test_only_a_person_begins_what_a_person_answers_for(repository: Path) -> None:

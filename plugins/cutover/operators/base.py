@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -346,6 +347,9 @@ class CutoverOperator(BaseOperator):
 
     def __init__(self, *, migration: str, **kwargs: Any) -> None:
         super().__init__(**told_of(kwargs, success=self.is_news))
+        # Airflow copies the DAG's into every task, and takes each copy apart whenever it reads the file: most of what
+        # that costs. A task finds them in its context all the same.
+        self.params = ParamsDict()
         self.migration = migration
 
     @property
