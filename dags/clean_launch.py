@@ -13,6 +13,7 @@ person approves and that can be rolled back.
 | `validate` | expectation suites and cross-table checks; a failure stops the run here | untouched |
 | `review` | every figure before and after, warnings, and a fingerprint of all of it | read |
 | `approve` | waits for a person who did not trigger the run | untouched |
+| `wait` | with `swap_at`: waits for that time | untouched |
 | `swap` | one transaction of milliseconds; or nothing | **swapped** |
 | `verify` | the suites again, on production, and the certificate | read |
 

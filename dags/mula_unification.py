@@ -15,6 +15,7 @@ the unified schema, by one swap that a second person approves and that can be ro
 | `validate` | expectation suites and cross-table checks; what was written since the copy | read | untouched |
 | `review` | figures before and after, who is billed twice, who was merged | | read |
 | `approve` | waits for a person who did not trigger the run | | untouched |
+| `wait` | with `swap_at`: waits for that time | | untouched |
 | `swap` | one transaction; or nothing | | **swapped** |
 | `verify` | suites and certificate, and the sources once more | read | read |
 | `rehearse` | the platform is asked whether every account gets in and sees its rows | | read |

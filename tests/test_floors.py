@@ -38,6 +38,7 @@ FLOORS = (
         "announce",
         "assess",
         "rehearsal",
+        "wait",
     },
     {"operators"},
     {"ui"},

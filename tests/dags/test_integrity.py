@@ -87,14 +87,17 @@ def test_the_phases_are_named_and_ordered(repository: Path) -> None:
     assert dag.get_task("review.probe").upstream_task_ids == {"review.rehearse"}
     assert dags["clean_launch_rollback"].params["rehearse"] is True
     assert groups == {
-        "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "swap", "verify",
+        "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "wait", "swap", "verify",
     }  # fmt: skip
     order = [task.task_id.split(".")[0] for task in dag.topological_sort()]
     first = {group: order.index(group) for group in groups}
     assert sorted(groups, key=first.__getitem__) == [
-        "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "swap", "verify",
+        "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "wait", "swap", "verify",
     ]  # fmt: skip
     assert dag.get_task("approve").retries == 0
+    # an answer is for a time: nothing comes to the swap past the task that waits for it
+    assert dag.get_task("swap").upstream_task_ids == {"wait"} and dag.get_task("wait").upstream_task_ids == {"approve"}
+    assert "wait" not in dags["clean_launch_rollback"].task_ids, "a rollback is never kept waiting"
     assert dag.get_task("approve").defaults is None
 
 

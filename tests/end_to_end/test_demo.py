@@ -64,7 +64,9 @@ def test_from_nothing_to_a_checked_production(home: Home) -> None:
     assert done.stderr == ""
     phases = re.findall(r"^  ([a-z]+) +✓", done.stdout, re.MULTILINE)
     phases.remove("baseline")  # beside the question, for the watch
-    assert phases == ["preflight", "extract", "freeze", "transform", "validate", "review", "approve", "swap", "verify"]
+    assert phases == [
+        "preflight", "extract", "freeze", "transform", "validate", "review", "approve", "wait", "swap", "verify",
+    ]  # fmt: skip
     assert "Production is what it should be" in done.stdout
     assert re.search(r"public\.leads +- +15,270", done.stdout)
 

@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSkipException,
     TaskAwaitingInput,
+    TaskDeferred,
 )
 
 from cutover.operators.approve import ApprovalSensor
@@ -38,6 +39,7 @@ from cutover.operators.phases import (
     RollbackOperator,
     SwapOperator,
 )
+from cutover.operators.timing import SwapTimeSensor
 from cutover.operators.validate import ValidateOperator
 from cutover.records import ledger
 
@@ -67,6 +69,7 @@ TASKS: dict[str, Callable[[], Any]] = {
     "review.probe": lambda: ProbeOperator(task_id="review.probe", migration=NAME),
     "review.build": lambda: ReviewOperator(task_id="review.build", migration=NAME),
     "approve": lambda: _Gate(task_id="approve", migration=NAME, action="swap"),
+    "wait": lambda: SwapTimeSensor(task_id="wait", migration=NAME),
     "swap": lambda: SwapOperator(task_id="swap", migration=NAME),
     "verify.certificate": lambda: CertificateOperator(task_id="verify.certificate", migration=NAME),
 }
@@ -133,7 +136,8 @@ class Ti:
 class Run:
     """One DAG run, triggered by ``person``.
 
-    ``foreseen`` is what its last form was about: the fingerprint, and the rows staged at that moment.
+    ``foreseen`` is what its last form was about: the fingerprint, and the rows staged at that moment. ``pause`` is what
+    its task waits for in the triggerer.
     """
 
     world: World
@@ -144,6 +148,7 @@ class Run:
     gate: Any = None
     person: str = "operator"
     foreseen: tuple[str, dict[str, list[Any]]] | None = None
+    pause: TaskDeferred | None = None
 
     @property
     def key(self) -> str:
@@ -157,14 +162,18 @@ class Run:
         )
         params = {
             "dry_run": False, "rehearse": False, "probe": False, "approval_hours": 1, "on_drift": "carry",
-            "carry_limit": 100, "revert": None,
+            "carry_limit": 100, "revert": None, "swap_at": None, "freeze_override": None, "drift_limit": None,
+            "maintenance_window": False,
         }  # fmt: skip
         dag = DAG(dag_id=self.dag_id, schedule=None, params=params)
         ti = Ti(next(self.tries), ended=frozenset(self.world.ended))
         return {"dag_run": dag_run, "params": params | self.conf, "ti": ti, "dag": dag}
 
     def do(self, task_id: str) -> str | None:
-        """Run a task. Returns None, or in words why it has failed; ``waiting`` of a gate that has asked."""
+        """Run a task. Returns None, or in words why it has failed; ``waiting`` of a gate that has asked.
+
+        ``deferred`` of one that waits for its time.
+        """
         task = (TASKS if self.dag_id == NAME else ROLLBACK)[task_id]()
         if task_id == "approve":
             task.notifiers = self.world.passed
@@ -176,6 +185,9 @@ class Run:
             if self.dag_id == NAME:
                 self.foreseen = (task.params["fingerprint"], self.world.rows("staging"))
             return "waiting"
+        except TaskDeferred as pause:
+            self.pause = pause
+            return "deferred"
         except AirflowException as error:
             self._end(task, context, error)
             return str(error) or type(error).__name__

@@ -910,3 +910,45 @@ def test_why_masks_a_persons_values_for_a_terminal_too(post: Pages, target: Depl
     assert "maria" not in str(document).lower() and "santos" not in str(document).lower()
     for table, value in (("transactions", "no-such-row"), ("pg_authid", "1")):
         assert post(f"{WHY}.json", table=table, value=value).status_code == 404
+
+
+def test_for_what_an_approved_run_waits_is_on_its_page_and_among_the_launches(
+    get: Pages, target: Deployment, airflow_runs: Callable[..., None]
+) -> None:
+    timing = {"swap_at": f"in a window {SCRIPT}", "next": SCRIPT, "freeze_override": SCRIPT, "drift_limit": 9}
+    target.run(review(timing=timing | {"frozen": {"name": SCRIPT, "ends_at": "2100-01-04"}}))
+    target.execute(
+        "insert into cutover.approvals (run, action, decision, fingerprint, task_id, try_number, approved_by, "
+        "decided_at, expires_at) values (%s, 'swap', 'approve', 'f', 'approve', 1, 'reviewer', now(), "
+        "now() + interval '1 day')",
+        RUN,
+    )
+    airflow_runs(DAG, RUN_ID, "running", {"wait": "deferred"})
+    assert ">approved</span>" in get("/cutover/").text, "the task has not looked yet"
+    look = (
+        "insert into cutover.phase (run, step, result) values (%s, 'wait', jsonb_build_object('label', %s::text, "
+        "'opens_at', now() + %s::interval, 'writes', jsonb_build_object(%s::text, 12), 'looked_at', now()))"
+    )
+    label = "Sat 2026-12-05 04:00-05:00 Asia/Manila"
+    target.execute(look, RUN, label, "5 hours 12 min 30 s", f"public.{SCRIPT}")
+    page, launches = get(f"{HERE}/review").text, get("/cutover/").text
+    assert "waits for its time" in page and f"It swaps {label} (in 5 h 12 min)." in page
+    assert "<dd>12 to public." in page and "lapses with more than 9 writes after it" in page
+    assert ">waits for its time</span>" in launches and f"{label} (in 5 h 12 min)" in launches
+    assert SCRIPT not in page
+    (run,) = get(f"/cutover/dags/{DAG}/runs.json").json()
+    assert (run["state"], run["waits_for"]) == ("waits for its time", f"{label} (in 5 h 12 min)")
+    assert get(f"{HERE}/review.json").json()["waits_for"] == run["waits_for"]
+    target.execute(look, RUN, label, "-1 s", "public.people")
+    assert ">approved</span>" in get("/cutover/").text, "its time has come"
+    airflow_runs(DAG, RUN_ID, "failed", {"wait": "failed"})
+    assert "failed in wait" in get("/cutover/").text
+
+
+def test_why_a_swap_happened_in_a_freeze_is_on_its_entry(get: Pages, target: Deployment) -> None:
+    frozen = {"name": "Christmas sale", "ends_at": "2100-01-04T00:00:00+00:00"}
+    timing = {"swap_at": "Sat 04:00-05:00 Asia/Manila", "freeze_override": f"an outage {SCRIPT}", "frozen": frozen}
+    target.entry(target.run(review()), report=Jsonb({"timing": timing}))
+    page = get(f"/cutover/dags/{DAG}/ledger/1").text
+    assert "to be swapped at Sat 04:00-05:00 Asia/Manila; during Christmas sale, for this reason: an outage" in page
+    assert SCRIPT not in page

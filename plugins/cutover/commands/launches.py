@@ -27,6 +27,7 @@ _SETTLED_S = 15.0
 # Runs of each migration that `status` shows.
 _RUNS = 3
 _GATE = "approve"
+_ACTIVE = ("under way", "waits for an answer", "waits for its time", "approved")
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
@@ -102,6 +103,9 @@ def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
         typed |= _window(run, typed, chosen.revert)
     api.patch(_answers(run), {"chosen_options": [answer], "params_input": typed})
     screen.line(f"{'Rejected' if chosen.reject else 'Approved'} by {api.account}.")
+    if not chosen.reject and (timing := (document["review"] or {}).get("timing")):
+        following = f"; the next time is {timing['next']}" if timing["next"] else ""
+        screen.line(f"It swaps {timing['swap_at'] or 'now'}{following}.")
     screen.line(f"How it goes on: {PROGRAM} status --watch {run['dag_id'].removesuffix('_rollback')}")
     return 0
 
@@ -219,6 +223,8 @@ def _show_review(screen: Screen, document: dict[str, Any]) -> None:
     screen.heading(f"{document['dag_id']}  {document['dag_run_id']}")
     by = document["triggered_by"] or "nobody in person"
     screen.line(f"{document['state']}; triggered by {by}, {_moment(document['started_at'])}")
+    if document["waits_for"]:
+        screen.line(f"It swaps {document['waits_for']}.")
     for answer in document["approvals"]:
         said = "Approved" if answer["decision"] == "approve" else "Rejected"
         screen.line(f"{said} by {answer['approved_by']}, {_moment(answer['decided_at'])}")
@@ -344,7 +350,7 @@ def _standing(api: Api, migration: str) -> dict[str, Any]:
     """The newest runs of a migration, and the tasks of the one that is under way."""
     runs, problem = _runs(api, migration)
     runs = runs[:_RUNS]
-    active = next((run for run in runs if run["state"] in ("under way", "waits for an answer", "approved")), None)
+    active = next((run for run in runs if run["state"] in _ACTIVE), None)
     tasks = []
     if active is not None:
         tasks = [
@@ -371,6 +377,9 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
         for run in standing["runs"]:
             by = run["triggered_by"] or "nobody in person"
             lines.append(f"  {run['state']:<22} {_moment(run['started_at'])}  {run['dag_run_id']}  by {by}")
+            if run["waits_for"]:
+                writes = sum(run["wait"]["writes"].values())
+                lines.append(f"    swaps {run['waits_for']}; {writes:,} writes since the approval")
         if standing["tasks"]:
             ended = [one for one in standing["tasks"] if one["state"] in _OVER]
             lines.append(f"  {len(ended)} of {len(standing['tasks'])} tasks have ended")

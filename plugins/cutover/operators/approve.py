@@ -41,6 +41,7 @@ from cutover.operators.base import (
     witnessed,
 )
 from cutover.operators.links import ReviewLink, answer_address, outlook_address, review_address
+from cutover.operators.timing import freezes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from cutover import approve
+    from cutover.swap.timing import Timing
 
 
 # The form takes no more. An answer that came past the form is not lost for its comment: it is cut.
@@ -163,6 +165,7 @@ class ApprovalSensor(ApprovalOperator):
         )
         ti = context["ti"]
         this_run = self._run(context)
+        self._require_ahead(context)
         patience = self._patience(context, datetime.now(timezone.utc))
         with opened(self._connect(context)) as connection:
             approve.ask(
@@ -233,12 +236,18 @@ class ApprovalSensor(ApprovalOperator):
     def _patience(self, context: Context, since: datetime) -> timedelta:
         """How long a question of ``since`` may wait, or an answer counts: not beyond the end of a maintenance window.
 
-        Raises ``window.over``: nothing is swapped after it.
+        Nor beyond the time of the swap, if that is a moment. Raises ``window.over``: nothing is swapped after it.
         """
         from cutover import window
 
         patience = timedelta(hours=context["params"]["approval_hours"])
-        if self.action != "swap" or not asked_for(context):
+        if self.action != "swap":
+            return patience
+        ends = self._timing(context).good_until(since)
+        if ends is not None:
+            # whoever is asked about a moment cannot answer after it; of a window there is another
+            return min(patience, max(ends - since, timedelta()))
+        if not asked_for(context):
             return patience
         with opened(self._connect(context)) as connection:
             ends_at = window.end_of(connection, self._run(context))
@@ -246,6 +255,30 @@ class ApprovalSensor(ApprovalOperator):
             return patience
         window.require_open_for(ends_at, since)
         return min(patience, ends_at - since)
+
+    def _good_for(self, context: Context, decided_at: datetime) -> timedelta:
+        """How long an approval of ``decided_at`` counts: as long as anybody may be asked, or for its time."""
+        ends = self._timing(context).good_until(decided_at) if self.action == "swap" else None
+        return self._patience(context, decided_at) if ends is None else max(ends - decided_at, timedelta())
+
+    def _require_ahead(self, context: Context) -> None:
+        """Raise ``swap.missed``, ``swap.frozen`` before anybody is asked about a swap that could not happen."""
+        from cutover import wait
+
+        if self.action == "swap":
+            with opened(self._connect(context)) as connection:
+                now = wait.clock(connection)
+            self._timing(context).require_ahead(now)
+
+    def _timing(self, context: Context) -> Timing:
+        """When the swap may happen, by what the run was triggered with: its row, and not this task's parameters."""
+        from cutover.records import run
+        from cutover.swap import timing
+
+        with opened(self._connect(context)) as connection:
+            given = run.get(connection, self._run(context)).parameters
+        calendar = freezes(load(self.migration).target)
+        return timing.given(given.get("swap_at"), calendar, given.get("freeze_override"))
 
     @contextmanager
     def _speaking(self, context: Context) -> Iterator[None]:
@@ -383,7 +416,7 @@ class ApprovalSensor(ApprovalOperator):
             triggered_by=triggered_by(context),
             comment=_comment(values.get("comment")),
             decided_at=event["responded_at"],
-            valid_for=self._patience(context, event["responded_at"]) if is_approved else hours,
+            valid_for=self._good_for(context, event["responded_at"]) if is_approved else hours,
             revert_minutes=revert.minutes_given(values) if is_approved and self.action == phase.SWAP else None,
         )
         connect = self._connect(context)

@@ -31,6 +31,7 @@ from cutover.operators.phases import (
     production_assets,
 )
 from cutover.operators.rehearsal import rehearsal_group
+from cutover.operators.timing import SwapTimeSensor
 from cutover.operators.validate import ValidateOperator
 from cutover.operators.watch import BaselineOperator
 from cutover.operators.window import (
@@ -107,6 +108,8 @@ def launch(
         review >> BaselineOperator(task_id="baseline", migration=migration)
         # In a dry run this one, and so everything after it, is skipped.
         approve = ApprovalSensor(task_id="approve", migration=migration, action="swap", notifiers=notifiers)
+        # Beside the clock of the swap itself: what this lets through too early, that refuses.
+        wait = SwapTimeSensor(task_id="wait", migration=migration)
         # A killed swap may be run again at any time, so it is: its ledger row is in its transaction.
         swap = SwapOperator(task_id="swap", migration=migration, retries=3, outlets=production_assets(declared))
         with TaskGroup("verify", tooltip="What the swap promised, looked up again") as verify:
@@ -115,7 +118,7 @@ def launch(
             ValidateOperator(task_id="suites", migration=migration, phase="production")
             if declared.databases:
                 LateWritesOperator(task_id="sources", migration=migration, moment="verify")
-        freeze >> transform >> validate >> review >> approve >> swap >> verify
+        freeze >> transform >> validate >> review >> approve >> wait >> swap >> verify
         last = verify
         if declared.sign_ins:
             # While the sources are still fenced: the service is asked for every account whether its person gets in.
@@ -205,6 +208,7 @@ def _parameters(declared: Migration) -> dict[str, Param]:
         "approval_hours": parameters.approval_hours(24, lapse),
         "on_drift": parameters.on_drift(written),
         "carry_limit": parameters.carry_limit(),
+        **parameters.timing(),
         "rejects_share": parameters.rejects_share(declared.rejects_limit.share),
         "rejects_rows": parameters.rejects_rows(declared.rejects_limit.rows),
         **(parameters.window() if declared.window else {}),

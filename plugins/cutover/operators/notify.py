@@ -473,6 +473,9 @@ def message_for(
         # a table that was not there before, or will not be there after, has no rows to count
         if table.get("before") is not None and table.get("after") is not None
     ]
+    timing = review.get("timing") or {}
+    if timing.get("swap_at"):
+        lines.append(f"Once approved, it swaps {timing['swap_at']}.")
     if "undoes" in review:
         lines.append(f"Takes back run {review['undoes']}.")
     warned = [warning for warning in review.get("warnings", []) if warning["total"]]

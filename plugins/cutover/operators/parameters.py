@@ -193,6 +193,35 @@ def carry_limit() -> Param:
     )
 
 
+def timing() -> dict[str, Param]:
+    """The parameters that say when the approved swap happens: ``swap_at``, ``freeze_override``, ``drift_limit``."""
+    return {
+        "swap_at": _text(
+            100,
+            "When to swap",
+            "2026-12-05T04:00+08:00, or a weekly window: Sat 04:00-05:00 Asia/Manila; the approval is good until then. "
+            "Empty: as soon as approved.",
+        ),
+        "freeze_override": _text(
+            500,
+            "Why to swap in a freeze all the same",
+            "The approver reads it, and the ledger keeps it. Empty: nothing is swapped in a freeze.",
+        ),
+        "drift_limit": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Most writes since the approval",
+            description="More than this by the time of the swap, and the approval lapses. Empty: only the writes since "
+            "the freeze are bounded, above.",
+        ),
+    }
+
+
+def _text(longest: int, title: str, description: str) -> Param:
+    return Param(None, type=["null", "string"], maxLength=longest, title=title, description=description)
+
+
 def rejects_share(share: float) -> Param:
     """``rejects_share``: of the rows read of one source, the part that may be rejected."""
     return Param(

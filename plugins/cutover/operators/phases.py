@@ -18,6 +18,7 @@ from cutover.operators.base import (
     opened,
     triggered_by,
 )
+from cutover.operators.timing import freezes, require_plan
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,9 +39,10 @@ def _held_by_another(connect: Connect, context: Context, this_run: str) -> Cutov
     """Why ``this_run`` could not have the schemas now; None if it could.
 
     The question of a run that was marked as failed while it waited takes no answer any more. It is withdrawn, and what
-    was staged for it is nobody's. An approval that has not been used yet stays good: its swap can still be cleared.
+    was staged for it is nobody's. An approval that has not been used yet stays good: its swap can still be cleared. But
+    one that waits for a time of its own would keep the schemas until then: it is called off.
     """
-    from cutover import approve
+    from cutover import approve, wait
     from cutover.records import workspace
 
     with opened(connect) as connection:
@@ -48,10 +50,13 @@ def _held_by_another(connect: Connect, context: Context, this_run: str) -> Cutov
         if (
             holding is not None
             and holding.run != this_run
-            and holding.is_asking
+            and holding.until is not None
             and has_ended(context["ti"], holding.dag_id, holding.dag_run_id)
         ):
-            approve.withdraw(connection, load(holding.migration), holding.run, "swap", "its run has ended")
+            if holding.is_asking:
+                approve.withdraw(connection, load(holding.migration), holding.run, "swap", "its run has ended")
+            else:
+                wait.call_off(connection, load(holding.migration), holding.run)
         return workspace.waits_for(connection, this_run)
 
 
@@ -68,6 +73,8 @@ class PreflightOperator(CutoverOperator):
         approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         preflight.require_signing_key()
         connect = self.connect(context)
+        with opened(connect) as connection:
+            require_plan(connection, context, self.declaration.target)
         preflight.require_rights(connect, self.declaration)
         freeze.install(connect, self.declaration)
         self.begin_run(context, connect)
@@ -219,7 +226,13 @@ class ReviewOperator(CutoverOperator):
         """Returns the figures, without samples: XCom is no place for personal data."""
         from cutover import review
 
-        made = review.build(self.connect(context), self.declaration, self.this_run(context), self.report)
+        made = review.build(
+            self.connect(context),
+            self.declaration,
+            self.this_run(context),
+            self.report,
+            freezes=freezes(self.declaration.target),
+        )
         return {"fingerprint": made["fingerprint"], "tables": made["tables"]}
 
 
@@ -258,10 +271,10 @@ class SwapOperator(CutoverOperator):
             has_swapped = ledger.find(connection, row.run) is not None
             if not has_swapped:
                 phase.require(connection, self.declaration, row.run, phase.SWAP)
-        order = review.order(self.declaration, row)
         if has_swapped:
-            entry = swap(connect, order, self.report)
+            entry = swap(connect, review.order(self.declaration, row), self.report)
         else:
+            order = review.order(self.declaration, row, freezes=freezes(self.declaration.target))
             with hold_fences(self, context) as require_fenced:
                 entry = swap(connect, order, self.report, require=require_fenced)
         with opened(connect) as connection:

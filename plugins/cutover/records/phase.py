@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cutover.migration import Migration
 
 SWAP, ROLLBACK = "swap", "rollback"
-CHECKED, QUESTION = "preflight", "question"
+CHECKED, QUESTION, WAIT = "preflight", "question", "wait"
 # of the swap itself; sign-ins are rehearsed after it
 REHEARSAL = "rehearsal"
 PROBES = "probes"
@@ -62,7 +62,9 @@ class Record:
 
 
 # the steps that work in the schemas `input` and `staging` after the freeze has made them
-_IN_WORKSPACE = ("prepare", "load", "keys", "validation", "late_writes", REHEARSAL, PROBES, "review", QUESTION, SWAP)
+_IN_WORKSPACE = (
+    "prepare", "load", "keys", "validation", "late_writes", REHEARSAL, PROBES, "review", QUESTION, WAIT, SWAP,
+)  # fmt: skip
 
 # action → the task that makes what a person is shown, the area of refusals, the task that does it
 _SHORT = {
@@ -180,6 +182,8 @@ def _launch(migration: Migration, parameters: Mapping[str, Any]) -> dict[str, St
             ("validation", *(step.name for step in (*compared, *rehearsed, *probed))),
         ),
         Step(QUESTION, "approve", "approve", "not-approved", "the question to a person", ("review",)),
+        # what it waits for, the swap itself asks the clock
+        Step(WAIT, "wait", "swap", "not-waited", "the wait for its time", (QUESTION,)),
         Step(SWAP, "swap", "swap", "not-swapped", "the swap", (QUESTION,)),
         Step("verify", "verify.certificate", "verify", "not-verified", "the certificate"),
     )

@@ -12,6 +12,7 @@
 ``probes``          queries run before and after, and on record for the review
 ``dumps``           the dumps of the sources, and what they do not go to prove
 ``forecast``        how long clients will wait
+``when``            when an approved swap happens
 ``form``            the review as the approval form shows it
 """
 

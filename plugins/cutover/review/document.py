@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -23,8 +24,9 @@ from cutover.review import (
     sections,
     subject,
     warnings,
+    when,
 )
-from cutover.swap import capture, coverage, outside
+from cutover.swap import capture, coverage, outside, timing
 from cutover.swap.order import Order
 
 # What happens to each kind of dependent, in the approver's words.
@@ -41,10 +43,13 @@ FATE = {
 }
 
 
-def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, Any]:
+def build(
+    connect: Connect, migration: Migration, this_run: str, log: Log, *, freezes: Sequence[timing.Freeze] = ()
+) -> dict[str, Any]:
     """Make the review of what is staged, and store it with its fingerprint in the run's row.
 
-    Everything in it is read from one snapshot, which sees nothing that anybody changes while it is made.
+    Everything in it is read from one snapshot, which sees nothing that anybody changes while it is made. ``freezes``
+    are those of the target.
 
     Raises:
         CutoverError: ``review.not-balanced``, a source row is unaccounted for; ``review.not-validated``, it was changed
@@ -54,7 +59,7 @@ def build(connect: Connect, migration: Migration, this_run: str, log: Log) -> di
     with opened(connect) as held:
         made_from = phase.require(held, migration, this_run, "review")
         row = run.get(held, this_run)
-        stored, covered = _make(connect, migration, row, subject.order(migration, row))
+        stored, covered = _make(connect, migration, row, subject.order(migration, row, freezes=freezes))
         values = {"review": stored, "coverage": covered.as_dict(), "fingerprint": covered.fingerprint}
         run.note(held, this_run, **values)
         phase.record(held, migration, this_run, "review", made_from, fingerprint=covered.fingerprint)
@@ -97,6 +102,7 @@ def _make(
             "lock_times": forecast.lock_times(connection, migration),
             "rehearsal": (rehearsed := rehearsal.of_run(connection, row)),
             "probes": (probed := probes.of_run(connection, row)),
+            "timing": when.of_run(connection, planned, may_be_past=bool(row.parameters.get("dry_run"))),
             "validation": row.validation,
         }
         pin_search_path(connection)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from cutover.review import forecast, probes
+from cutover.review import forecast, probes, when
 from cutover.swap.rehearsal import in_words
 
 # Figures of more lines than this are on the whole review only: the form has to stay short.
@@ -48,6 +48,7 @@ def markdown(review: dict[str, Any]) -> str:
         "",
         *([f"{sentence}.", ""] if (sentence := in_words(review.get("rehearsal"))) else []),
         *probes.in_form(review.get("probes")),
+        *([f"**When.** {' '.join(said)}", ""] if (said := when.in_words(review.get("timing"))) else []),
         f"{_validated(review)}; {len(review['dependents'])} dependent objects follow the new tables; "
         f"{review['captured']:,} production writes captured so far will be carried; {forecast.expected(review)}.",
         "",

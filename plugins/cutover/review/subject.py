@@ -26,8 +26,12 @@ def fingerprint_of(connection: psycopg.Connection, migration: Migration, row: ru
     return coverage.again(connection, order(migration, row))[0].fingerprint
 
 
+# Parameters of a launch that its swap is bound by.
+_LIMITS = ("on_drift", "carry_limit", "drift_limit", "swap_at", "freeze_override")
+
+
 def order(migration: Migration, row: run.Run, **policy: Any) -> Order:
-    """The order of this run's swap, as reviewed. ``policy``: ``on_drift``, ``carry_limit``, ``patience``.
+    """The order of this run's swap, as reviewed. ``policy``: ``on_drift``, ``carry_limit``, ``patience``, ``freezes``.
 
     The limits are those that the run was triggered with, by its own row.
 
@@ -41,7 +45,7 @@ def order(migration: Migration, row: run.Run, **policy: Any) -> Order:
             "clear the run from its first failed task on.",
         )
     folder = f"{migration.migration}/swap"
-    limits = {name: row.parameters[name] for name in ("on_drift", "carry_limit") if name in row.parameters}
+    limits = {name: row.parameters[name] for name in _LIMITS if name in row.parameters}
     return Order(
         run=row.run,
         migration=migration.migration,

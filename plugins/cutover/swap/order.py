@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 
+from cutover.database import statements as files
 from cutover.database.patience import Patience
 from cutover.errors import CutoverError
 from cutover.records import ledger
-from cutover.swap import capture, outside, scope
+from cutover.swap import capture, outside, scope, timing
 from cutover.swap.scope import Scope
 
 Connect = Callable[[], psycopg.Connection]
@@ -59,6 +60,13 @@ class Order:
     on_drift: str = "carry"
     # None: however many there are. A launch can begin anew, with the writes frozen in; a rollback cannot.
     carry_limit: int | None = 100_000
+    # None: as many as ``carry_limit`` allows
+    drift_limit: int | None = None
+    # when it may happen, and the reason for which it may in a freeze, as ``timing.given`` takes them; a rollback, and
+    # what is tried and taken back, waits for nothing
+    swap_at: str | None = None
+    freeze_override: str | None = None
+    freezes: Sequence[timing.Freeze] = ()
     # whether a write that cannot be carried goes into quarantine; else it ends the transaction
     quarantines: bool = True
     checks: Sequence[str] = ()
@@ -67,9 +75,17 @@ class Order:
     patience: Patience = field(default_factory=Patience)
 
     def decisions(self) -> dict[str, Any]:
-        """Everything that decides what the swap does, ready for JSON; for how long it tries is not part of it."""
-        fields = {name: value for name, value in vars(self).items() if name != "patience"}
+        """Everything that decides what the swap does, ready for JSON.
+
+        For how long it tries is not part of it, nor what is frozen: who declares a freeze makes no approval void.
+        """
+        fields = {name: value for name, value in vars(self).items() if name not in ("patience", "freezes")}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+    @property
+    def schedule(self) -> timing.Timing:
+        """When it may happen. Raises ``swap.bad-time``."""
+        return timing.given(self.swap_at, self.freezes, self.freeze_override)
 
     @property
     def past(self) -> str | None:
@@ -133,7 +149,8 @@ def require_recorded(
 
 
 def require_drift_allowed(connection: psycopg.Connection, order: Order, scope: Scope) -> None:
-    """Raise CutoverError ``swap.drift`` if more was written since the freeze than the run may carry."""
+    """Raise CutoverError ``swap.drift`` if more was written since the freeze, or the approval, than the run allows."""
+    _require_little_since_approval(connection, order, scope)
     limit = 0 if order.on_drift == "refuse" else order.carry_limit
     if limit is None:
         return
@@ -145,4 +162,24 @@ def require_drift_allowed(connection: psycopg.Connection, order: Order, scope: S
             f"{waiting} production writes were captured since the freeze, and at most {limit} may be carried "
             f"(on_drift={order.on_drift}, carry_limit={order.carry_limit}).",
             "start a new run, which freezes them in; or allow them with on_drift=carry and a higher carry_limit.",
+        )
+
+
+def written_since_approval(connection: psycopg.Connection, order: Order, scope: Scope) -> dict[str, int]:
+    """Table → writes of the application to it since the run's swap was approved; none before."""
+    parameters = {"tables": scope.outgoing, "since": order.since, "run": order.run}
+    return dict(connection.execute(files.statement("swap/written_since_approval.sql"), parameters).fetchall())
+
+
+def _require_little_since_approval(connection: psycopg.Connection, order: Order, scope: Scope) -> None:
+    if order.drift_limit is None:
+        return
+    written = written_since_approval(connection, order, scope)
+    if sum(written.values()) > order.drift_limit:
+        raise CutoverError(
+            "swap.drift",
+            ", ".join(written),
+            f"{sum(written.values()):,} writes were captured since the approval, and at most {order.drift_limit:,} may "
+            "be (drift_limit): production is not what the approver has seen any more.",
+            "trigger a new run, whose review shows production as it is by now.",
         )

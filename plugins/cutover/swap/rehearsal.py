@@ -194,7 +194,7 @@ def _attempt(
         raise _GivenUpError("another rehearsal is under way in this database")
     with answer.as_error("swap.cannot-prepare", _tables(order)):
         transaction.prepare(connection, order, log)
-    leave = transaction.Leave(_require_no_swap, _without_approval, KIND)
+    leave = transaction.Leave(_require_no_swap, _at_any_time, _without_approval, KIND)
     attempt = 0
     while True:
         attempt += 1
@@ -283,6 +283,10 @@ def _require_no_swap(connection: psycopg.Connection) -> None:
     """Give up while a swap is under way. A rehearsal does not take the turn: no swap is to be kept waiting by one."""
     if connection.execute(files.statement("turn/taken.sql"), {"name": "swap"}).fetchone() == (True,):
         raise psycopg.errors.LockNotAvailable("another run is swapping or rolling back at this moment")
+
+
+def _at_any_time(order: Order, moment: datetime) -> None:
+    """What is taken back is rehearsed before the time for it has come."""
 
 
 def _without_approval(

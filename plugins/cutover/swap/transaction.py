@@ -75,11 +75,13 @@ class Known:
 class Leave:
     """By whose leave the transaction is done, and as what it is written down.
 
-    ``require_alone`` takes the turn, ``obtain`` locks the staged tables and returns what is covered, with the approval
-    that it has used up; ``kind`` is that of the link in the chain, where that is not the order's action.
+    ``require_alone`` takes the turn, ``require_open`` is asked of each moment whether it is one to swap in, ``obtain``
+    locks the staged tables and returns what is covered, with the approval that it has used up; ``kind`` is that of the
+    link in the chain, where that is not the order's action.
     """
 
     require_alone: Callable[[psycopg.Connection], None]
+    require_open: Callable[[Order, datetime], None]
     obtain: Callable[[psycopg.Connection, Order], tuple[coverage.Coverage, approval.Approval | None]]
     kind: str | None = None
 
@@ -115,10 +117,11 @@ def swap(
     ``require`` is called inside the lock, before the entry is written; what it raises ends the transaction. It is for
     what has to hold outside this database when the tables change.
 
-    Safe to run again after being killed at any instant. Raises SwapRefusedError before any work, CutoverError
-    ``swap.not-approved``, ``swap.drift``, ``swap.locked-out``, ``swap.parity`` … from the transaction, each with
-    production as it was; what PostgreSQL refuses is ``swap.cannot-prepare``, ``swap.cannot-plan``,
-    ``swap.cannot-move``, ``swap.cannot-complete``, and, when the tables are swapped, ``verify.cannot-finish``.
+    Safe to run again after being killed at any instant. Raises SwapRefusedError, CutoverError ``swap.too-early``,
+    ``swap.missed`` and ``swap.frozen`` before any work, these three and ``swap.not-approved``, ``swap.drift``,
+    ``swap.locked-out``, ``swap.parity`` … from the transaction, each with production as it was; what PostgreSQL refuses
+    is ``swap.cannot-prepare``, ``swap.cannot-plan``, ``swap.cannot-move``, ``swap.cannot-complete``, and, when the
+    tables are swapped, ``verify.cannot-finish``.
     """
     watch = observer or Observer()
     with answer.as_error("swap.cannot-complete", _tables(order), otherwise=_CORRECT), connect() as connection:
@@ -165,6 +168,7 @@ def _finish_earlier(connection: psycopg.Connection, order: Order, log: Log) -> N
 def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None, require: Callable[[], None]
 ) -> ledger.Entry:
+    _require_open(order, _now(connection))
     with answer.as_error("swap.cannot-prepare", _tables(order)):
         prepare(connection, order, log)
     reason = ""
@@ -233,7 +237,7 @@ def transact(
     leave: Leave | None = None,
 ) -> ledger.Entry:
     """One attempt at the transaction, by default by leave of the recorded approval. Returns its entry."""
-    leave = leave or Leave(_require_alone, _use_approval)
+    leave = leave or Leave(_require_alone, _require_open, _use_approval)
     with _without_pauses(), connection.transaction():
         connection.execute(files.statement("swap/settings.sql"), {"idle": f"{IDLE_IN_TRANSACTION_MS}ms"})
         leave.require_alone(connection)
@@ -247,6 +251,8 @@ def transact(
         report = _report(planned) | {"coverage": ready.coverage.listed()} | _proved(connection, order, planned.scope)
         # moved as they are: whoever rewrites their rows from here on shows
         report["filenodes"] = capture.filenodes(connection, [t.incoming for t in planned.scope.tables])
+        if timed := _timed(order, ready.began):
+            report["timing"] = timed
         digests = {"report": chain.digest_of(report)}
         locked_at, since, late = approach.lock(
             connection, order, planned, ready.since, attempt=attempt, until=until, observer=observer
@@ -255,6 +261,8 @@ def transact(
             observer.at("locked")
         if inventory.version(connection, planned.names) != planned.version:
             raise approach.CatalogueChangedError
+        # an attempt may take longer than a window is open: what counts is when clients begin to wait
+        leave.require_open(order, locked_at)
         # Nobody writes any more: what is proved now holds until the commit.
         require_recorded(connection, order, planned.scope, ready.undoing)
         rest, notes = _move(connection, order, planned, since, ready.known, observer=observer)
@@ -316,6 +324,7 @@ def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan, lea
     undoing = read_undoing(connection, order)
     require_recorded(connection, order, planned.scope, undoing)
     began, work_began = _now(connection), time.monotonic()
+    leave.require_open(order, began)
     approved_list, consumed = leave.obtain(connection, order)
     require_drift_allowed(connection, order, planned.scope)
     # First the accounts, so that a carried write finds its person under the id that the person has by now.
@@ -461,6 +470,11 @@ def _require_alone(connection: psycopg.Connection) -> None:
         )
 
 
+def _require_open(order: Order, moment: datetime) -> None:
+    """Raise unless the swap may happen at a moment of the server's clock, whatever the task that waits has said."""
+    order.schedule.require_open(moment)
+
+
 def _use_approval(connection: psycopg.Connection, order: Order) -> tuple[coverage.Coverage, approval.Approval | None]:
     """Make the list that was approved again, and use the approval of exactly that up; no production lock is held."""
     freeze_staged(connection, order)
@@ -495,6 +509,19 @@ def _tables(order: Order) -> str:
 
 def _describe(scope: Scope) -> list[dict[str, Any]]:
     return [{"schema": t.schema, "name": t.name, "outgoing": t.outgoing, "incoming": t.incoming} for t in scope.tables]
+
+
+def _timed(order: Order, moment: datetime) -> dict[str, Any]:
+    """When the swap was to happen, and why in a freeze, for the ledger; nothing if neither was said."""
+    schedule = order.schedule
+    if schedule.is_at_once and schedule.override is None:
+        return {}
+    frozen = schedule.frozen_at(moment)
+    return {
+        "swap_at": None if schedule.is_at_once else order.swap_at,
+        "freeze_override": schedule.override,
+        "frozen": frozen and {"name": frozen.name, "ends_at": frozen.ends_at.isoformat()},
+    }
 
 
 def _report(planned: Plan) -> dict[str, Any]:

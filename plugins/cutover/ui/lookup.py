@@ -58,5 +58,6 @@ def review(
         if isinstance(error, CutoverError) and error.code not in (*ABSENT, "run.unknown"):
             raise
         raise NoRecordError from error
-    is_asked = values["waits"] and values["captured"] is not None
+    # what comes into the way while a run waits for its time is told as while somebody thinks
+    is_asked = (values["waits"] or values["waits_for"]) and values["captured"] is not None
     return template, values, outlook.of_run(of, values["run"]) if is_asked else None

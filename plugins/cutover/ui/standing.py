@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from cutover.swap.timing import lasting
+
 Key = tuple[str, str]
+# Of a run that is approved to be swapped later.
+WAITS_FOR_ITS_TIME = "waits for its time"
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,18 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
     ]
 
 
-def words(state: str, standing: Standing | None) -> str:
-    """How a run stands. ``kept`` is what the target database alone would say, as ``ui/launches.sql`` does."""
+def waits(wait: dict[str, Any] | None) -> str | None:
+    """For what an approved run waits, of the newest look on record; None if for nothing, or if its time has come."""
+    if not wait or wait["left_s"] <= 0:
+        return None
+    return f"{wait['label']} (in {lasting(timedelta(seconds=float(wait['left_s'])))})"
+
+
+def words(state: str, standing: Standing | None, wait: dict[str, Any] | None = None) -> str:
+    """How a run stands. ``state`` is what the target database alone would say, as ``ui/launches.sql`` does.
+
+    ``wait`` is for what an approved one waits there.
+    """
     failed = f" in {standing.failed}" if standing and standing.failed else ""
     if state in ("done", "taken back", "rejected"):
         return f"{state}, then failed{failed}" if failed and state == "done" else state
@@ -122,4 +136,6 @@ def words(state: str, standing: Standing | None) -> str:
         return "ended without a launch"
     if standing.waits:
         return "waits for an answer"
-    return state if state in ("approved", "approval void") else "under way"
+    if state == "approved" and waits(wait):
+        state = WAITS_FOR_ITS_TIME
+    return state if state in ("approved", "approval void", WAITS_FOR_ITS_TIME) else "under way"

@@ -20,7 +20,7 @@ from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
 from cutover.records import anchors, audit, evidence, signing
 from cutover.records.run import get as get_run
-from cutover.review import samples
+from cutover.review import samples, when
 from cutover.ui import charts, docs, shown, standing
 from cutover.ui.picture import note
 from cutover.ui.templating import STYLE, render
@@ -70,9 +70,14 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
     wanted = {(row["dag_id"], row["dag_run_id"]) for row in rows}
     known |= standing.of_runs(wanted - known.keys())
     launches = [
-        row | {"state": standing.words(row["state"], known.get((row["dag_id"], row["dag_run_id"])))} for row in rows
+        row
+        | {"state": standing.words(row["state"], known.get((row["dag_id"], row["dag_run_id"])), row["wait"])}
+        | {"waits_for": standing.waits(row["wait"])}
+        for row in rows
     ]
-    empty = dict.fromkeys(("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by"))
+    empty = dict.fromkeys(
+        ("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by", "wait", "waits_for")
+    )
     launches += [
         empty
         | {"dag_id": one.dag_id, "dag_run_id": one.dag_run_id, "started_at": one.started_at}
@@ -87,7 +92,7 @@ def state_of(connection: psycopg.Connection, migration: Migration, dag_id: str, 
     """What became of one run, by the target database: ``state`` and the rest of a line of the list."""
     one = {"dag_id": dag_id, "dag_run_id": dag_run_id, "before": None, "limit": 1}
     rows = _rows(connection, "ui/launches.sql", migration=migration.migration, **one)
-    return rows[0] if rows else {"state": "begun"}
+    return rows[0] if rows else {"state": "begun", "wait": None}
 
 
 def ledger(connection: psycopg.Connection, migration: Migration, before: int | None) -> list[Row]:
@@ -141,7 +146,7 @@ def review(
     ``stands`` is the run as Airflow knows it, where Airflow was asked (``in_airflow``).
     """
     row = get_run(connection, run)
-    state = state_of(connection, migration, row.dag_id, row.dag_run_id)["state"]
+    became = state_of(connection, migration, row.dag_id, row.dag_run_id)
     entry = entry_of_run(connection, run)
     rolls_back = "undoes" in (row.review or {})
     timeline = _rows(connection, "window/timeline.sql", run=run)
@@ -150,7 +155,10 @@ def review(
         "migration": migration,
         "sites": docs.sites(migration.migration, run),
         "run": row,
-        "state": standing.words(state, stands) if in_airflow else state,
+        "state": standing.words(became["state"], stands, became["wait"]) if in_airflow else became["state"],
+        "wait": became["wait"],
+        "waits_for": standing.waits(became["wait"]),
+        "when": when.in_words((row.review or {}).get("timing")),
         "waits": stands is not None and stands.waits,
         "review": row.review,
         "carrying": rollback.carrying(row.review or {}),

@@ -70,7 +70,8 @@ begin
     end if;
     if
         new.step in (
-            'question', 'swap', 'rollback', 'drop', 'erase', 'restore', 'send', 'verify', 'sign_ins', 'sign_ins_answer'
+            'question', 'wait', 'swap', 'rollback', 'drop', 'erase', 'restore', 'send', 'verify', 'sign_ins',
+            'sign_ins_answer'
         )
     then
         perform from cutover.run as r where r.run = new.run for no key update;

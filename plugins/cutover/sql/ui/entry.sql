@@ -31,6 +31,7 @@ select
     (l.report ->> 'facts')::integer as facts,
     coalesce(l.report -> 'statements', '[]') as statements,
     l.report -> 'coverage' as coverage,
+    l.report -> 'timing' as timing,
     l.previous_hash,
     l.hash,
     r.dag_id,

@@ -22,7 +22,15 @@ select
         when a.decision = 'approve' then 'approval void'
         when r.review is not null then 'reviewed'
         else 'begun'
-    end as state
+    end as state,
+    -- for what an approved one waits
+    case
+        when l.entry is null and a.decision = 'approve' and a.consumed_at is null and a.expires_at > clock_timestamp()
+            then
+                w.result || jsonb_build_object(
+                    'left_s', extract(epoch from (w.result ->> 'opens_at')::timestamptz - clock_timestamp())
+                )
+    end as wait
 from cutover.run as r
 left join cutover.ledger as l on r.run = l.run
 left join cutover.ledger as taken_back on l.run = taken_back.undoes
@@ -38,6 +46,13 @@ left join lateral (
     order by n.approval_id desc
     limit 1
 ) as a on true
+left join lateral (
+    select p.result
+    from cutover.phase as p
+    where p.run = r.run and p.step = 'wait'
+    order by p.record_id desc
+    limit 1
+) as w on true
 where
     r.migration = %(migration)s
     -- messages about a launch have a page of their own
