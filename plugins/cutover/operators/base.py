@@ -145,8 +145,13 @@ def reading(migration: Migration) -> Iterator[psycopg.Connection]:
         connection.read_only = True
         set_json_loads(partial(json.loads, parse_float=Decimal), connection)
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute(files.statement("ui/bound.sql"), {"timeout": f"{STATEMENT_TIMEOUT_MS}ms"})
+        bounded(connection)
         yield connection
+
+
+def bounded(connection: psycopg.Connection) -> None:
+    """Bound a transaction that has begun, as ``reading`` bounds its first."""
+    connection.execute(files.statement("ui/bound.sql"), {"timeout": f"{STATEMENT_TIMEOUT_MS}ms"})
 
 
 def run_of(context: Context, target: str) -> str:

@@ -5,6 +5,7 @@
 ``hindrances``      what would stop the swap
 ``counts``          rows before and after, of each table
 ``samples``         a few rows of each table, masked
+``difference``      every row that differs, masked alike
 ``reconciliation``  where every row of every source went
 ``sections``        figures and warnings that the migration's own queries give
 ``warnings``        the engine's own warnings

@@ -152,8 +152,8 @@ def _picked(
         picks=picks,
         live=live,
         staged=staged,
-        before=_shown(connection, "o", live, key),
-        after=_shown(connection, "i", staged, key),
+        before=shown(connection, "o", live, key),
+        after=shown(connection, "i", staged, key),
     )
     with connection.cursor() as cursor:
         # numbers as they are written: money is not rounded to a float on its way to a page
@@ -161,7 +161,7 @@ def _picked(
         return cursor.execute(query).fetchall()
 
 
-def _shown(connection: psycopg.Connection, alias: str, table: sql.Composable, key: Collection[str]) -> sql.Composed:
+def shown(connection: psycopg.Connection, alias: str, table: sql.Composable, key: Collection[str]) -> sql.Composed:
     """A row as JSON, with what is too long for a page cut on the server.
 
     A text is cut one character behind what is read of it, so that it is seen to be cut. Of anything else that is too
@@ -171,15 +171,15 @@ def _shown(connection: psycopg.Connection, alias: str, table: sql.Composable, ke
     for column in catalog.rows(connection, "shown_columns", table=table.as_string(connection)):
         value = sql.Identifier(alias, column["name"])
         if column["name"] in key:
-            shown = sql.SQL("to_json({})").format(value)
+            text = sql.SQL("to_json({})").format(value)
         elif column["is_text"]:
-            shown = sql.SQL("to_json(left({}::text, {}))").format(value, READ + 1)
+            text = sql.SQL("to_json(left({}::text, {}))").format(value, READ + 1)
         else:
-            shown = sql.SQL(
+            text = sql.SQL(
                 "case when length({0}::text) > {1} then to_json(length({0}::text) || ' characters') "
                 "else to_json({0}) end"
             ).format(value, READ_WHOLE)
-        columns.append(sql.SQL("{} as {}").format(shown, sql.Identifier(column["name"])))
+        columns.append(sql.SQL("{} as {}").format(text, sql.Identifier(column["name"])))
     return sql.SQL("({})").format(files.statement("review/shown.sql", columns=sql.SQL(", ").join(columns)))
 
 

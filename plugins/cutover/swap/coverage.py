@@ -223,6 +223,18 @@ def again(connection: psycopg.Connection, order: Ordered) -> tuple[Coverage, lis
     return now, differences(earlier, now) if earlier else []
 
 
+def has_reviewed_rows(connection: psycopg.Connection, order: Ordered, name: str) -> bool:
+    """Whether the rows of a staged table are those that the run's review covers."""
+    earlier = reviewed(connection, order.run)
+    relation = sql.Identifier(order.incoming_schema, name)
+    label = relation.as_string(connection)
+    if earlier is None or label not in earlier.tables:
+        return False
+    with fingerprint.pinned(connection):
+        now = _Taking(connection, order, earlier).rows(relation, label, None)
+    return now.content == earlier.tables[label].content
+
+
 def require_same_code(changed: Sequence[Item], obj: str) -> None:
     """Raise CutoverError ``swap.code-changed`` if the files are not those of the review."""
     parts = [item.label for item in changed if item.kind in CODE]
@@ -254,6 +266,15 @@ class _Taking:
         items.sort(key=lambda item: (places.index(item.kind), item.name))
         return Coverage(tuple(items), self.tables, self.details)
 
+    def rows(self, relation: sql.Identifier, label: str, facts: definition.Facts | None) -> Table:
+        """A table as it is now; of one that is proved unchanged, what was taken of it earlier."""
+        before = self.earlier.get(label)
+        if before is not None and before.guard is not None and guard.holds(self.connection, relation, before.guard):
+            return Table(before.rows, before.content, before.guard, facts)
+        content = fingerprint.content(self.connection, relation)
+        digest = before.guard if before is not None else guard.take(self.connection, relation)
+        return Table(content.rows, content.digest, digest, facts)
+
     def _items(self, review: dict[str, Any] | None) -> Iterator[Item]:
         for name in self.order.fingerprinted:
             yield from self._staged(sql.Identifier(self.order.incoming_schema, name), name)
@@ -261,7 +282,7 @@ class _Taking:
             relation = sql.Identifier(schema, name)
             if self._exists(relation):
                 label = relation.as_string(self.connection)
-                self.tables[label] = self._rows(relation, label, None)
+                self.tables[label] = self.rows(relation, label, None)
                 yield Item("read by the swap", label, self.tables[label].content)
             elif body := self._function(schema, name):
                 yield Item("called by the swap", f"{schema}.{name}", _digest(body))
@@ -283,7 +304,7 @@ class _Taking:
                 self.details[label] = changed
             else:
                 facts = before.facts
-        self.tables[label] = self._rows(relation, label, facts)
+        self.tables[label] = self.rows(relation, label, facts)
         yield Item("content", label, self.tables[label].content)
         yield Item("definition", label, _digest(facts))
 
@@ -299,14 +320,6 @@ class _Taking:
         views = self.connection.execute(files.statement("fingerprint/view_schemas.sql"), {"incoming_schema": incoming})
         schemas = [incoming, *sorted({*self.homes.values(), *(row[0] for row in views.fetchall())})]
         return definition.changed(before, now, production, schemas)
-
-    def _rows(self, relation: sql.Identifier, label: str, facts: definition.Facts | None) -> Table:
-        before = self.earlier.get(label)
-        if before is not None and before.guard is not None and guard.holds(self.connection, relation, before.guard):
-            return Table(before.rows, before.content, before.guard, facts)
-        content = fingerprint.content(self.connection, relation)
-        digest = before.guard if before is not None else guard.take(self.connection, relation)
-        return Table(content.rows, content.digest, digest, facts)
 
     def _positions(self) -> Item:
         new = {

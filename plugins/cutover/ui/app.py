@@ -7,9 +7,11 @@ migration whose database is read: neither can be asked for without the other.
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import psycopg
@@ -37,6 +39,7 @@ from cutover.operators.base import reading
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
 from cutover.revert import Window, of_entry
+from cutover.review.difference import KINDS
 from cutover.ui import access, charts, docs, figures, lookup, outlook, revert, shown, standing, store
 from cutover.ui.access import reads_dag, signed_in
 from cutover.ui.templating import STYLE, render
@@ -45,6 +48,7 @@ from cutover.watch import look
 PREFIX = "/cutover"
 # of a ledger entry: PostgreSQL's bigint
 Number = Annotated[int, Field(ge=1, lt=2**63)]
+Kind = Literal["added", "removed", "changed"]
 
 app = FastAPI(title="Cutover", docs_url=None, redoc_url=None, openapi_url=None)
 app.include_router(figures.router)
@@ -211,6 +215,18 @@ def review(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
     except lookup.NoRecordError:
         return _without_a_record(request, dag_id, dag_run_id, stands)
     return _page(request, template, ahead=ahead, again_after=outlook.EVERY_S if ahead else None, **values)
+
+
+@app.get("/dags/{dag_id}/runs/{dag_run_id}/difference.csv", dependencies=[reads_dag])
+def difference(dag_id: str, dag_run_id: str, table: str, kind: Kind | None = None) -> StreamingResponse:
+    """Every row of a table that a launch would add, take away or change, with what is personal masked."""
+    migration = lookup.migration(dag_id)
+    pieces = store.difference(migration, dag_id, dag_run_id, table, [kind] if kind else KINDS)
+    # what is refused is refused before an answer has begun; what fails later breaks it off, which a reader notices
+    first = next(pieces)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", "-".join(["difference", dag_run_id, table, *([kind] if kind else [])]))
+    named = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(chain([first], pieces), media_type="text/csv; charset=utf-8", headers=named)
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/outlook.svg", dependencies=[reads_dag])
@@ -432,8 +448,9 @@ def _said(error: psycopg.Error) -> str:
 
 
 def _message(request: Request, status: int, title: str, message: str, login: str | None = None) -> Response:
-    """A refusal or an error: a page, or to who has asked for JSON as Airflow's own interface says it."""
-    if request.scope["path"].endswith(".json"):
+    """A refusal or an error: a page, or to a program as Airflow's own interface says it."""
+    is_page = "text/html" in request.headers.get("accept", "")
+    if request.scope["path"].endswith(".json") or (request.scope["path"].endswith(".csv") and not is_page):
         return JSONResponse({"detail": message}, status_code=status)
     return _page(request, "message.html", status, title=title, message=message, login=login)
 
@@ -462,10 +479,20 @@ def not_understood(request: Request, error: RequestValidationError) -> Response:
     return _message(request, 422, "Not understood", said)
 
 
+# Of errors whose object is not there, or that ask for something else; of any other, the service cannot answer now.
+_STATUS = {
+    **dict.fromkeys(("run.unknown", "evidence.not-kept", "diff.unknown-table", "diff.not-a-launch"), 404),
+    **dict.fromkeys(("diff.no-review", "diff.changed"), 409),
+    # what was there once, and does not come back
+    **dict.fromkeys(("diff.launched", "diff.overtaken"), 410),
+    "why.not-an-id": 422,
+}
+
+
 @app.exception_handler(CutoverError)
 def cannot_be_shown(request: Request, error: CutoverError) -> Response:
     """An error that a person can clear, in its own words."""
-    status = {"run.unknown": 404, "why.not-an-id": 422, "evidence.not-kept": 404}.get(error.code, 503)
+    status = _STATUS.get(error.code, 503)
     return _message(request, status, "Cannot be shown", str(error))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +19,13 @@ from cutover.errors import PROGRAM, CutoverError
 from cutover.extract.why import Origin, why
 from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
+from cutover.operators.base import bounded, reading
 from cutover.records import anchors, audit, evidence, signing
 from cutover.records.run import get as get_run
+from cutover.records.run import key as run_key
+from cutover.review import difference as comparison
 from cutover.review import samples, when
-from cutover.ui import charts, docs, shown, standing
+from cutover.ui import charts, docs, sheet, shown, standing
 from cutover.ui.picture import note
 from cutover.ui.templating import STYLE, render
 from cutover.validate.validation import docs_root
@@ -173,6 +177,15 @@ def review(
         "fence": fence_of(timeline, has_swapped=entry is not None),
         "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
     }
+
+
+def difference(migration: Migration, dag_id: str, dag_run_id: str, table: str, kinds: Sequence[str]) -> Iterator[bytes]:
+    """Every row of a table that a run would add, take away or change, as CSV in pieces. Raises ``diff.*``."""
+    with reading(migration) as connection:
+        row = get_run(connection, run_key(connection, dag_id, dag_run_id))
+        compared = comparison.of_table(connection, migration, row, table)
+        rows = comparison.rows(connection, compared, samples.masks(migration.migration), kinds, bounded)
+        yield from sheet.difference(compared, rows, kinds)
 
 
 def sign_ins_picture(row: Row) -> str:

@@ -1,10 +1,14 @@
 -- For each table that is replaced, three queries that pick a few rows, first by primary key, as the places in which
 -- they lie before and after, and the columns in which they differ: those that would be added, those that would be gone,
--- and those that would change. What the rows hold is read of these alone.
+-- and those that would change. What the rows hold is read of these alone. Beside them what they are made of: how a row
+-- is matched with its other side, whether it differs, and the columns in which it does.
 select
     p.relname as object,
     p.oid::regclass::text as live,
     k.columns as key,
+    k.matches,
+    a.differs,
+    a.differing,
     format(
         'select null::tid as before, i.ctid as after, null::text[] as differing from %%I.%%I as i '
         'where not exists (select from %%s as o where %%s) order by %%s limit %%s',

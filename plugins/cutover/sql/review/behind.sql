@@ -1,0 +1,1 @@
+where ({columns}) > ({values})
