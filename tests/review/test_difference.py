@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -18,28 +20,51 @@ from cutover.records import run as runs
 from cutover.review import difference, samples, subject
 from cutover.transform import SCHEMA
 from cutover.ui import sheet
+from stack.postgres import EmbeddedPostgres
+from tests import databases
 from tests.clean_launch_reviewed import MIGRATION, reviewed
 from tests.clean_launch_world import RUN, World, at
 
 HIDE = samples.masks("clean_launch")
 
 
+@pytest.fixture(scope="module")
+def template(server: EmbeddedPostgres) -> Iterator[str]:
+    """A database with a world that is reviewed.
+
+    Maria is a customer whose phone is known, Juan a member, Ana new; the test account loses its profile.
+    """
+    name = f"difference_{os.getpid()}"
+    with psycopg.connect(databases.create(server, name)) as connection:
+        world = World(connection).create()
+        maria = world.account("maria@example.com")
+        world.profile(maria, "maria@example.com", first_name="Mary", phone="0917 111")
+        juan = world.profile(world.account("juan@example.com"), "juan@example.com", first_name="Juan")
+        world.profile(world.account("qa.1@learn.example.com"), "qa.1@learn.example.com", first_name="Quentin")
+        world.current("affiliates", user_id=juan, total_earned=500)
+        world.current("affiliates", user_id=maria, total_earned=250)
+        world.contact("maria@example.com", ["PaidP2P"], first_name="Maria", surname="Santos", phone_number="0917 222")
+        world.contact("ana@example.com", [], first_name="Ana", surname="Reyes")
+        world.invoice("maria@example.com", amount=1000, paid_at=at("2024-06-02"))
+        world.invoice("ana@example.com", amount=499, description="a tip")
+        world.transform()
+        reviewed(connection, RUN)
+    yield name
+    databases.drop(server, name)
+
+
+@pytest.fixture
+def database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A copy of it; its DSN as superuser."""
+    name = f"{template}_copy"
+    yield databases.create(server, name, template)
+    databases.drop(server, name)
+
+
 @pytest.fixture
 def world(connection: psycopg.Connection) -> World:
-    """Maria is a customer whose phone is known, Juan a member, Ana new; the test account loses its profile."""
-    world = World(connection).create()
-    maria = world.profile(world.account("maria@example.com"), "maria@example.com", first_name="Mary", phone="0917 111")
-    juan = world.profile(world.account("juan@example.com"), "juan@example.com", first_name="Juan")
-    world.profile(world.account("qa.1@learn.example.com"), "qa.1@learn.example.com", first_name="Quentin")
-    world.current("affiliates", user_id=juan, total_earned=500)
-    world.current("affiliates", user_id=maria, total_earned=250)
-    world.contact("maria@example.com", ["PaidP2P"], first_name="Maria", surname="Santos", phone_number="0917 222")
-    world.contact("ana@example.com", [], first_name="Ana", surname="Reyes")
-    world.invoice("maria@example.com", amount=1000, paid_at=at("2024-06-02"))
-    world.invoice("ana@example.com", amount=499, description="a tip")
-    world.transform()
-    reviewed(world.connection, RUN)
-    return world
+    """The world in the copy."""
+    return World(connection)
 
 
 def differences(world: World, table: str, *kinds: str) -> list[difference.Difference]:

@@ -48,6 +48,7 @@ ROUTES = [
     f"/cutover/dags/{DAG}/runs.json",
     f"{HERE}/review",
     f"{HERE}/review.json",
+    f"{HERE}/difference.csv?table=transactions",
     f"{HERE}/outlook.svg",
     f"{HERE}/sign_ins.svg",
     f"{HERE}/docs",

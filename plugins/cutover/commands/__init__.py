@@ -98,6 +98,13 @@ COMMANDS = {
             "launches",
         ),
         Command(
+            "diff",
+            "RUN TABLE [--kind KIND] [--csv]",
+            "how many rows of a table a run would add, take away and change; with --csv\n"
+            "every one of them, personal values masked",
+            "launches",
+        ),
+        Command(
             "approve",
             "[RUN] [--reject] [--revert MINUTES]",
             "show a run's review, and answer its question",

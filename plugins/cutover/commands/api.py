@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,9 @@ import requests
 from cutover.errors import PROGRAM, CutoverError
 
 _TIMEOUT = 30  # seconds
+# Between two pieces of a file, in seconds: of a table with few differences most is read before the next one is found.
+_FILE_TIMEOUT = 600
+_PIECE = 65_536  # bytes
 
 
 class RefusedError(CutoverError):
@@ -39,6 +43,22 @@ class Api:
         """GET of a page of ours that answers in JSON."""
         return self._request("GET", f"/cutover/{path}")
 
+    def pieces(self, path: str, **params: str) -> Iterator[bytes]:
+        """GET of a file of ours, in pieces, as long as it may take. Raises CutoverError ``api.broken-off`` besides."""
+        headers = {"Accept": "text/csv, application/json"}
+        with self._answer(
+            "GET", f"/cutover/{path}", params=params, headers=headers, stream=True, timeout=_FILE_TIMEOUT
+        ) as answer:
+            try:
+                yield from answer.iter_content(_PIECE)
+            except requests.RequestException as error:
+                raise CutoverError(
+                    "api.broken-off",
+                    f"GET {path}",
+                    f"the answer ended before it was whole ({type(error).__name__}): what came of it is not all.",
+                    "throw it away and ask again; the API server's log says what has ended it.",
+                ) from error
+
     def ask(self, path: str, fields: dict[str, str]) -> Any:
         """POST of a form to a page of ours that answers in JSON."""
         return self._request("POST", f"/cutover/{path}", data=fields)
@@ -61,8 +81,11 @@ class Api:
         return answer.status_code == 200
 
     def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        return self._answer(method, path, **arguments).json()
+
+    def _answer(self, method: str, path: str, timeout: int = _TIMEOUT, **arguments: Any) -> requests.Response:
         try:
-            answer = self._session.request(method, self.url + path, timeout=_TIMEOUT, **arguments)
+            answer = self._session.request(method, self.url + path, timeout=timeout, **arguments)
         except requests.RequestException as error:
             raise CutoverError(
                 "api.unreachable",
@@ -78,6 +101,9 @@ class Api:
                     "Airflow does not take this name and password.",
                     "type them anew. After .local/passwords.json was removed run `./run up` once.",
                 )
+            ours = _ours(answer)
+            if ours is not None:
+                raise RefusedError(*ours, status=answer.status_code)
             raise RefusedError(
                 "api.refused",
                 f"{method} {path} as {self.account}",
@@ -85,7 +111,7 @@ class Api:
                 "read the answer above.",
                 status=answer.status_code,
             )
-        return answer.json()
+        return answer
 
 
 def _detail(answer: requests.Response) -> str:
@@ -94,6 +120,15 @@ def _detail(answer: requests.Response) -> str:
         return str(answer.json()["detail"])[:500]
     except (ValueError, KeyError, TypeError):
         return answer.text[:500]
+
+
+def _ours(answer: requests.Response) -> tuple[str, str, str, str] | None:
+    """Code, object, why and remedy of an error that a page of ours answers with; None for any other."""
+    try:
+        error = answer.json()["error"]
+        return error["code"], error["object"], error["why"], error["remedy"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def run_path(dag_id: str, run_id: str) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import csv
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -18,6 +21,7 @@ from cutover.commands.deployment import Deployment
 from cutover.commands.screen import Screen
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import declared, load
+from cutover.review.difference import KINDS
 
 # Seconds between two looks of `status --watch`.
 _PAUSE_S = 2.0
@@ -67,6 +71,54 @@ def review(deployment: Deployment, arguments: Sequence[str]) -> int:
     _show_review(screen, document)
     screen.line(f"The whole of it: {deployment.url}/cutover/{_page(run)}/review")
     return 0
+
+
+def diff(deployment: Deployment, arguments: Sequence[str]) -> int:
+    """Count the rows of a table that a run would add, take away and change; with ``--csv`` print every one of them.
+
+    Both read what is staged and production as they are now. Raises CutoverError ``run.unknown``, and ``diff.*`` as
+    ``review.difference`` does.
+    """
+    parser = _parser("diff")
+    parser.add_argument("run", help="a run's id, or a migration for its newest run")
+    parser.add_argument("table", help="as the review names it, such as transactions or auth.users")
+    parser.add_argument("--kind", choices=KINDS, help="only these rows")
+    parser.add_argument("--csv", action="store_true", help="the rows, as CSV; what is personal in them is masked")
+    chosen = parser.parse_args(arguments)
+    api = _signed_in(deployment, chosen.account)
+    run = _run_of(api, chosen.run)
+    asked = {"table": chosen.table} | ({"kind": chosen.kind} if chosen.kind else {})
+    pieces = _without_mark(api.pieces(f"{_page(run)}/difference.csv", **asked))
+    if chosen.csv:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        return 0
+    now = Counter(line["kind"] for line in csv.DictReader(_lines(pieces)))
+    [reviewed] = [one for one in _review_of(api, run)["review"]["tables"] if one["name"] == chosen.table]
+    screen = Screen()
+    screen.heading(f"{chosen.table}  {run['dag_id']}  {run['dag_run_id']}")
+    kinds = [chosen.kind] if chosen.kind else KINDS
+    screen.table(["rows", "as reviewed", "now"], [[kind, f"{reviewed[kind]:,}", f"{now[kind]:,}"] for kind in kinds])
+    if any(reviewed[kind] != now[kind] for kind in kinds):
+        screen.line("Production has been written since the review; the swap carries these writes into the new table.")
+    screen.line(f"Every one of them: {PROGRAM} diff {run['run']} {chosen.table} --csv")
+    return 0
+
+
+def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A file without the mark by which a spreadsheet knows UTF-8."""
+    yield next(pieces, b"").removeprefix(codecs.BOM_UTF8)
+    yield from pieces
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """The lines of a file that comes in pieces, with their ends: one may be within a value."""
+    decoder, rest = codecs.getincrementaldecoder("utf-8")(), ""
+    for piece in pieces:
+        *whole, rest = (rest + decoder.decode(piece)).split("\n")
+        yield from (f"{line}\n" for line in whole)
+    if rest:
+        yield rest
 
 
 def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
@@ -231,6 +283,8 @@ def _show_review(screen: Screen, document: dict[str, Any]) -> None:
     if document["entry"]:
         screen.line(f"Ledger entry {document['entry']['entry']}, {_moment(document['entry']['recorded_at'])}")
     screen.line("")
+    if document["verdict"] is not None:
+        _show_verdict(screen, document["verdict"])
     if document["question"] is None:
         screen.line("The review of this run has not been made.")
     else:
@@ -238,6 +292,18 @@ def _show_review(screen: Screen, document: dict[str, Any]) -> None:
     for reason in document["in_the_way"] or []:
         screen.line("")
         screen.line(f"In the way of the swap now: {reason}")
+    screen.line("")
+
+
+def _show_verdict(screen: Screen, verdict: dict[str, Any]) -> None:
+    screen.heading(verdict["headline"])
+    screen.line(verdict["what"])
+    for sign, points in (("-", verdict["against"]), ("+", verdict["favour"])):
+        for point in points:
+            screen.line(f"  {sign} {point}")
+    screen.line(f"To undo it: {verdict['undo']}")
+    if verdict["wait"]:
+        screen.line(verdict["wait"])
     screen.line("")
 
 

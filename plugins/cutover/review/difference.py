@@ -75,8 +75,10 @@ def of_table(connection: psycopg.Connection, migration: Migration, row: run.Run,
         CutoverError: ``diff.no-review``, ``diff.not-a-launch``, ``diff.unknown-table``; ``diff.launched``,
             ``diff.overtaken`` and ``diff.changed``, where what was reviewed is not staged any more.
     """
-    _require_reviewed(row, table)
-    _require_staged(connection, row)
+    reason = obstacle(connection, row)
+    if reason is not None:
+        raise reason
+    _require_known(row, table)
     schemas = {name: schema for schema, name in migration.swapped_tables()}
     merged = {live: staged for staged, live in migration.merge.items()}
     where = table.split(".", 1) if table in merged else [schemas.get(table, migration.target_schema), table]
@@ -95,6 +97,16 @@ def of_table(connection: psycopg.Connection, migration: Migration, row: run.Run,
     return Comparison(row.run, table, columns, key, name, ways)
 
 
+def obstacle(connection: psycopg.Connection, row: run.Run) -> CutoverError | None:
+    """Why no table of this run can be compared; None if each can."""
+    try:
+        _require_reviewed(row)
+        _require_staged(connection, row)
+    except CutoverError as reason:
+        return reason
+    return None
+
+
 def between(
     connection: psycopg.Connection, staged: sql.Identifier, live: sql.Identifier, *, merges: bool
 ) -> tuple[tuple[_Way, ...], tuple[str, ...], tuple[str, ...]]:
@@ -106,8 +118,8 @@ def between(
     sides = [staged]
     if merges or live_oid is None:
         key: tuple[str, ...] = _KEY
-        against = _merged(live) if merges else None
-        ways = (_arriving(connection, staged, key, against),)
+        against = _merged(live) if merges else _NOTHING
+        ways: tuple[_Way, ...] = (_arriving(connection, staged, key, against),)
     else:
         (entry,) = catalog.rows(connection, "samples", replaced=[live_oid], incoming_schema=SCHEMA, limit=0)
         key, sides = tuple(entry["key"]), [live, staged]
@@ -140,22 +152,19 @@ def rows(
             stretch = _stretch(connection, way, behind=key)
             for size, (key, kind, before, after, columns) in enumerate(stretch, start=1):  # noqa: B007
                 if kind in kinds:
-                    shown = (hide.row(compared.staged, side, compared.key) for side in (before, after))
-                    different.append(Difference(kind, *shown, tuple(columns or ())))
+                    was, will_be = (hide.row(compared.staged, side, compared.key) for side in (before, after))
+                    different.append(Difference(kind, was, will_be, tuple(columns or ())))
             connection.commit()
             yield from different
 
 
 def _stretch(connection: psycopg.Connection, way: _Way, behind: list[str] | None) -> Iterator[tuple[Any, ...]]:
     """Key, kind, before, after and the columns that differ, of each row of the stretch behind a key."""
-    comma = sql.SQL(", ")
-    condition: sql.Composable = sql.SQL("")
+    place = sql.SQL(", ").join(way.place)
+    condition: sql.Composable = sql.SQL("true")
     if behind is not None:
-        values = comma.join(map(sql.Literal, behind))
-        condition = files.statement("review/behind.sql", columns=comma.join(way.place), values=values)
-    query = files.statement(
-        way.path, **way.parts, place=comma.join(way.place), behind=condition, size=sql.Literal(STRETCH)
-    )
+        condition = sql.SQL("({}) > ({})").format(place, sql.SQL(", ").join(map(sql.Literal, behind)))
+    query = files.statement(way.path, **way.parts, place=place, behind=condition, size=sql.Literal(STRETCH))
     with connection.cursor(name="cutover_difference") as cursor:
         cursor.itersize = _FETCHED
         # numbers as they are written, as in samples
@@ -180,33 +189,38 @@ def _leaving(connection: psycopg.Connection, entry: Row, live: sql.Identifier, s
     return _Way("review/stretch_live.sql", ("removed", "changed"), place, parts)
 
 
-_Against = tuple[sql.Composable, sql.Composable]
+@dataclass(frozen=True)
+class _Against:
+    """What new rows are told by: the live table as ``o``, how a staged row ``i`` is matched, and that it is not."""
+
+    live: sql.Composable
+    matches: sql.Composable
+    missing: sql.Composable
 
 
-def _arriving(
-    connection: psycopg.Connection, staged: sql.Identifier, key: Collection[str], against: _Against | None
-) -> _Way:
-    """The way through the staged table, for what is new: all of it, unless there is something to compare with."""
-    join, missing = against or (sql.SQL(""), sql.SQL("true"))
+def _arriving(connection: psycopg.Connection, staged: sql.Identifier, key: Collection[str], against: _Against) -> _Way:
+    """The way through the staged table, for what is new."""
     place = _place(connection, staged, "i")
-    parts: dict[str, sql.Composable] = {
+    parts = {
+        **vars(against),
         "staged": staged,
         "key": _texts(place),
-        "live": join,
-        "missing": missing,
         "after": samples.shown(connection, "i", staged, key),
     }
     return _Way("review/stretch_staged.sql", ("added",), place, parts)
 
 
+# A table that production does not have: all of it is new.
+_NOTHING = _Against(sql.SQL("(select null)"), sql.SQL("false"), sql.SQL("true"))
+
+
 def _by_key(entry: Row, live: sql.Identifier) -> _Against:
-    join = sql.SQL("left join {} as o on {}").format(live, sql.SQL(entry["matches"]))
-    return join, _missing("o", entry["key"][0])
+    return _Against(live, sql.SQL(entry["matches"]), _missing("o", entry["key"][0]))
 
 
 def _merged(live: sql.Identifier) -> _Against:
     """Rows that are merged are told by their id, as ``new_rows.sql`` counts them."""
-    return sql.SQL("left join {} as o on o.id = i.id").format(live), _missing("o", _KEY[0])
+    return _Against(live, sql.SQL("o.id = i.id"), _missing("o", _KEY[0]))
 
 
 def _missing(alias: str, column: str) -> sql.Composable:
@@ -232,7 +246,7 @@ def _name(table: sql.Identifier) -> str:
     return table.as_string()
 
 
-def _require_reviewed(row: run.Run, table: str) -> None:
+def _require_reviewed(row: run.Run) -> None:
     obj = f"run {row.run}"
     if row.review is None:
         raise CutoverError(
@@ -248,7 +262,10 @@ def _require_reviewed(row: run.Run, table: str) -> None:
             "it takes a launch back: it stages nothing, and its review names what comes back.",
             "name the run of a launch.",
         )
-    known = [one["name"] for one in row.review["tables"]]
+
+
+def _require_known(row: run.Run, table: str) -> None:
+    known = [one["name"] for one in (row.review or {}).get("tables", ())]
     if table not in known:
         raise CutoverError(
             "diff.unknown-table",

@@ -49,7 +49,7 @@ def markdown(review: dict[str, Any]) -> str:
         *([f"{sentence}.", ""] if (sentence := in_words(review.get("rehearsal"))) else []),
         *probes.in_form(review.get("probes")),
         *([f"**When.** {' '.join(said)}", ""] if (said := when.in_words(review.get("timing"))) else []),
-        f"{_validated(review)}; {len(review['dependents'])} dependent objects follow the new tables; "
+        f"{validated(review)}; {len(review['dependents'])} dependent objects follow the new tables; "
         f"{review['captured']:,} production writes captured so far will be carried; {forecast.expected(review)}.",
         "",
         f"Fingerprint `{review['fingerprint']}`",
@@ -112,7 +112,7 @@ def _in_form(value: Any, is_number: bool) -> str:
     return f"`{text}`"
 
 
-def _validated(review: dict[str, Any]) -> str:
+def validated(review: dict[str, Any]) -> str:
     """The validation in half a sentence."""
     validation = review["validation"] or {}
     suites, checks = validation.get("suites", []), validation.get("checks", [])

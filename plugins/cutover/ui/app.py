@@ -19,6 +19,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, FastAPI, HTTPException, Query
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
+from markupsafe import Markup
 from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
@@ -104,6 +105,7 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
             {
                 "migration": migration,
                 "rows": rows[: store.PAGE],
+                "history": _history(rows[: store.PAGE]),
                 "problem": problem,
                 "older": rows[store.PAGE - 1]["entry"] if len(rows) > store.PAGE else None,
                 "verdict": chains[0]["verdict"] if chains else None,
@@ -126,6 +128,12 @@ def ledger_entry(request: Request, dag_id: str, number: Number) -> HTMLResponse:
     run_stands = bool(entry["dag_run_id"]) and access.is_kept(entry["dag_id"], entry["dag_run_id"])
     shown_with = {"sites": sites, "run_stands": run_stands, **_window(window)}
     return _page(request, "entry.html", migration=migration, entry=entry, **shown_with)
+
+
+def _history(rows: list[dict[str, Any]]) -> Markup | None:
+    """How long clients waited at each entry, oldest first; None where there is nothing to compare."""
+    waits = [(float(row["waited_ms"]), row["action"] == "rollback") for row in reversed(rows)]
+    return charts.columns(*zip(*waits, strict=True)) if len(waits) > 1 else None
 
 
 def _window(window: Window | None, *, only_open: bool = False) -> dict[str, Any]:
@@ -447,11 +455,20 @@ def _said(error: psycopg.Error) -> str:
     return f"The database says: {said(error) or type(error).__name__}."
 
 
-def _message(request: Request, status: int, title: str, message: str, login: str | None = None) -> Response:
+def _message(
+    request: Request,
+    status: int,
+    title: str,
+    message: str,
+    *,
+    login: str | None = None,
+    error: CutoverError | None = None,
+) -> Response:
     """A refusal or an error: a page, or to a program as Airflow's own interface says it."""
     is_page = "text/html" in request.headers.get("accept", "")
     if request.scope["path"].endswith(".json") or (request.scope["path"].endswith(".csv") and not is_page):
-        return JSONResponse({"detail": message}, status_code=status)
+        parts = {"code": error.code, "object": error.obj, "why": error.why, "remedy": error.remedy} if error else None
+        return JSONResponse({"detail": message} | ({"error": parts} if parts else {}), status_code=status)
     return _page(request, "message.html", status, title=title, message=message, login=login)
 
 
@@ -467,7 +484,7 @@ def http_refused(request: Request, error: StarletteHTTPException) -> Response:
     message = str(error.detail)
     if error.status_code == 404 and message == HTTPStatus.NOT_FOUND.phrase:  # the router's own, which names nothing
         message = f"There is no page at {shown.cell(request.scope['path'])}."
-    return _message(request, error.status_code, title, message, login)
+    return _message(request, error.status_code, title, message, login=login)
 
 
 @app.exception_handler(RequestValidationError)
@@ -493,7 +510,7 @@ _STATUS = {
 def cannot_be_shown(request: Request, error: CutoverError) -> Response:
     """An error that a person can clear, in its own words."""
     status = _STATUS.get(error.code, 503)
-    return _message(request, status, "Cannot be shown", str(error))
+    return _message(request, status, "Cannot be shown", str(error), error=error)
 
 
 @app.exception_handler(psycopg.Error)

@@ -48,6 +48,72 @@ def line(values: Sequence[Decimal | None], limits: Sequence[Decimal] = ()) -> Ma
     )
 
 
+# Of the two bars of a line in a table, in pixels; the fewest that show a value which is not nothing.
+_BAR_WIDTH, _BAR_HEIGHT, _LEAST = 120, 6, 2
+# Of a picture of many values, in pixels; it shrinks with the page.
+_WIDE, _TALL = 720, 140
+
+
+def bars(before: Decimal, after: Decimal) -> Markup:
+    """What was as an outline, what will be filled, one above the other, the greater one as long as there is room.
+
+    Values below nothing have no length. It says nothing to a screen reader: the numbers stand in the same line.
+    """
+    most = max(before, after)
+
+    def length(value: Decimal) -> float:
+        return max(float(value / most) * _BAR_WIDTH, _LEAST) if value > 0 else 0.0
+
+    parts = [
+        f'<rect class="{name}" x=".5" y="{top + 0.5}" width="{length(value):.1f}" height="{_BAR_HEIGHT}"/>'
+        for name, value, top in (("was", before, 0), ("will", after, _BAR_HEIGHT + 2))
+        if value > 0
+    ]
+    width, height = _BAR_WIDTH + 1, 2 * _BAR_HEIGHT + 3
+    return Markup(  # numbers of ours alone
+        f'<svg class="bars" width="{width}" height="{height}" viewBox="0 0 {width} {height}" aria-hidden="true">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def course(before: Sequence[Decimal], after: Sequence[Decimal]) -> Markup:
+    """What was over time as a dashed line, what will be as a solid one. The numbers stand beside it."""
+    low, high = min(*before, *after, Decimal(0)), max(*before, *after, Decimal(0))
+    span = float(high - low) or 1.0
+    step = (_WIDE - 2 * _MARGIN) / max(1, len(after) - 1)
+
+    def points(values: Sequence[Decimal]) -> str:
+        heights = (_TALL - _MARGIN - float(value - low) / span * (_TALL - 2 * _MARGIN) for value in values)
+        return " ".join(f"{_MARGIN + place * step:.1f},{height:.1f}" for place, height in enumerate(heights))
+
+    zero = _TALL - _MARGIN + float(low) / span * (_TALL - 2 * _MARGIN)
+    return _wide(
+        f'<line class="zero" x1="0" x2="{_WIDE}" y1="{zero:.1f}" y2="{zero:.1f}"/>'
+        f'<polyline class="was" points="{points(before)}"/><polyline class="will" points="{points(after)}"/>'
+    )
+
+
+def columns(values: Sequence[float], outlined: Sequence[bool]) -> Markup:
+    """A column for each value, from left to right; some filled, and some outlined. The numbers stand in a table."""
+    most = max([*values, 0.0]) or 1.0
+    step = min(_WIDE / max(1, len(values)), 48.0)
+    parts = []
+    for place, (value, is_outlined) in enumerate(zip(values, outlined, strict=True)):
+        height = max(value / most * (_TALL - 2 * _MARGIN), _LEAST)
+        parts.append(
+            f'<rect class="{"was" if is_outlined else "will"}" x="{place * step + 1:.1f}" '
+            f'y="{_TALL - _MARGIN - height:.1f}" width="{step * 0.7:.1f}" height="{height:.1f}"/>'
+        )
+    line = _TALL - _MARGIN
+    return _wide(f'<line class="zero" x1="0" x2="{_WIDE}" y1="{line}" y2="{line}"/>{"".join(parts)}')
+
+
+def _wide(parts: str) -> Markup:
+    return Markup(  # numbers of ours alone
+        f'<svg class="wide-chart" viewBox="0 0 {_WIDE} {_TALL}" aria-hidden="true">{parts}</svg>'
+    )
+
+
 def countdown(seconds: float) -> Markup:
     """A clock that runs down from so many ``seconds`` (less than 100 hours) to nothing, and stays there.
 

@@ -23,7 +23,7 @@ from cutover.ui.store import Row
 router = APIRouter()
 
 # Of a page's values those that are not for a program: objects, and what only the page's look needs.
-_OF_THE_PAGE = ("migration", "sites", "run", "names_accounts", "review", "carrying")
+_OF_THE_PAGE = ("migration", "sites", "run", "names_accounts", "review", "carrying", "no_difference", "verdict")
 
 
 @router.get("/dags/{dag_id}/runs.json", dependencies=[reads_dag])
@@ -95,6 +95,7 @@ def _of_review(values: Mapping[str, Any], ahead: Outlook | None) -> Row:
         "started_at": run.started_at,
         "frozen_at": run.frozen_at,
         "in_the_way": None if ahead is None or ahead.unknown else list(ahead.reasons),
+        "verdict": values["verdict"] and values["verdict"].as_dict(),
         "expected": forecast.expected(content) if is_launch else None,
         "rejects_limit": form.rejects_limit(content) if is_launch else None,
         **{name: value for name, value in values.items() if name not in _OF_THE_PAGE},

@@ -60,4 +60,5 @@ def review(
         raise NoRecordError from error
     # what comes into the way while a run waits for its time is told as while somebody thinks
     is_asked = (values["waits"] or values["waits_for"]) and values["captured"] is not None
-    return template, values, outlook.of_run(of, values["run"]) if is_asked else None
+    ahead = outlook.of_run(of, values["run"]) if is_asked else None
+    return template, values | {"verdict": store.verdict(values, ahead)}, ahead

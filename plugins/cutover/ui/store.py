@@ -175,8 +175,25 @@ def review(
         # which accounts: for who may sign in here, and not for a file that goes elsewhere
         "names_accounts": in_airflow,
         "fence": fence_of(timeline, has_swapped=entry is not None),
+        # why the rows of a table cannot be had, where they cannot; a file that goes elsewhere offers none
+        "no_difference": comparison.obstacle(connection, row) if in_airflow else None,
         "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
     }
+
+
+def verdict(values: Row, ahead: Outlook | None = None) -> Verdict | None:
+    """What an approver is told first of the review in ``values``; None of a rollback's, and of one that is not made."""
+    review, approvals = values["review"], values["approvals"]
+    if review is None or "undoes" in review:
+        return None
+    return of_launch(
+        review,
+        values["state"],
+        answered_by=approvals[-1]["approved_by"] if approvals else None,
+        reasons=ahead.reasons if ahead else (),
+        unknown=ahead.unknown if ahead else None,
+        looked=ahead is not None,
+    )
 
 
 def difference(migration: Migration, dag_id: str, dag_run_id: str, table: str, kinds: Sequence[str]) -> Iterator[bytes]:
@@ -218,7 +235,7 @@ def evidence_file(connection: psycopg.Connection, migration: Migration, run: str
 def archive(connection: psycopg.Connection, migration: Migration, run: str) -> bytes:
     """The evidence of a run as one signed file, with the review's page as it can be read from there."""
     template, values = review(connection, migration, run)
-    page = render(template, base="", airflow="", embedded=True, **values)
+    page = render(template, base="", airflow="", embedded=True, verdict=verdict(values), **values)
     page = evidence.page_alone(page, STYLE.read_text(encoding="utf-8"), migration.migration)
     return evidence.archive(connection, migration, run, docs_root=docs_root(), review_page=page)
 

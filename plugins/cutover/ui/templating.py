@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cutover.errors import PROGRAM
 from cutover.review import rejects_limit
-from cutover.ui import shown
+from cutover.ui import charts, figure_pictures, shown
 
 _HERE = Path(__file__).parent
 STYLE = _HERE / "static" / "cutover.css"
@@ -36,6 +37,9 @@ _templates.globals.update(
     totals=shown.totals,
     filled=shown.filled,
     numbers=shown.numbers,
+    bars=lambda before, after: charts.bars(Decimal(before), Decimal(after)),
+    pairs=figure_pictures.pairs,
+    course=figure_pictures.course,
     rejects_limit=rejects_limit,
 )
 

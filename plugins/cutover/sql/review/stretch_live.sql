@@ -5,11 +5,12 @@ select
     case when d.kind is not null then {before} end as before,
     case when d.kind = 'changed' then {after} end as after,
     case when d.kind = 'changed' then array_remove(array[{differing}]::text[], null) end as differing
-from (select o.* from {live} as o {behind} order by {place} limit {size}) as o
+from (select o.* from {live} as o where {behind} order by {place} limit {size}) as o
 left join {staged} as i on {matches}
 cross join
     lateral (
-        -- told once for each row
-        select case when {missing} then 'removed' when {differs} then 'changed' end as kind offset 0
+        -- with a limit it is told once for each row, and not for each column above
+        select case when {missing} then 'removed' when {differs} then 'changed' end as kind
+        limit 1
     ) as d
 order by {place}

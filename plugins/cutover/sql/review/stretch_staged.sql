@@ -5,6 +5,14 @@ select
     null::json as before,
     case when {missing} then {after} end as after,
     null::text[] as differing
-from (select i.ctid, i.* from {staged} as i {behind} order by {place} limit {size}) as i
-{live}
+from (
+    select
+        i.ctid,
+        i.*
+    from {staged} as i
+    where {behind}
+    order by {place}
+    limit {size}
+) as i
+left join {live} as o on {matches}
 order by {place}
