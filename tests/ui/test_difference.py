@@ -61,15 +61,15 @@ def test_what_cannot_be_had_is_refused_with_a_code(get: Pages, target: Deploymen
         ("?table=profiles", 404, "diff.unknown-table"),
         ("?table=auth.users%27", 404, "diff.unknown-table"),
     ):
-        answer = get(address + asked)
+        answer = get(address + asked, accept="application/json")
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert get(f"{address}?table=transactions&kind=gone").status_code == get(address).status_code == 422
-    page = get(f"{address}?table=profiles", accept="text/html,*/*")
+    page = get(f"{address}?table=profiles")
     assert page.status_code == 404 and "<h1>" in page.text and "[diff.unknown-table]" in page.text
-    unknown = get(f"/cutover/dags/{DAG}/runs/none/difference.csv?table=transactions")
+    unknown = get(f"/cutover/dags/{DAG}/runs/none/difference.csv?table=transactions", accept="application/json")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "run.unknown")
     target.entry(RUN)
-    gone = get(f"{address}?table=transactions")
+    gone = get(f"{address}?table=transactions", accept="application/json")
     assert (gone.status_code, gone.json()["error"]["code"]) == (410, "diff.launched")
     page = get(f"{HERE}/review").text
     assert "difference.csv" not in page and "Every row cannot be had any more: it has been launched" in page

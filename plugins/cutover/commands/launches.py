@@ -301,7 +301,8 @@ def _show_verdict(screen: Screen, verdict: dict[str, Any]) -> None:
     for sign, points in (("-", verdict["against"]), ("+", verdict["favour"])):
         for point in points:
             screen.line(f"  {sign} {point}")
-    screen.line(f"To undo it: {verdict['undo']}")
+    if verdict["undo"]:
+        screen.line(f"To undo it: {verdict['undo']}")
     if verdict["wait"]:
         screen.line(verdict["wait"])
     screen.line("")

@@ -16,18 +16,22 @@ from cutover.review import forecast, form
 SAFE, WEIGH, STOP, OVER = "safe", "weigh", "stop", "over"
 # States in which there is something left to decide.
 _OPEN = ("reviewed", "under way", "waits for an answer")
+_MAY_BE_UNDONE = ("done", "approved")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """In words. ``against`` and ``favour``: what speaks against an approval, and for it. ``wait``: None once over."""
+    """In words. ``against`` and ``favour``: what speaks against an approval, and for it.
+
+    ``undo`` is None where there is nothing to undo, and ``wait`` once it is over.
+    """
 
     comes_to: str
     headline: str
     against: tuple[str, ...]
     favour: tuple[str, ...]
     what: str
-    undo: str
+    undo: str | None
     wait: str | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def of_launch(
         (*(reason.splitlines()[0] for reason in reasons), *against),
         _favour(review, looked=looked and unknown is None and not reasons),
         _what(review),
-        _undo(review["migration"]),
+        _undo(review["migration"]) if comes_to != OVER or state.startswith(_MAY_BE_UNDONE) else None,
         None if comes_to == OVER else f"{forecast.expected(review).capitalize()}.",
     )
 

@@ -14,10 +14,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_authenticated
 from airflow.models.dag import DagModel
-from airflow.models.dagrun import DagRun
-from airflow.utils.session import create_session
 from fastapi import Depends, HTTPException
-from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -130,13 +127,6 @@ def may_read(user: BaseUser, dag_id: str) -> bool:
     manager: Any = get_auth_manager()
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return bool(manager.is_authorized_dag(method="GET", details=details, user=user))
-
-
-def is_kept(dag_id: str, dag_run_id: str) -> bool:
-    """Whether Airflow still has the run, its tasks and logs: ``airflow db clean`` takes them away, evidence stays."""
-    with create_session() as session:
-        run = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == dag_run_id))
-    return run is not None
 
 
 def login_address(address: str) -> str:

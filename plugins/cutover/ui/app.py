@@ -125,8 +125,9 @@ def ledger_entry(request: Request, dag_id: str, number: Number) -> HTMLResponse:
     if entry is None:
         raise HTTPException(404, f"The ledger of {migration.migration} has no entry {number}.")
     sites = docs.sites(migration.migration, entry["run"])
-    run_stands = bool(entry["dag_run_id"]) and access.is_kept(entry["dag_id"], entry["dag_run_id"])
-    shown_with = {"sites": sites, "run_stands": run_stands, **_window(window)}
+    stands = lookup.standing_of(entry["dag_id"], entry["dag_run_id"]) if entry["dag_run_id"] else None
+    state = standing.words("taken back" if entry["taken_back_entry"] else "done", stands)
+    shown_with = {"sites": sites, "run_stands": stands is not None, "state": state, **_window(window)}
     return _page(request, "entry.html", migration=migration, entry=entry, **shown_with)
 
 
@@ -264,12 +265,18 @@ def sign_ins_picture(dag_id: str, dag_run_id: str) -> Response:
 def data_docs_of_run(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
     """The validations of a run, suite by suite, with links to their pages."""
     migration = lookup.migration(dag_id)
+    stands = lookup.standing_of(dag_id, dag_run_id)
     with reading(migration) as connection:
         key = run_key(connection, dag_id, dag_run_id)
+        became = store.state_of(connection, migration, dag_id, dag_run_id) if stands else None
     sites = docs.sites(migration.migration, key)
-    if not sites and lookup.standing_of(dag_id, dag_run_id) is None:
-        raise HTTPException(404, f"There is no run {shown.cell(dag_run_id)} of {dag_id}.")
-    return _page(request, "docs.html", migration=migration, key=key, dag_id=dag_id, dag_run_id=dag_run_id, sites=sites)
+    if not sites:
+        lookup.require_run(stands, dag_id, dag_run_id)
+    state = became and standing.words(became["state"], stands, became["wait"])
+    stood: dict[str, Any] = {"state": state, "now": standing.now(stands)}
+    return _page(
+        request, "docs.html", migration=migration, key=key, dag_id=dag_id, dag_run_id=dag_run_id, sites=sites, **stood
+    )
 
 
 @app.get("/dags/{dag_id}/docs/assets/{digest}/{address:path}")
@@ -421,8 +428,9 @@ def _without_a_record(request: Request, dag_id: str, dag_run_id: str, stands: st
     stands = lookup.require_run(stands, dag_id, dag_run_id)
     words = {"under way": "is under way", "waits for an answer": "waits for an answer"}
     state = standing.words("begun", stands)
+    doing = standing.now(stands)
     message = (
-        f"This run {words.get(state, f'has {state}')}. "
+        f"This run {words.get(state, f'has {state}')}{f': {doing}' if doing else ''}. "
         "The target database holds nothing of it, and nothing was changed there."
     )
     return _page(request, "message.html", 200, title="No review yet", message=message, login=None)
@@ -465,8 +473,7 @@ def _message(
     error: CutoverError | None = None,
 ) -> Response:
     """A refusal or an error: a page, or to a program as Airflow's own interface says it."""
-    is_page = "text/html" in request.headers.get("accept", "")
-    if request.scope["path"].endswith(".json") or (request.scope["path"].endswith(".csv") and not is_page):
+    if request.scope["path"].endswith(".json") or "application/json" in request.headers.get("accept", ""):
         parts = {"code": error.code, "object": error.obj, "why": error.why, "remedy": error.remedy} if error else None
         return JSONResponse({"detail": message} | ({"error": parts} if parts else {}), status_code=status)
     return _page(request, "message.html", status, title=title, message=message, login=login)

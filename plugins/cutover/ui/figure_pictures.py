@@ -14,6 +14,9 @@ from cutover.ui import charts, shown
 _PERIOD = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 # Periods from which on a course says more than the lines of a table.
 _FEWEST = 3
+# Months that a picture has room for: fifty years.
+_MOST = 600
+_NOTHING = [Decimal(0), Decimal(0)]
 
 
 def pairs(section: dict[str, Any]) -> list[Markup] | None:
@@ -44,15 +47,25 @@ def course(section: dict[str, Any]) -> dict[str, Any] | None:
         of_period[1] += after
     if len(sums) < _FEWEST:
         return None
-    periods = sorted(sums)
-    was, will = ([sums[period][side] for period in periods] for side in (0, 1))
+    periods = _without_gaps(sorted(sums))
+    was, will = ([sums.get(period, _NOTHING)[side] for period in periods] for side in (0, 1))
     return {
         "picture": charts.course(was, will),
         "first": periods[0],
         "last": periods[-1],
         "most": shown.number(max(*was, *will)),
-        "lines": [[period, *map(shown.number, sums[period])] for period in periods],
+        "lines": [[period, *map(shown.number, sums.get(period, _NOTHING))] for period in periods],
     }
+
+
+def _without_gaps(periods: list[str]) -> list[str]:
+    """The periods, with the months between them that have no line: a course has all of its time."""
+    if any(len(period) != len("2025-11") for period in periods):
+        return periods
+    first, last = (12 * int(period[:4]) + int(period[5:]) - 1 for period in (periods[0], periods[-1]))
+    if last - first >= _MOST:
+        return periods
+    return [f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, last + 1)]
 
 
 def _by_period(section: dict[str, Any]) -> bool:

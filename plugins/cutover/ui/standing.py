@@ -20,7 +20,7 @@ WAITS_FOR_ITS_TIME = "waits for its time"
 
 @dataclass(frozen=True)
 class Standing:
-    """A run as Airflow has it. ``failed`` is the task that failed first."""
+    """A run as Airflow has it. ``failed`` is the task that failed first, ``now`` what a task of it does or waits for."""
 
     dag_id: str
     dag_run_id: str
@@ -29,11 +29,22 @@ class Standing:
     triggered_by: str | None
     failed: str | None = None
     waits: bool = False
+    now: str | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing of it will happen any more."""
         return self.state in ("success", "failed")
+
+
+# What a task does in each of Airflow's states in which it is at work or has to wait; the first of them is told.
+_DOES = {
+    "running": "is at work",
+    "deferred": "waits",
+    "up_for_reschedule": "waits, and looks again by itself",
+    "up_for_retry": "has failed, and is tried again by itself",
+    "queued": "waits for a worker",
+}
 
 
 def newest(dag_ids: Collection[str], before: datetime | None, limit: int) -> list[Standing]:
@@ -91,7 +102,7 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
             select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state)
             .where(
                 tuple_(TaskInstance.dag_id, TaskInstance.run_id).in_([(row[0], row[1]) for row in rows]),
-                TaskInstance.state.in_(("failed", "awaiting_input")),
+                TaskInstance.state.in_(("failed", "awaiting_input", *_DOES)),
             )
             .order_by(TaskInstance.end_date.desc())
         )
@@ -99,6 +110,9 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
     # the one that ended first is read last, and stays
     failed = {(dag_id, run_id): task for dag_id, run_id, task, state in marked if state == "failed"}
     waiting = {(dag_id, run_id) for dag_id, run_id, _, state in marked if state == "awaiting_input"}
+    doing: dict[Key, str] = {}
+    for wanted, does in reversed(_DOES.items()):
+        doing |= {(dag_id, run_id): f"{task} {does}" for dag_id, run_id, task, state in marked if state == wanted}
     return [
         Standing(
             dag_id,
@@ -108,9 +122,17 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
             by,
             failed=failed.get((dag_id, run_id)),
             waits=(dag_id, run_id) in waiting,
+            now=doing.get((dag_id, run_id)),
         )
         for dag_id, run_id, state, started, by in rows
     ]
+
+
+def now(standing: Standing | None) -> str | None:
+    """What a run that is under way does, or waits for; None of one that has ended, or that a person is asked about."""
+    if standing is None or standing.has_ended or standing.waits:
+        return None
+    return standing.now or ("waits for its turn in Airflow" if standing.state == "queued" else None)
 
 
 def waits(wait: dict[str, Any] | None) -> str | None:

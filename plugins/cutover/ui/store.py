@@ -20,11 +20,13 @@ from cutover.extract.why import Origin, why
 from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
 from cutover.operators.base import bounded, reading
+from cutover.outlook import Outlook
 from cutover.records import anchors, audit, evidence, signing
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
 from cutover.review import difference as comparison
 from cutover.review import samples, when
+from cutover.review.verdict import Verdict, of_launch
 from cutover.ui import charts, docs, sheet, shown, standing
 from cutover.ui.picture import note
 from cutover.ui.templating import STYLE, render
@@ -73,19 +75,18 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
     known = {(one.dag_id, one.dag_run_id): one for one in begun}
     wanted = {(row["dag_id"], row["dag_run_id"]) for row in rows}
     known |= standing.of_runs(wanted - known.keys())
-    launches = [
-        row
-        | {"state": standing.words(row["state"], known.get((row["dag_id"], row["dag_run_id"])), row["wait"])}
-        | {"waits_for": standing.waits(row["wait"])}
-        for row in rows
-    ]
+    launches = []
+    for row in rows:
+        stands, waits_for = known.get((row["dag_id"], row["dag_run_id"])), standing.waits(row["wait"])
+        state = standing.words(row["state"], stands, row["wait"])
+        launches.append(row | {"state": state, "now": waits_for or standing.now(stands), "waits_for": waits_for})
     empty = dict.fromkeys(
         ("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by", "wait", "waits_for")
     )
     launches += [
         empty
         | {"dag_id": one.dag_id, "dag_run_id": one.dag_run_id, "started_at": one.started_at}
-        | {"triggered_by": one.triggered_by, "state": standing.words("begun", one)}
+        | {"triggered_by": one.triggered_by, "state": standing.words("begun", one), "now": standing.now(one)}
         for one in begun
         if (one.dag_id, one.dag_run_id) not in wanted
     ]
@@ -160,6 +161,7 @@ def review(
         "sites": docs.sites(migration.migration, run),
         "run": row,
         "state": standing.words(became["state"], stands, became["wait"]) if in_airflow else became["state"],
+        "now": standing.now(stands),
         "wait": became["wait"],
         "waits_for": standing.waits(became["wait"]),
         "when": when.in_words((row.review or {}).get("timing")),
@@ -285,7 +287,12 @@ def outlooks(connection: psycopg.Connection, run: str) -> list[Row]:
 def announcements(connection: psycopg.Connection, migration: Migration) -> tuple[list[Row], list[Row]]:
     """What has become of all messages, and the runs that sent them, newest first."""
     announced = _rows(connection, "ui/announced.sql", migration=migration.migration)
-    return announced, _rows(connection, "ui/announcements.sql", migration=migration.migration, limit=PAGE)
+    runs = _rows(connection, "ui/announcements.sql", migration=migration.migration, limit=PAGE)
+    known = standing.of_runs((run["dag_id"], run["dag_run_id"]) for run in runs)
+    for run in runs:
+        stands = known.get((run["dag_id"], run["dag_run_id"]))
+        run["state"] = standing.words("begun", stands) if stands and not run["finished_at"] else None
+    return announced, runs
 
 
 def watched(connection: psycopg.Connection, migration: Migration) -> tuple[Row | None, list[Row]]:
