@@ -87,5 +87,5 @@ def test_an_answer_that_breaks_off_is_no_whole_file(
 
     monkeypatch.setattr(difference, "rows", ends)
     monkeypatch.setattr("cutover.ui.sheet._PIECE", 1)
-    with pytest.raises(CutoverError, match="overtaken"):
+    with pytest.raises(RuntimeError, match="response already started"):
         get(f"{HERE}/difference.csv?table=transactions")

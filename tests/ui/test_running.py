@@ -5,6 +5,8 @@ One deployment serves all tests of this file, in their order: each leaves the ru
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import os
@@ -12,6 +14,7 @@ import random
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -28,6 +31,7 @@ from cutover.operators.approvers import VARIABLE
 from cutover.records import approval as consumed
 from cutover.records import signing
 from cutover.records.run import get as get_run
+from cutover.review.difference import KINDS
 from stack.engine import Stack
 from stack.postgres import EmbeddedPostgres
 from tests.clean_launch_world import at
@@ -161,6 +165,15 @@ def test_a_terminal_shows_what_the_form_shows(
     assert launches.review(stack, [launch.run_id, "--as", "auditor"]) == 0
     text = capsys.readouterr().out
     assert document["review"]["fingerprint"] in text and "waits for an answer" in text
+    assert document["verdict"]["headline"] in text and text.index(document["verdict"]["what"]) < text.index("balance")
+    assert launches.diff(stack, [launch.run_id, "transactions", "--csv"]) == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    [counted] = [one for one in document["review"]["tables"] if one["name"] == "transactions"]
+    assert Counter(line["kind"] for line in lines) == +Counter({kind: counted[kind] for kind in KINDS})
+    assert launches.diff(stack, [launch.run_id, "transactions", "--kind", "added", "--as", "auditor"]) == 0
+    assert re.search(rf"added +{counted['added']:,} +{counted['added']:,}\n", capsys.readouterr().out)
+    with pytest.raises(CutoverError, match=r"^\[diff.unknown-table\] .*Did you mean `transactions`"):
+        launches.diff(stack, [launch.run_id, "transaction", "--csv"])
     assert launches.status(stack, []) == 0
     text = capsys.readouterr().out
     assert "waits for an answer" in text and "awaiting input  approve" in text

@@ -14,6 +14,7 @@
 ``dumps``           the dumps of the sources, and what they do not go to prove
 ``forecast``        how long clients will wait
 ``when``            when an approved swap happens
+``verdict``         what an approver is told first
 ``form``            the review as the approval form shows it
 """
 

@@ -20,7 +20,7 @@ WAITS_FOR_ITS_TIME = "waits for its time"
 
 @dataclass(frozen=True)
 class Standing:
-    """A run as Airflow has it. ``failed`` is the task that failed first, ``now`` what a task of it does or waits for."""
+    """A run as Airflow has it. ``failed`` is the task that failed first, ``now`` what a task of it does or waits for"""
 
     dag_id: str
     dag_run_id: str
