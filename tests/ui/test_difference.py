@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
 import pytest
 
+from cutover.commands.api import Api
 from cutover.errors import CutoverError
 from cutover.review import difference
 from tests.clean_launch_reviewed import reviewed
@@ -89,3 +92,38 @@ def test_an_answer_that_breaks_off_is_no_whole_file(
     monkeypatch.setattr("cutover.ui.sheet._PIECE", 1)
     with pytest.raises(RuntimeError, match="response already started"):
         get(f"{HERE}/difference.csv?table=transactions")
+
+
+class _BreaksOff(BaseHTTPRequestHandler):
+    """Signs in whoever asks, and ends each file after its first line."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """A token."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"access_token": "t"}'
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        """A piece, and no end."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"6\r\nkind\r\n\r\n")
+        self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_a_terminal_does_not_take_half_a_file_for_a_whole_one() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _BreaksOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        pieces = Api(f"http://127.0.0.1:{server.server_port}", "operator", "x").pieces("difference.csv", table="t")
+        with pytest.raises(CutoverError, match=r"\[api.broken-off\].*what came of it is not all"):
+            b"".join(pieces)
+        server.shutdown()

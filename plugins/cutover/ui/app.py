@@ -505,10 +505,15 @@ def not_understood(request: Request, error: RequestValidationError) -> Response:
 
 # Of errors whose object is not there, or that ask for something else; of any other, the service cannot answer now.
 _STATUS = {
-    **dict.fromkeys(("run.unknown", "evidence.not-kept", "diff.unknown-table", "diff.not-a-launch"), 404),
-    **dict.fromkeys(("diff.no-review", "diff.changed"), 409),
-    # what was there once, and does not come back
-    **dict.fromkeys(("diff.launched", "diff.overtaken"), 410),
+    "run.unknown": 404,
+    "evidence.not-kept": 404,
+    "diff.unknown-table": 404,
+    "diff.not-a-launch": 404,
+    "diff.no-review": 409,
+    "diff.changed": 409,
+    # was there once, and does not come back
+    "diff.launched": 410,
+    "diff.overtaken": 410,
     "why.not-an-id": 422,
 }
 
