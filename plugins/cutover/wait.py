@@ -81,16 +81,16 @@ def look(connect: Connect, migration: Migration, this_run: str, freezes: Sequenc
             approve.void_earlier(connection, this_run, phase.SWAP, f"lapsed: {drift.why}")
             approve.withdraw(connection, migration, this_run, phase.SWAP, "the approval has lapsed")
         else:
-            found = Look(span, max(span.opens_at - now, timedelta()), writes)
-            phase.record(connection, migration, this_run, phase.WAIT, made_from, **_as_dict(found, now))
+            outcome = Look(span, max(span.opens_at - now, timedelta()), writes)
+            phase.record(connection, migration, this_run, phase.WAIT, made_from, **_as_dict(outcome, now))
     if lapsed is not None:
         raise lapsed
     total = sum(writes.values())
     said = ", ".join(f"{count:,} to {table}" for table, count in writes.items())
     log(f"{total:,} writes since the approval{f' ({said})' if said else ''}")
-    state = f"opens in {timing.lasting(found.left)}" if found.left else "is open"
+    state = f"opens in {timing.lasting(outcome.left)}" if outcome.left else "is open"
     log(f"it swaps {order.schedule.when.words}: {span.label} {state}")
-    return found
+    return outcome
 
 
 def clock(connection: psycopg.Connection) -> datetime:
@@ -151,12 +151,12 @@ def _lapsed(this_run: str, given: approve.Given, drift: CutoverError) -> Cutover
     )
 
 
-def _as_dict(found: Look, now: datetime) -> dict[str, Any]:
-    assert found.span is not None
+def _as_dict(outcome: Look, now: datetime) -> dict[str, Any]:
+    assert outcome.span is not None
     return {
-        "opens_at": found.span.opens_at.isoformat(),
-        "ends_at": found.span.ends_at.isoformat(),
-        "label": found.span.label,
-        "writes": found.writes,
+        "opens_at": outcome.span.opens_at.isoformat(),
+        "ends_at": outcome.span.ends_at.isoformat(),
+        "label": outcome.span.label,
+        "writes": outcome.writes,
         "looked_at": now.isoformat(),
     }

@@ -101,9 +101,9 @@ class SwapTimeSensor(CutoverOperator):
         from cutover import wait
 
         connect, calendar = self.connect(context), freezes(self.declaration.target)
-        found = wait.look(connect, self.declaration, self.this_run(context), calendar, self.report)
-        if found.left:
-            pause = min(found.left + _SKEW, wait.EVERY)
+        outcome = wait.look(connect, self.declaration, self.this_run(context), calendar, self.report)
+        if outcome.left:
+            pause = min(outcome.left + _SKEW, wait.EVERY)
             self.defer(trigger=TimeDeltaTrigger(pause), method_name="go_on")
 
     def go_on(self, context: Context, event: Any = None) -> Any:  # noqa: ARG002

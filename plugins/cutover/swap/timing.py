@@ -169,12 +169,12 @@ class Timing:
 
     def frozen_at(self, moment: datetime) -> Frozen | None:
         """The freeze that a moment is in, overridden or not: of several the one that ends last. None if in none."""
-        found = [
+        current = [
             Frozen(freeze.name, span.ends_at)
             for freeze in self.freezes
             for span in freeze.when.spans(moment, moment + timedelta(microseconds=1))
         ]
-        return max(found, key=lambda one: one.ends_at, default=None)
+        return max(current, key=lambda one: one.ends_at, default=None)
 
     def open_spans(self, since: datetime) -> list[Span]:
         """In order, when it may happen within ``FARTHEST`` of ``since``: windows, without what of them is frozen."""
