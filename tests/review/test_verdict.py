@@ -99,6 +99,7 @@ def test_what_nobody_has_looked_at_is_not_said(looked: bool) -> None:
         ("failed", "Failed: there is nothing to approve, and production is as it was.", False),
         ("rejected", "Rejected by ana: production is as it was.", False),
         ("approved", "Approved by ana: it waits for its swap.", True),
+        ("waits for its time", "Approved by ana: it waits for the time of its swap.", True),
         ("approval void", "Approved by ana, and that approval is void: nothing will be launched by it.", False),
         ("ended without a launch", "Ended without a launch: nobody is asked.", False),
         ("not launched", "Not launched: production is as it was.", False),

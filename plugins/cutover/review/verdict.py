@@ -16,7 +16,7 @@ from cutover.review import forecast, form
 SAFE, WEIGH, STOP, OVER = "safe", "weigh", "stop", "over"
 # States in which there is something left to decide.
 _OPEN = ("reviewed", "under way", "waits for an answer")
-_MAY_BE_UNDONE = ("done", "approved")
+_MAY_BE_UNDONE = ("done", "approved", "waits for its time")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def _over(state: str, answered_by: str | None) -> str:
         "taken back": "Launched, and taken back since.",
         "rejected": f"Rejected{by}: production is as it was.",
         "approved": f"Approved{by}: it waits for its swap.",
+        "waits for its time": f"Approved{by}: it waits for the time of its swap.",
         "approval void": f"Approved{by}, and that approval is void: nothing will be launched by it.",
         "ended without a launch": "Ended without a launch: nobody is asked.",
     }.get(state, "Not launched: production is as it was.")
