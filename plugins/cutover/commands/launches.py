@@ -441,9 +441,10 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
             lines.append(f"  cannot be seen now: {standing['problem'].splitlines()[0]}")
         elif not standing["runs"]:
             lines.append("  never launched here, as far as this account sees")
+        width = max((len(run["state"]) for run in standing["runs"]), default=0)
         for run in standing["runs"]:
             by = run["triggered_by"] or "nobody in person"
-            lines.append(f"  {run['state']:<22} {_moment(run['started_at'])}  {run['dag_run_id']}  by {by}")
+            lines.append(f"  {run['state']:<{width}}  {_moment(run['started_at'])}  {run['dag_run_id']}  by {by}")
             if run["waits_for"]:
                 writes = sum(run["wait"]["writes"].values())
                 lines.append(f"    swaps {run['waits_for']}; {writes:,} writes since the approval")
