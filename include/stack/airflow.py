@@ -144,9 +144,8 @@ class Airflow:
         while True:
             waiting = self.unhealthy()
             if "api-server" not in waiting and not warm:
-                # Its first call builds the API that tasks talk to, for seconds: not in the first task's time.
-                self._ask("/execution/health/ping", timeout=60)
-                warm = True
+                warm = self._is_warm()
+                waiting += [] if warm else ["api-server"]
             if not waiting:
                 return
             now = time.monotonic()
@@ -185,6 +184,17 @@ class Airflow:
         with requests.Session() as session:
             session.trust_env = False
             return session.get(f"{self.settings.url}{path}", timeout=timeout)
+
+    def _is_warm(self) -> bool:
+        """Whether the API that tasks talk to has answered.
+
+        Its first call builds it, for seconds, on a busy machine for a minute and more: not in the first task's time.
+        """
+        try:
+            self._ask("/execution/health/ping", timeout=60)
+        except requests.RequestException:
+            return False
+        return True
 
     def unhealthy(self) -> list[str]:
         """The components that do not report as healthy, by Airflow's own health endpoint."""

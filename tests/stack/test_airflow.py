@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from cutover.errors import CutoverError
 from stack import airflow
@@ -26,7 +27,8 @@ class Start:
         self.healthy_at = float("inf")
         clock: Any = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
         monkeypatch.setattr(airflow, "time", clock)
-        monkeypatch.setattr(self.airflow, "_ask", lambda *_, **__: None)
+        self.warm_at = 0.0
+        monkeypatch.setattr(self.airflow, "_ask", self.ask)
         monkeypatch.setattr(self.airflow, "unhealthy", lambda: [] if self.now >= self.healthy_at else ["scheduler"])
         monkeypatch.setattr(self.airflow, "_processor_time", lambda _: self.now * self.pace)
         monkeypatch.setattr(
@@ -35,6 +37,11 @@ class Start:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    def ask(self, path: str, timeout: float) -> None:
+        if self.now < self.warm_at:
+            self.now += timeout
+            raise requests.ReadTimeout(path)
 
     def wait(self) -> None:
         self.airflow.wait_until_healthy(tell=self.waits.add)
@@ -46,6 +53,14 @@ def test_a_slow_start_is_waited_for_while_there_is_progress(monkeypatch: pytest.
     start.wait()
     assert start.now == 700.0
     assert {"scheduler (0 s)", "scheduler (350 s)"} <= start.waits
+
+
+def test_an_api_that_tasks_talk_to_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    start = Start(monkeypatch, tmp_path)
+    start.healthy_at, start.warm_at = 0.0, 130.0
+    start.wait()
+    assert 130 <= start.now < 200
+    assert start.waits and all(said.startswith("api-server (") for said in start.waits)
 
 
 @pytest.mark.parametrize(("variables", "seconds"), [({}, 900), ({"CUTOVER_START_MINUTES": "4"}, 240)])
