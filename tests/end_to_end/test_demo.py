@@ -33,8 +33,6 @@ class Home:
             **inherited,
             **{name: str(free_port()) for name in names},
             "CUTOVER_HOME": str(self.folder),
-            # no migration changes meanwhile, and reading all of them every 30 s is a fifth of a processor
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "PYTHONPATH": os.pathsep.join([str(self.repository / "plugins"), str(self.repository / "include")]),
         }
 
