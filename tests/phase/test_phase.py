@@ -106,12 +106,12 @@ STEPS = [
     (migration, parameters, step)
     for migration, parameters in ((CLEAN_LAUNCH, {}), (MULA, WINDOW))
     for step in phase.steps(migration, phase.SWAP, parameters)
-    if step not in (phase.SWAP, "verify")
+    if step not in (phase.WAIT, phase.SWAP, "verify")
 ]
 CASES = pytest.mark.parametrize(
     ("migration", "parameters", "step"), STEPS, ids=[f"{case[0].migration} {case[2]}" for case in STEPS]
 )
-NOT_DONE_BEFORE = (phase.QUESTION, phase.SWAP, "verify")
+NOT_DONE_BEFORE = (phase.QUESTION, phase.WAIT, phase.SWAP, "verify")
 
 
 @CASES
@@ -149,7 +149,7 @@ def test_a_step_that_is_done_again_makes_all_behind_it_stale(
         assert "anew at" in error.why or error.code == "swap.not-approved"
     with opened(connect) as connection:
         for name in steps:
-            if name in late and name not in (phase.QUESTION, phase.SWAP):
+            if name in late and name not in NOT_DONE_BEFORE:
                 phase.record(connection, migration, this_run, name)
     assert refusal(connect, migration, this_run, phase.QUESTION) is None
 
