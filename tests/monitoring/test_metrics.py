@@ -186,7 +186,8 @@ def test_phases_and_the_lock_are_spans(world: World, collector: Collector) -> No
     try:
         run = world.run("manual__1")
         assert "[freeze.not-captured]" in str(run.until("freeze.snapshot", "freeze.capture"))
-        assert run.until("approve") is None and run.answer() is None and run.do("swap") is None
+        assert run.until("approve") is None and run.answer() is None
+        assert run.do("wait") is None and run.do("swap") is None
     finally:
         processor.shutdown()
     spans = [
