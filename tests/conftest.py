@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import logging
 import os
 import shutil
 import socket
@@ -19,7 +18,7 @@ import pytest
 from cutover.dumps import client
 from cutover.records import signing
 from stack.postgres import EmbeddedPostgres, bin_dir
-from tests import databases
+from tests import databases, object_store
 
 _names = itertools.count(1)
 _ROOT = Path(__file__).resolve().parents[1]
@@ -124,21 +123,6 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Any]:
     """A client of an S3-compatible server with a bucket ``docs``; the Airflow connection ``docs_store`` leads there."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    from stack.postgres import free_port
-    from tests.dumps.test_object_store import connect_to
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        with pytest.MonkeyPatch.context() as patch:
-            endpoint = connect_to(patch, "docs_store", f"http://{host}:{port}")
-            client = boto3.client("s3", aws_access_key_id="x", aws_secret_access_key="x", **endpoint)
-            client.create_bucket(Bucket="docs")
-            yield client
-    finally:
-        server.stop()
+    with object_store.serving() as client:
+        client.create_bucket(Bucket="docs")
+        yield client

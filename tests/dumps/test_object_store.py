@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from airflow.sdk import ObjectStoragePath
-from moto.server import ThreadedMotoServer
 
 from cutover.database.connect import Connect, connector
 from cutover.dumps import dump, place, proof
 from cutover.errors import CutoverError
 from stack.postgres import EmbeddedPostgres, free_port
+from tests.object_store import CONNECTION, connect_to
 
-CONNECTION = "store"
 BUCKET = "dumps"
 
 
@@ -39,34 +34,11 @@ class Store:
         return bytes(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
-@pytest.fixture(autouse=True)
-def _no_request_log() -> None:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-
-
 @pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
+def store(s3: Any) -> Store:
     """A server with a bucket, and an Airflow connection that leads there."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        with pytest.MonkeyPatch.context() as patch:
-            endpoint = connect_to(patch, CONNECTION, f"http://{host}:{port}")
-            s3 = boto3.client("s3", aws_access_key_id="of-the-tests", aws_secret_access_key="of-the-tests", **endpoint)
-            s3.create_bucket(Bucket=BUCKET)
-            yield Store(s3)
-    finally:
-        server.stop()
-
-
-def connect_to(patch: pytest.MonkeyPatch, name: str, url: str) -> dict[str, str]:
-    """Define an Airflow connection to an S3-compatible server, as a deployment does; returns where it leads."""
-    endpoint = {"endpoint_url": url, "region_name": "us-east-1"}
-    extra = {**endpoint, "config_kwargs": {"retries": {"max_attempts": 1}}}
-    connection = {"conn_type": "aws", "login": "of-the-tests", "password": "of-the-tests", "extra": extra}
-    patch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
-    return endpoint
+    s3.create_bucket(Bucket=BUCKET)
+    return Store(s3)
 
 
 @pytest.fixture
@@ -121,8 +93,8 @@ def test_an_object_that_somebody_has_changed_is_found(store: Store, folder: Obje
 def test_a_bucket_that_is_not_there_and_a_server_that_does_not_answer_are_told_before(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect_to(monkeypatch, "nobody", f"http://127.0.0.1:{free_port()}")
-    for named, why in ((f"{CONNECTION}@of-nobody", "bucket"), (f"nobody@{BUCKET}", "connect")):
+    nobody = connect_to(monkeypatch, f"http://127.0.0.1:{free_port()}")
+    for named, why in ((f"{CONNECTION}@of-nobody", "bucket"), (f"{nobody}@{BUCKET}", "connect")):
         monkeypatch.setenv(place.VARIABLE, f"s3://{named}/launches")
         with pytest.raises(CutoverError, match=rf"dump\.not-written.*{why}"):
             place.require_writable(place.root() / "migration")

@@ -12,11 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
-from moto.server import ThreadedMotoServer
 from psycopg.rows import dict_row
 
 from cutover import status
@@ -33,7 +31,7 @@ from cutover.migration.declaration import parse
 from cutover.migration.files import FileDrop
 from cutover.operators.extract import FileDropOperator, extract_group, folder
 from stack.postgres import free_port
-from tests.dumps.test_object_store import connect_to
+from tests.object_store import CONNECTION, connect_to
 
 COLUMNS = {"id": "bigint", "email": "text", "amount": "numeric(12,2)", "paid_on": "date"}
 HEADER = "id,email,amount,paid_on\n"
@@ -798,23 +796,14 @@ def test_memory_does_not_grow_with_the_file(drop: Drop, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[Any]:
-    """An S3-compatible server with a bucket, and an Airflow connection that leads there."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        with pytest.MonkeyPatch.context() as patch:
-            endpoint = connect_to(patch, "lake", f"http://{host}:{port}")
-            s3 = boto3.client("s3", aws_access_key_id="of-the-tests", aws_secret_access_key="of-the-tests", **endpoint)
-            s3.create_bucket(Bucket="drops")
-            yield s3
-    finally:
-        server.stop()
+def bucket(s3: Any) -> Any:
+    """A client of an S3-compatible server, with a bucket."""
+    s3.create_bucket(Bucket="drops")
+    return s3
 
 
 def test_a_drop_in_a_bucket_by_an_airflow_connection(drop: Drop, bucket: Any) -> None:
-    given = {"path": "s3://drops/shop/orders", "connection": "lake", "pattern": "*.csv*"}
+    given = {"path": "s3://drops/shop/orders", "connection": CONNECTION, "pattern": "*.csv*"}
 
     def put(name: str, text: str) -> None:
         body = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
@@ -840,7 +829,7 @@ def test_a_drop_in_a_bucket_by_an_airflow_connection(drop: Drop, bucket: Any) ->
 def test_an_object_that_is_replaced_while_it_is_read_is_refused(
     drop: Drop, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {"path": "s3://drops/replaced", "connection": "lake"}
+    given = {"path": "s3://drops/replaced", "connection": CONNECTION}
     text = HEADER + "".join(f"{n},c{n}{'x' * 100},1,\n" for n in range(30_000))
     bucket.put_object(Bucket="drops", Key="replaced/a.csv", Body=text.encode())
     drop.path = folder(drop.declared(**given))
@@ -861,11 +850,11 @@ def test_an_object_that_is_replaced_while_it_is_read_is_refused(
 
 
 def test_a_store_that_does_not_answer_is_an_error_in_words(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect_to(monkeypatch, "nobody", f"http://127.0.0.1:{free_port()}")
-    given = {"path": "s3://drops/orders", "connection": "nobody"}
+    nobody = connect_to(monkeypatch, f"http://127.0.0.1:{free_port()}")
+    given = {"path": "s3://drops/orders", "connection": nobody}
     drop.path = folder(drop.declared(**given))
     error = drop.refuses("extract.storage", **given)
-    assert "see to the storage, or to connection nobody" in error.remedy
+    assert f"see to the storage, or to connection {nobody}" in error.remedy
     with pytest.raises(CutoverError, match=r"(?s)extract\.no-connection.*AIRFLOW_CONN_NO_SUCH"):
         folder(drop.declared(path="s3://drops/orders", connection="no_such"))
 

@@ -11,7 +11,7 @@ import pytest
 from cutover import storage
 from cutover.ui.access import DOCS_POLICY
 from cutover.validate import data_docs, erasing
-from tests.dumps.test_object_store import connect_to
+from tests.object_store import connect_to
 
 from .conftest import DAG, HERE, RUN, Deployment, Pages, review
 
@@ -114,12 +114,12 @@ def test_nothing_but_files_of_complete_sites_is_handed_out(get: Pages, address: 
 
 @pytest.mark.usefixtures("root")
 def test_a_store_that_cannot_be_reached_is_told_in_words(get: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = connect_to(monkeypatch, "http://127.0.0.1:1")
     for address, code in (
         ("s3://docs_store@of-nobody/x", "storage.no-bucket"),
         ("s3://nobody@docs/x", "storage.bad-address"),
-        ("s3://silent@docs/x", "storage.unavailable"),
+        (f"s3://{silent}@docs/x", "storage.unavailable"),
     ):
-        connect_to(monkeypatch, "silent", "http://127.0.0.1:1")
         monkeypatch.setenv("CUTOVER_DATA_DOCS", address)
         for page in (PAGE, f"{HERE}/docs"):
             answer = get(page)

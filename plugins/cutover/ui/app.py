@@ -99,7 +99,9 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
     entries = []
     for migration in _readable(user):
         rows, problem = _read(migration, lambda connection, of=migration: store.ledger(connection, of, before))
-        chains, _ = _read(migration, lambda connection, of=migration: [{"verdict": store.verdict_on(connection, of)}])
+        chains, unread = _read(
+            migration, lambda connection, of=migration: [{"verdict": store.verdict_on(connection, of)}]
+        )
         windows, _ = _read(migration, lambda connection, of=migration: [{"window": of_entry(connection, of.migration)}])
         entries.append(
             {
@@ -109,6 +111,8 @@ def ledger(request: Request, user: GetUserDep, before: Number | None = None) -> 
                 "problem": problem,
                 "older": rows[store.PAGE - 1]["entry"] if len(rows) > store.PAGE else None,
                 "verdict": chains[0]["verdict"] if chains else None,
+                # once, where the entries could not be read for the same reason
+                "unread": unread if unread != problem else None,
                 **_window(windows[0]["window"] if windows else None, only_open=True),
             }
         )
