@@ -24,6 +24,7 @@ from stack.postgres import EmbeddedPostgres
 from tests import databases
 from tests.clean_launch_reviewed import MIGRATION, reviewed
 from tests.clean_launch_world import RUN, World, at
+from tests.own_type import SHOUT
 
 HIDE = samples.masks("clean_launch")
 
@@ -144,7 +145,7 @@ def test_stretches_of_any_length_find_the_same(world: World, monkeypatch: pytest
         assert {name: differences(world, name) for name in at_once} == at_once
 
 
-KEYS = ("a, b", "b, a", "b, a, mood", "mood, a, b", "c")
+KEYS = ("a, b", "b, a", "b, a, mood", "mood, a, b", "c", "b, a, shout", "shout")
 
 
 def test_every_row_is_met_once_whatever_the_key_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,11 +153,13 @@ def test_every_row_is_met_once_whatever_the_key_is(world: World, monkeypatch: py
     monkeypatch.setattr(difference, "STRETCH", 3)
     execute = world.connection.execute
     execute("create type public.mood as enum ('z', 'b', 'a')")
+    execute(SHOUT.encode())
     rows = (
         "select a, 'it''s \\ ' || b, (array['z', 'b', 'a'])[1 + (a + b) % 3]::public.mood, timestamptz '2024-01-01' + "
-        "(a * 100 + b) * interval '1.000001 s', null::text from generate_series(1, 4) as a, generate_series(1, 5) as b"
+        "(a * 100 + b) * interval '1.000001 s', ('Key ' || a || b)::public.shout, null::text "
+        "from generate_series(1, 4) as a, generate_series(1, 5) as b"
     )
-    columns = "a integer, b text, mood public.mood, c timestamptz, note text"
+    columns = "a integer, b text, mood public.mood, c timestamptz, shout public.shout, note text"
     for number, key in enumerate(KEYS):
         for schema in ("public", SCHEMA):
             execute(f"create table {schema}.pages{number} ({columns}, primary key ({key}))".encode())
@@ -164,8 +167,12 @@ def test_every_row_is_met_once_whatever_the_key_is(world: World, monkeypatch: py
         execute(f"delete from staging.pages{number} where a = 1 and b like '%2'".encode())
         execute(f"delete from public.pages{number} where a = 3 and b like '%3'".encode())
         execute(f"update staging.pages{number} set note = 'new' where a = 4".encode())
+        if key == "shout":
+            # a key that is written otherwise is the same row's
+            execute(f"update staging.pages{number} set shout = upper(shout::text)::public.shout where a = 4".encode())
+        changed = ("shout", "note") if key == "shout" else ("note",)
         found = Counter((one.kind, one.columns) for one in through(world, f"pages{number}"))
-        assert found == {("removed", ()): 1, ("added", ()): 1, ("changed", ("note",)): 5}, key
+        assert found == {("removed", ()): 1, ("added", ()): 1, ("changed", changed): 5}, key
     # a new table without a key is gone through by where its rows lie
     execute("create table staging.bare as select n from generate_series(1, 10) as n")
     assert [one.after for one in through(world, "bare")] == [{"n": HIDDEN}] * 10

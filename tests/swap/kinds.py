@@ -836,6 +836,8 @@ REFUSED: list[Kind] = [
 
 # What takes more than a few statements to make: what it is, and the test under tests/.
 ELSEWHERE = {
+    "keys of a type of the application's own, with its own equality": "swap/test_own_types.py::"
+    "test_rows_are_counted_carried_taken_out_and_brought_back_by_the_key_s_own_equality",
     "tables, indexes and materialized views in a tablespace": "swap/test_dependents.py::"
     "test_everything_stays_in_its_tablespace",
     "rows that name a table by its identity (told, with their number)": "phase/test_tasks.py::"

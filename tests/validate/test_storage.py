@@ -136,6 +136,22 @@ def test_a_name_that_somebody_claims_is_taken(s3: Any, tmp_path: Path, made: Cal
     assert data_docs._put_in_place(root, made(), "m/r", "staging") == "m/r/2-staging"
 
 
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("claimed", [True, False])
+def test_assets_that_a_killed_task_has_left_half_written_are_completed(tmp_path: Path, claimed: bool) -> None:
+    root = storage.at(f"s3://docs_store@{BUCKET}/{tmp_path.name}", VARIABLE)
+    other = storage.at(f"s3://docs_store@{BUCKET}/{tmp_path.name}/other", VARIABLE)
+    shared = data_docs.share_assets(other)
+    whole = set(other.names(shared))
+    first = min(whole)
+    root.write(first, other.read(first) or b"")
+    if claimed:
+        root.write(f"{shared}/.claim-of-a-killed-one", b"")
+    assert data_docs.share_assets(root) == shared
+    assert {name for name in root.names(shared) if "claim" not in name} == whole
+    assert all(root.read(name) == other.read(name) for name in whole)
+
+
 def test_what_was_altered_in_the_store_shows_and_what_was_compared_is_not_read_again(
     root: Storage, made: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

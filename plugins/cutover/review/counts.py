@@ -19,8 +19,17 @@ def of_tables(connection: psycopg.Connection, scope: Scope, migration: Migration
     for row in catalog.rows(connection, "changes", replaced=scope.replaced, incoming_schema=SCHEMA):
         counts = connection.execute(row["statement"].encode()).fetchone()
         assert counts is not None
-        names = ("before", "after", "added", "removed", "changed")
-        tables.append({"name": row["object"], **dict(zip(names, counts, strict=True))})
+        before, after, both, changed = counts
+        tables.append(
+            {
+                "name": row["object"],
+                "before": before,
+                "after": after,
+                "added": after - both,
+                "removed": before - both,
+                "changed": changed,
+            }
+        )
     for table in scope.tables:
         if table.outgoing is None:
             after = catalog.count(connection, sql.Identifier(SCHEMA, table.name))

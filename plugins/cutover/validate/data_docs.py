@@ -84,9 +84,18 @@ def share_assets(root: Storage) -> str:
     if root.look(f"{shared}/{last}") is None:
         with root.making() as making:
             shutil.copytree(source, making, dirs_exist_ok=True)
-            # not placed: another task was faster, with the same files
-            root.place(making, shared, last=last)
+            if not root.place(making, shared, last=last):
+                _complete_assets(root, shared, source, last)
     return shared
+
+
+def _complete_assets(root: Storage, shared: str, source: Path, last: str) -> None:
+    """Write those that are missing of another task's: it is at it, with the same files, or was killed at it."""
+    present = root.names(shared)
+    names = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
+    for name in sorted(names, key=lambda name: name == last):
+        if f"{shared}/{name}" not in present:
+            root.write(f"{shared}/{name}", names[name].read_bytes())
 
 
 def complete(names: Iterable[str], folder: str) -> dict[str, tuple[int, str]]:

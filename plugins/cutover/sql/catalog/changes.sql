@@ -1,19 +1,16 @@
--- For each table that is replaced: a query that counts rows before, after, added, removed and changed, by primary key.
+-- For each table that is replaced: a query that counts rows before and after, those that are in both by the primary key,
+-- and those of them that are changed.
 -- A changed row differs, as text, in a column that is not generated from others: not every type has an equality,
 -- and one that has may call equal what reads differently. What is the same to the bit reads the same, and is not
--- written as text for that. (`not r.* is null`: `r.* is not null` would ask that no column of the row is null.)
+-- written as text for that.
 select
     p.relname as object,
     format(
-        'select count(o.*), count(i.*), count(*) filter (where o.* is null), count(*) filter (where i.* is null), '
-        'count(*) filter (where not o.* is null and not i.* is null and (%%s)) '
-        'from (select * from %%s) as o full join (select * from %%I.%%I) as i on %%s',
+        'select (select count(*) from %%2$s), (select count(*) from %%3$I.%%4$I), count(*), count(*) filter (where %%1$s) '
+        'from %%2$s as o join %%3$I.%%4$I as i on %%5$s',
         a.differs, p.oid::regclass, %(incoming_schema)s::text, p.relname,
-        (
-            select string_agg(format('o.%%1$I = i.%%1$I', a.attname), ' and ')
-            from pg_catalog.pg_constraint as k
-            join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
-            where k.conrelid = p.oid and k.contype = 'p'
+        cutover.key_condition(
+            p.oid, to_regclass(format('%%I.%%I', %(incoming_schema)s::text, p.relname)), 'o.%%I', 'i.%%I'
         )
     ) as statement
 from unnest(%(replaced)s::oid[]) with ordinality as r (oid, position)

@@ -31,7 +31,9 @@ cross join
     lateral (
         select
             array_agg(a.attname::text order by a.attnum) as columns,
-            string_agg(format('o.%%1$I = i.%%1$I', a.attname), ' and ' order by a.attnum) as matches,
+            cutover.key_condition(
+                p.oid, to_regclass(format('%%I.%%I', %(incoming_schema)s::text, p.relname)), 'o.%%I', 'i.%%I'
+            ) as matches,
             string_agg(format('o.%%I', a.attname), ', ' order by a.attnum) as old_order,
             string_agg(format('i.%%I', a.attname), ', ' order by a.attnum) as new_order
         from pg_catalog.pg_constraint as c

@@ -283,6 +283,47 @@ begin
 end $$;
 revoke all on function cutover.set_aside(text, jsonb, jsonb, cutover.changelog, text, text) from public;
 
+-- The equality that an index goes by in each of its columns, in their order: by schema and name (attnum 0: an
+-- expression). A type of an extension's, or of the application's, has its own, which no search_path of ours leads to; and its
+-- `=` may be that of text to whoever does not see it (citext).
+create or replace function cutover.equalities(index oid)
+returns table (place bigint, attnum smallint, operator text)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select
+        p.place,
+        p.attnum,
+        format('operator(%I.%s)', coalesce(s.nspname, 'pg_catalog'), coalesce(o.oprname, '='))
+    from pg_catalog.pg_index as x
+    cross join lateral unnest(x.indkey::smallint[], x.indclass::oid[]) with ordinality as p (attnum, opclass, place)
+    join pg_catalog.pg_opclass as q on q.oid = p.opclass
+    -- 403: btree; what lies in another kind of index (a key without overlaps) has the engine's own equality
+    left join pg_catalog.pg_amop as m
+        on m.amopfamily = q.opcfamily and m.amopmethod = 403 and m.amopstrategy = 3
+            and m.amoplefttype = q.opcintype and m.amoprighttype = q.opcintype
+    left join pg_catalog.pg_operator as o on o.oid = m.amopopr
+    left join pg_catalog.pg_namespace as s on s.oid = o.oprnamespace
+    where x.indexrelid = equalities.index and p.place <= x.indnkeyatts
+$$;
+revoke all on function cutover.equalities(oid) from public;
+
+-- How a row of a table is matched with one of `other` by the table's primary key. `one_side` and `other_side` are formats
+-- that a column's name is put into. A column of another type there is compared as the engine itself compares the two.
+create or replace function cutover.key_condition(relation oid, other oid, one_side text, other_side text) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select string_agg(
+        format(one_side, a.attname)
+        || case when b.atttypid = a.atttypid then format(' %s ', e.operator) else ' operator(pg_catalog.=) ' end
+        || format(other_side, a.attname),
+        ' and ' order by e.place
+    )
+    from pg_catalog.pg_index as x
+    cross join lateral cutover.equalities(x.indexrelid) as e
+    join pg_catalog.pg_attribute as a on a.attrelid = x.indrelid and a.attnum = e.attnum
+    left join pg_catalog.pg_attribute as b on b.attrelid = other and b.attname = a.attname and not b.attisdropped
+    where x.indrelid = relation and x.indisprimary
+$$;
+revoke all on function cutover.key_condition(oid, oid, text, text) from public;
+
 -- Everything about a pair of tables that carrying needs, as JSON.
 create or replace function cutover.pair(outgoing oid, incoming oid, since pg_snapshot, except_xid xid8) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -361,24 +402,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
             join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
             where k.conrelid = c.oid and k.contype = 'p'
         ),
-        -- the equality that the key's own index goes by
-        'key_condition', (
-            select string_agg(
-                format('t.%1$I operator(%2$I.%3$s) k.%1$I', a.attname, coalesce(s.nspname, 'pg_catalog'), coalesce(o.oprname, '=')),
-                ' and '
-            )
-            from pg_catalog.pg_constraint as k
-            join pg_catalog.pg_index as x on x.indexrelid = k.conindid
-            cross join lateral unnest(x.indkey::smallint[], x.indclass::oid[]) as p (attnum, opclass)
-            join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = p.attnum
-            join pg_catalog.pg_opclass as q on q.oid = p.opclass
-            left join pg_catalog.pg_amop as m
-                on m.amopfamily = q.opcfamily and m.amopmethod = 403 and m.amopstrategy = 3
-                    and m.amoplefttype = q.opcintype and m.amoprighttype = q.opcintype
-            left join pg_catalog.pg_operator as o on o.oid = m.amopopr
-            left join pg_catalog.pg_namespace as s on s.oid = o.oprnamespace
-            where k.conrelid = c.oid and k.contype = 'p'
-        ),
+        'key_condition', cutover.key_condition(c.oid, c.oid, 't.%I', 'k.%I'),
         -- whether writing a row evaluates what is the application's: functions and operators in checks, generated
         -- columns, defaults and indexes, or the checks of a domain, wherever in a column's type it is
         'is_owners', exists (

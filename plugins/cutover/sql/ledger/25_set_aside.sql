@@ -39,10 +39,13 @@ create table if not exists cutover.moved_row (
     primary key (run, table_name, old_key)
 );
 
--- A foreign key in the pieces that statements are made of: o is the referring row, i the one that it refers to.
-create or replace function cutover.key_parts(
+-- A foreign key in the pieces that statements are made of: o is the referring row, i the one that it refers to. Of a key
+-- of one column also the equalities that it goes by: `equality` of a referred value with a referring one, `own_equality`
+-- of two referring ones.
+drop function if exists cutover.key_parts(oid);
+create function cutover.key_parts(
     key oid, out referring regclass, out referred regclass, out name text, out rule text, out complete text,
-    out matches text,
+    out matches text, out equality text, out own_equality text,
     out assigned text[], out column_name text, out type_name text, out referred_name text, out referred_column text
 ) language sql stable set search_path = '' as $$
     select
@@ -56,6 +59,8 @@ create or replace function cutover.key_parts(
                 'i.%I operator(%I.%s) o.%I', f.attname, s.nspname, p.oprname, a.attname
             ), ' and ' order by n.position
         ),
+        min(format('operator(%I.%s)', s.nspname, p.oprname)),
+        min(format('operator(%I.%s)', t.nspname, q.oprname)),
         -- on delete set null may name some of the columns (PostgreSQL 15)
         array_agg(a.attname::text order by n.position) filter (
             where coalesce(to_jsonb(k) -> 'confdelsetcols', 'null') in ('null', '[]')
@@ -66,11 +71,14 @@ create or replace function cutover.key_parts(
         (select c.relname::text from pg_catalog.pg_class as c where c.oid = k.confrelid),
         min(f.attname::text)
     from pg_catalog.pg_constraint as k
-    cross join lateral unnest(k.conkey, k.confkey, k.conpfeqop) with ordinality as n (attnum, fattnum, operator, position)
+    cross join lateral unnest(k.conkey, k.confkey, k.conpfeqop, k.conffeqop)
+        with ordinality as n (attnum, fattnum, operator, own_operator, position)
     join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = n.attnum
     join pg_catalog.pg_attribute as f on f.attrelid = k.confrelid and f.attnum = n.fattnum
     join pg_catalog.pg_operator as p on p.oid = n.operator
     join pg_catalog.pg_namespace as s on s.oid = p.oprnamespace
+    join pg_catalog.pg_operator as q on q.oid = n.own_operator
+    join pg_catalog.pg_namespace as t on t.oid = q.oprnamespace
     where k.oid = key_parts.key
     group by k.oid, k.conrelid, k.confrelid, k.conname, k.confdeltype, to_jsonb(k) -> 'confdelsetcols'
 $$;
@@ -178,28 +186,29 @@ begin
                     'insert into cutover.set_aside (run, relid, table_name, key_name, operation, level, columns, values, '
                     'row_id, row_version, new_key) '
                     'select %L, o.tableoid, %L, %L, ''move'', 0, %s, %s, o.ctid, o.xmin::text, m.new_key '
-                    'from cutover.moved_row as m join %s as o on o.%I = m.old_key::%s '
+                    'from cutover.moved_row as m join %s as o on o.%I %s m.old_key::%s '
                     'where m.run = %L and m.table_name = %L '
-                    'and not exists (select from %I.%I as i where i.%I = m.old_key::%s) '
-                    'and exists (select from %I.%I as i where i.%I = m.new_key::%s) %s',
+                    'and not exists (select from %I.%I as i where i.%I %s m.old_key::%s) '
+                    'and exists (select from %I.%I as i where i.%I %s m.new_key::%s) %s',
                     this_run, part.referring::text, part.name, image.columns,
                     case when whole then image.values else 'null' end,
-                    part.referring, part.column_name, part.type_name, this_run, part.referred_name,
-                    incoming_schema, part.referred_name, part.referred_column, part.type_name,
-                    incoming_schema, part.referred_name, part.referred_column, part.type_name,
+                    part.referring, part.column_name, part.own_equality, part.type_name, this_run, part.referred_name,
+                    incoming_schema, part.referred_name, part.referred_column, part.equality, part.type_name,
+                    incoming_schema, part.referred_name, part.referred_column, part.equality, part.type_name,
                     (
                         select string_agg(format(
-                            'and not exists (select from %s as twice where twice.%I = m.new_key::%s%s)',
-                            part.referring, part.column_name, part.type_name, u.others
+                            'and not exists (select from %s as twice where twice.%I %s m.new_key::%s%s)',
+                            part.referring, part.column_name, part.own_equality, part.type_name, u.others
                         ), ' ')
                         from (
                             select
                                 x.indexrelid,
                                 coalesce(string_agg(
-                                    format(' and twice.%1$I = o.%1$I', a.attname), ''
+                                    format(' and twice.%1$I %2$s o.%1$I', a.attname, e.operator), ''
                                 ) filter (where a.attname <> part.column_name), '') as others
                             from pg_catalog.pg_index as x
-                            join pg_catalog.pg_attribute as a on a.attrelid = x.indrelid and a.attnum = any(x.indkey)
+                            cross join lateral cutover.equalities(x.indexrelid) as e
+                            join pg_catalog.pg_attribute as a on a.attrelid = x.indrelid and a.attnum = e.attnum
                             where x.indrelid = part.referring and x.indisunique
                             group by x.indexrelid
                             having bool_or(a.attname = part.column_name)
@@ -468,13 +477,15 @@ begin
         select
             string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns,
             string_agg(format('s.values[%s]::%s', p.position, format_type(a.atttypid, -1)), ', ' order by a.attnum) as values,
-            string_agg(format('t.%I = s.values[%s]::%s', a.attname, p.position, format_type(a.atttypid, -1)), ' and ')
-            filter (where x.indrelid is not null) as same_row
+            string_agg(
+                format('t.%I %s s.values[%s]::%s', a.attname, e.operator, p.position, format_type(a.atttypid, -1)), ' and '
+            ) filter (where e.operator is not null) as same_row
         into shape
         from unnest(one.columns) with ordinality as p (name, position)
         join pg_catalog.pg_attribute as a
             on a.attrelid = one.relid and a.attname = p.name and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-        left join pg_catalog.pg_index as x on x.indrelid = one.relid and x.indisprimary and a.attnum = any(x.indkey);
+        left join pg_catalog.pg_index as x on x.indrelid = one.relid and x.indisprimary
+        left join lateral cutover.equalities(x.indexrelid) as e on e.attnum = a.attnum;
 
         execute format(
             'update cutover.set_aside as s set put_back_by = %L where s.run = any(%L) and s.relid = %s '
@@ -491,10 +502,12 @@ begin
                         string_agg(format('s.values[%s] is null', coalesce(array_position(one.columns, a.attname::text), 0)), ' or ')
                         as any_null,
                         string_agg(format(
-                            'i.%I = s.values[%s]::%s', f.attname, coalesce(array_position(one.columns, a.attname::text), 0),
-                            format_type(a.atttypid, -1)
+                            'i.%I operator(%I.%s) s.values[%s]::%s', f.attname, e.nspname, o.oprname,
+                            coalesce(array_position(one.columns, a.attname::text), 0), format_type(a.atttypid, -1)
                         ), ' and ') as matches
-                    from unnest(k.conkey, k.confkey) as n (attnum, fattnum)
+                    from unnest(k.conkey, k.confkey, k.conpfeqop) as n (attnum, fattnum, operator)
+                    join pg_catalog.pg_operator as o on o.oid = n.operator
+                    join pg_catalog.pg_namespace as e on e.oid = o.oprnamespace
                     join pg_catalog.pg_attribute as a on a.attrelid = k.conrelid and a.attnum = n.attnum
                     join pg_catalog.pg_attribute as f on f.attrelid = k.confrelid and f.attnum = n.fattnum
                 ) as r
