@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from cutover.database import catalog
+from cutover.database import catalog, clock
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.database.patience import GAVE_UP, Patience
@@ -121,7 +121,7 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         # as this snapshot has it: whoever rewrites a table while it is copied has done so after that
         oids = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
         files_of_rows = capture.filenodes(connection, oids)
-        run.note(connection, this_run, snapshot=snapshot[0], frozen_at=_now(connection), filenodes=files_of_rows)
+        run.note(connection, this_run, snapshot=snapshot[0], frozen_at=clock.now(connection), filenodes=files_of_rows)
         done = {"snapshot": snapshot[0], "rows": counts, "columns": columns, **read}
         phase.record(connection, migration, this_run, "snapshot", made_from, **done)
     return counts
@@ -158,9 +158,3 @@ def _derive_ids(connection: psycopg.Connection, path: str, table: str, namespace
     connection.execute(sql.SQL("alter table {} add primary key (email_key)").format(sql.Identifier("input", table)))
     connection.execute(sql.SQL("analyze {}").format(sql.Identifier("input", table)))
     return derived
-
-
-def _now(connection: psycopg.Connection) -> object:
-    row = connection.execute("select clock_timestamp()").fetchone()
-    assert row is not None
-    return row[0]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from cutover import approve, review
+from cutover.database import clock
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
@@ -63,7 +64,7 @@ def look(connect: Connect, migration: Migration, this_run: str, freezes: Sequenc
         row = run.get(connection, this_run)
         order = review.order(migration, row, freezes=freezes)
         given = _approval(connection, this_run)
-        now = clock(connection)
+        now = clock.now(connection)
         if order.schedule.is_at_once:
             order.schedule.require_open(now)
             return Look(None, timedelta(), {})
@@ -91,13 +92,6 @@ def look(connect: Connect, migration: Migration, this_run: str, freezes: Sequenc
     state = f"opens in {timing.lasting(outcome.left)}" if outcome.left else "is open"
     log(f"it swaps {order.schedule.when.words}: {span.label} {state}")
     return outcome
-
-
-def clock(connection: psycopg.Connection) -> datetime:
-    """The moment by the target's clock, which is what counts."""
-    row = connection.execute("select clock_timestamp()").fetchone()
-    assert row is not None
-    return row[0]  # type: ignore[no-any-return]
 
 
 def call_off(connection: psycopg.Connection, migration: Migration, this_run: str) -> bool:

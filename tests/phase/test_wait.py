@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from cutover import review, wait
+from cutover.database import clock
 from cutover.errors import CutoverError
 from cutover.migration import load
 from cutover.records.run import get
@@ -78,7 +79,7 @@ def test_a_moment_is_waited_for_and_the_swap_refuses_before_it(world: World, set
     assert world.value(f"select to_regnamespace('backup_{run.key}') is null"), "refused before any work"
     assert run.do("wait") == "deferred", "and may be run again"
     later = datetime.now(timezone.utc) + LATER + timedelta(hours=2)
-    settings.setattr(wait, "clock", lambda _: later)
+    settings.setattr(clock, "now", lambda _: later)
     assert "[swap.missed]" in str(run.do("wait"))
 
 

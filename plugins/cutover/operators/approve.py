@@ -263,11 +263,11 @@ class ApprovalSensor(ApprovalOperator):
 
     def _require_ahead(self, context: Context) -> None:
         """Raise ``swap.missed``, ``swap.frozen`` before anybody is asked about a swap that could not happen."""
-        from cutover import wait
+        from cutover.database import clock
 
         if self.action == "swap":
             with opened(self._connect(context)) as connection:
-                now = wait.clock(connection)
+                now = clock.now(connection)
             self._timing(context).require_ahead(now)
 
     def _timing(self, context: Context) -> Timing:

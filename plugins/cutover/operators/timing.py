@@ -60,7 +60,7 @@ def require_plan(connection: psycopg.Connection, context: Context, connection_id
     Raises CutoverError ``swap.bad-time``, ``swap.two-times``, ``swap.frozen``, ``swap.bad-freezes``. A dry run swaps
     nothing, so that only what cannot be read is refused.
     """
-    from cutover import wait
+    from cutover.database import clock
     from cutover.swap import timing
 
     given = context["params"]
@@ -72,7 +72,7 @@ def require_plan(connection: psycopg.Connection, context: Context, connection_id
             "with a maintenance window the swap happens within that: its sources refuse writes only so long.",
             "trigger a new run with swap_at empty, and say in window_opens when the window is to open.",
         )
-    now = wait.clock(connection)
+    now = clock.now(connection)
     plan.require_planned(now)
     if not given.get("dry_run"):
         plan.require_ahead(now)

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from cutover.database import clock
 from cutover.swap.order import Order
 from cutover.swap.timing import Timing
 
@@ -16,9 +17,7 @@ def of_run(connection: psycopg.Connection, order: Order, *, may_be_past: bool) -
 
     Raises ``swap.missed`` and ``swap.frozen``, unless it ``may_be_past``, since nothing is swapped anyway.
     """
-    row = connection.execute("select clock_timestamp()").fetchone()
-    assert row is not None
-    schedule, now = order.schedule, row[0]
+    schedule, now = order.schedule, clock.now(connection)
     if not may_be_past:
         schedule.require_ahead(now)
     ahead = None if schedule.is_at_once else schedule.next(now)

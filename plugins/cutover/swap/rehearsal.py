@@ -23,7 +23,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover.database import answer, catalog, patience
+from cutover.database import answer, catalog, clock, patience
 from cutover.database import statements as files
 from cutover.database.blockers import blockers
 from cutover.database.connect import Log
@@ -216,9 +216,7 @@ def _attempt(
                 leave=leave,
             )
         except _DoneError:
-            released = connection.execute("select clock_timestamp()").fetchone()
-            assert released is not None
-            return watch, attempt, released[0]
+            return watch, attempt, clock.now(connection)
         except patience.GAVE_UP as error:
             reason = str(error).splitlines()[0]
             for line in blockers(connection, planned.locks.relations):

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from cutover.database import answer, catalog, patience
+from cutover.database import answer, catalog, clock, patience
 from cutover.database import statements as files
 from cutover.database.blockers import blockers
 from cutover.database.connect import Log
@@ -168,7 +168,7 @@ def _finish_earlier(connection: psycopg.Connection, order: Order, log: Log) -> N
 def _attempt_until_done(
     connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None, require: Callable[[], None]
 ) -> ledger.Entry:
-    _require_open(order, _now(connection))
+    _require_open(order, clock.now(connection))
     with answer.as_error("swap.cannot-prepare", _tables(order)):
         prepare(connection, order, log)
     reason = ""
@@ -323,7 +323,7 @@ def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan, lea
     """Everything that needs no lock of production's tables, up to the last look at what would be orphaned."""
     undoing = read_undoing(connection, order)
     require_recorded(connection, order, planned.scope, undoing)
-    began, work_began = _now(connection), time.monotonic()
+    began, work_began = clock.now(connection), time.monotonic()
     leave.require_open(order, began)
     approved_list, consumed = leave.obtain(connection, order)
     require_drift_allowed(connection, order, planned.scope)
@@ -452,12 +452,6 @@ def _log_carried(carried: list[dict[str, Any]], log: Log) -> None:
             f"  {count['table_name']} {count['operation']}: {count['carried']} carried, "
             f"{count['already_gone']} already gone, {count['quarantined']} in quarantine"
         )
-
-
-def _now(connection: psycopg.Connection) -> Any:
-    row = connection.execute("select clock_timestamp()").fetchone()
-    assert row is not None
-    return row[0]
 
 
 def _require_alone(connection: psycopg.Connection) -> None:
