@@ -158,22 +158,24 @@ def test_a_freeze_between_approval_and_swap_refuses_until_it_is_over(
     assert run.do("swap") is None, "what has happened is only finished"
 
 
-def test_a_freeze_that_begins_while_the_swap_looks_for_its_lock_ends_it(reviewed: World) -> None:
+@pytest.mark.parametrize(("begins", "ends"), [("planned", "planned"), ("locking", "locked")])
+def test_a_freeze_that_begins_while_the_swap_is_prepared_or_looks_for_its_lock_ends_it(
+    reviewed: World, begins: str, ends: str
+) -> None:
     world, run = reviewed, reviewed.run("manual__1")
     assert run.do("approve") == "waiting" and run.answer() is None
-    locking = False
+    moments: list[str] = []
 
     class Meanwhile:
         words = "declared meanwhile"
 
         def spans(self, since: datetime, until: datetime) -> Iterator[timing.Span]:
-            if locking:
+            if begins in moments:
                 yield timing.Span(since, until + LATER)
 
     class Watch(Observer):
         def at(self, moment: str) -> None:
-            nonlocal locking
-            locking = locking or moment == "locking"
+            moments.append(moment)
 
     def connect() -> psycopg.Connection:
         return psycopg.connect(world.dsn)
@@ -183,7 +185,8 @@ def test_a_freeze_that_begins_while_the_swap_looks_for_its_lock_ends_it(reviewed
     order = review.order(load("tiny"), row, freezes=[timing.Freeze("late", Meanwhile())])
     with pytest.raises(CutoverError, match=r"during late"):
         swap(connect, order, print, Watch())
-    assert locking and world.rows("public")["people"] == [(1, "Ana", 1)]
+    assert moments[-1] == ends, "where it is known before, no client waits for a lock"
+    assert world.rows("public")["people"] == [(1, "Ana", 1)]
     assert world.value("select consumed_at is null from cutover.approvals")
     assert run.do("swap") is None
 
