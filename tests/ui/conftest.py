@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -117,30 +117,43 @@ def get(api_server: TestClient) -> Pages:
 
 @pytest.fixture
 def airflow_runs(api_server: TestClient) -> Iterator[Callable[..., None]]:
-    """Puts a run and its tasks into Airflow's database as the scheduler would, and takes them out at the end."""
+    """Puts a run and its tasks into Airflow's database as the scheduler would, and takes them out at the end.
+
+    A task is its state, or that with when it began and ended. ``beside``: the runs that are there stay.
+    """
     from airflow.utils.session import create_session
     from sqlalchemy import text
 
-    def put(dag_id: str, run_id: str, state: str, tasks: dict[str, str]) -> None:
+    def put(
+        dag_id: str,
+        run_id: str,
+        state: str,
+        tasks: Mapping[str, str | tuple[str, datetime | None, datetime | None]],
+        began: datetime | None = None,
+        *,
+        beside: bool = False,
+    ) -> None:
         from airflow.models.dagrun import DagRun
         from airflow.models.taskinstance import TaskInstance
 
-        clean()
+        if not beside:
+            clean()
         with create_session() as session:
-            moment = datetime.now(timezone.utc)
+            moment = began or datetime.now(timezone.utc)
             session.execute(
                 DagRun.__table__.insert().values(
                     dag_id=dag_id, run_id=run_id, state=state, run_after=moment, start_date=moment, run_type="manual",
                     triggering_user_name="operator", clear_number=0,
                 )
             )  # fmt: skip
-            for task, of_task in tasks.items():
+            for task, given in tasks.items():
+                of_task, start, end = (given, None, moment) if isinstance(given, str) else given
                 session.execute(
                     TaskInstance.__table__.insert().values(
                         id=uuid4(), dag_id=dag_id, run_id=run_id, task_id=task, state=of_task, map_index=-1,
                         try_number=1, max_tries=0, pool="default_pool", pool_slots=1, queue="default",
                         priority_weight=1, operator="x", custom_operator_name="x", task_display_name=task,
-                        end_date=moment, executor_config={}, unixname="x", hostname="x",
+                        start_date=start, end_date=end, executor_config={}, unixname="x", hostname="x",
                     )
                 )  # fmt: skip
 

@@ -74,7 +74,7 @@ def test_every_page_about_a_run_says_how_it_stands(
             text = text_of(get(page))
             assert [word for word in words if word not in text] == [], page
         [run] = get(f"/cutover/dags/{DAG}/runs.json").json()
-        assert all(word in (run["state"], run["now"]) for word in words)
+        assert all(word in f"{run['state']}; {run['now']}" for word in words)
 
 
 def test_an_entry_says_that_its_run_has_failed_since(

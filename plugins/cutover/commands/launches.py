@@ -449,8 +449,7 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
                 writes = sum(run["wait"]["writes"].values())
                 lines.append(f"    swaps {run['waits_for']}; {writes:,} writes since the approval")
         if standing["tasks"]:
-            ended = [one for one in standing["tasks"] if one["state"] in _OVER]
-            lines.append(f"  {len(ended)} of {len(standing['tasks'])} tasks have ended")
+            lines.append(f"  {_how_far(standing)}")
             lines += [
                 f"    {one['state'].replace('_', ' '):<15} {one['task_id']}{_since(one['start_date'])}"
                 for one in standing["tasks"]
@@ -460,6 +459,15 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
             lines.append(f"  read it: {PROGRAM} review {standing['active']}   answer it: {PROGRAM} approve, or {url}")
         lines.append("")
     return lines[:-1]
+
+
+def _how_far(standing: dict[str, Any]) -> str:
+    """How far the run is that is under way; one that waits for somebody or for its time has no estimate."""
+    for run in standing["runs"]:
+        if run["dag_run_id"] == standing["active"] and run["progress"]:
+            return str(run["progress"]["words"])
+    ended = [one for one in standing["tasks"] if one["state"] in _OVER]
+    return f"{len(ended)} of {len(standing['tasks'])} tasks have ended"
 
 
 def _since(start: str | None) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from cutover.swap.timing import lasting
+from cutover.ui import progress
 
 Key = tuple[str, str]
 # Of a run that is approved to be swapped later.
@@ -35,6 +37,13 @@ class Standing:
     def has_ended(self) -> bool:
         """Whether nothing of it will happen any more."""
         return self.state in ("success", "failed")
+
+    @cached_property
+    def progress(self) -> progress.Progress | None:
+        """How far it is, asked of Airflow when it is looked at; None unless its tasks are at work."""
+        if self.state != "running" or self.waits:
+            return None
+        return progress.of_run(self.dag_id, self.dag_run_id, self.started_at)
 
 
 # What a task does in each of Airflow's states in which it is at work or has to wait; the first of them is told.
@@ -129,10 +138,15 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
 
 
 def now(standing: Standing | None) -> str | None:
-    """What a run that is under way does, or waits for; None of one that has ended, or that a person is asked about."""
+    """What a run that is under way does, or waits for, and how far it is.
+
+    None of one that has ended, or that a person is asked about.
+    """
     if standing is None or standing.has_ended or standing.waits:
         return None
-    return standing.now or ("waits for its turn in Airflow" if standing.state == "queued" else None)
+    if standing.progress is None:
+        return standing.now or "waits for its turn in Airflow"
+    return "; ".join(filter(None, (standing.now, standing.progress.words())))
 
 
 def waits(wait: dict[str, Any] | None) -> str | None:

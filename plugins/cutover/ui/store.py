@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -79,7 +80,8 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
     for row in rows:
         stands, waits_for = known.get((row["dag_id"], row["dag_run_id"])), standing.waits(row["wait"])
         state = standing.words(row["state"], stands, row["wait"])
-        launches.append(row | {"state": state, "now": waits_for or standing.now(stands), "waits_for": waits_for})
+        doing = {"now": waits_for or standing.now(stands), "waits_for": waits_for, "progress": _progress(stands)}
+        launches.append(row | {"state": state} | doing)
     empty = dict.fromkeys(
         ("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by", "wait", "waits_for")
     )
@@ -87,10 +89,17 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
         empty
         | {"dag_id": one.dag_id, "dag_run_id": one.dag_run_id, "started_at": one.started_at}
         | {"triggered_by": one.triggered_by, "state": standing.words("begun", one), "now": standing.now(one)}
+        | {"progress": _progress(one)}
         for one in begun
         if (one.dag_id, one.dag_run_id) not in wanted
     ]
     return sorted(launches, key=lambda row: row["started_at"], reverse=True)
+
+
+def _progress(stands: standing.Standing | None) -> dict[str, Any] | None:
+    if stands is None or stands.progress is None:
+        return None
+    return asdict(stands.progress) | {"words": stands.progress.words()}
 
 
 def state_of(connection: psycopg.Connection, migration: Migration, dag_id: str, dag_run_id: str) -> Row:
