@@ -48,6 +48,7 @@ ROUTES = [
     f"/cutover/dags/{DAG}/runs.json",
     f"{HERE}/review",
     f"{HERE}/review.json",
+    f"{HERE}/comments",
     f"{HERE}/difference.csv?table=transactions",
     f"{HERE}/outlook.svg",
     f"{HERE}/sign_ins.svg",
@@ -60,7 +61,7 @@ ROUTES = [
     WHY,
 ]
 # Asked by POST alone.
-POSTED = [f"{WHY}.json"]
+POSTED = [f"{WHY}.json", f"{HERE}/comments.json"]
 # Files of public packages, which a page without an origin could not load otherwise.
 PUBLIC = [f"/cutover/dags/{DAG}/docs/assets/{'0' * 12}/jquery/dist/jquery.min.js"]
 

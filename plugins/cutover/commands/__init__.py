@@ -111,6 +111,12 @@ COMMANDS = {
             "launches",
         ),
         Command(
+            "comment",
+            "[RUN] [TEXT]",
+            "say something about a run that the next one should know; it stays with the launch",
+            "launches",
+        ),
+        Command(
             "logs",
             "[RUN] [TASK]",
             "print a task's log: by default of the one that failed, or runs now",

@@ -162,6 +162,24 @@ def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
     return 0
 
 
+def comment(deployment: Deployment, arguments: Sequence[str]) -> int:
+    """Say something about a run; without a text, ask for it.
+
+    Raises CutoverError ``run.unknown`` and as ``records.comments.add`` does.
+    """
+    parser = _parser("comment")
+    _add_run(parser)
+    parser.add_argument("text", nargs="?", help="in quotation marks; default: it is asked for")
+    chosen = parser.parse_args(arguments)
+    api = _signed_in(deployment, chosen.account)
+    run = _run_of(api, chosen.run)
+    words = chosen.text or input(f"On {run['dag_id']} {run['dag_run_id']}: ")
+    screen = Screen()
+    for one in api.ask(f"{_page(run)}/comments.json", {"words": words}):
+        _show_comment(screen, one)
+    return 0
+
+
 def logs(deployment: Deployment, arguments: Sequence[str]) -> int:
     """Print the log of a task's newest try; without a task, of the task that failed first or runs now."""
     parser = _parser("logs")
@@ -289,10 +307,16 @@ def _show_review(screen: Screen, document: dict[str, Any]) -> None:
         screen.line("The review of this run has not been made.")
     else:
         screen.markdown(document["question"])
+    for one in document["comments"]:
+        _show_comment(screen, one)
     for reason in document["in_the_way"] or []:
         screen.line("")
         screen.line(f"In the way of the swap now: {reason}")
     screen.line("")
+
+
+def _show_comment(screen: Screen, one: dict[str, Any]) -> None:
+    screen.line(f"{one['author']}, {_moment(one['written_at'])}: {one['words']}")
 
 
 def _show_verdict(screen: Screen, verdict: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from cutover.database import statements as files
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import Migration
-from cutover.records import anchors, audit, chain, signing
+from cutover.records import anchors, audit, chain, comments, signing
 from cutover.storage import Storage
 
 # The program that verifies an archive, which goes into it.
@@ -42,6 +42,7 @@ rows.json            the rows of the evidence: run (parameters, validation, revi
                      certificate, as the database has them
 statements.sql       what the swap executed             reconciliation.json  what became of every source row
 covered.json         what the fingerprint covers, where the review says it
+comments.json        what people said about the run, which no link of the chain covers
 data_docs/           the validations, page by page: open index.html of a folder
 chain.jsonl          every link of the chain; what it says only where it is about this run
 keys.txt             the public keys, oldest first      anchors.json       heads that were noted outside the database
@@ -117,6 +118,9 @@ def _parts(connection: psycopg.Connection, migration: Migration, run: str, docs_
         "review.json": f"{texts['review']}\n".encode(),
         "reconciliation.json": f"{texts['reconciliation']}\n".encode(),
         "covered.json": f"{texts['covered']}\n".encode(),
+        "comments.json": _json(
+            [one | {"written_at": one["written_at"].isoformat()} for one in comments.of_run(connection, run)]
+        ),
         "statements.sql": statements(texts["statements"] or []).encode(),
         "verdict.json": _json(_verdict(connection, migration, docs_root)),
         "keys.txt": "".join(f"{public}\n" for public in _keys(links)).encode(),

@@ -18,6 +18,8 @@ from fastapi import Depends, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cutover.records.comments import LONGEST
+
 # A login, and the right to read the DAG named by the route's ``dag_id``. 401 and 403 else.
 reads_dag = Depends(requires_access_dag(method="GET"))
 # A login only: for what is about no DAG, and for lists that leave out what the user may not see.
@@ -41,6 +43,23 @@ def may_roll_back(user: BaseUser, migration: str) -> bool:
     dag_id = rollback_of(migration)
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return bool(manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user))
+
+
+def requires_comment(request: Request, user: GetUserDep) -> None:
+    """Refuse (403) who may not comment on a run of the DAG that the address names."""
+    if not may_comment(user, request.path_params["dag_id"]):
+        raise HTTPException(403, "Who may trigger a run or answer its question may comment on it, and you may neither.")
+
+
+def may_comment(user: BaseUser, dag_id: str) -> bool:
+    """Whether ``user`` has a say in a run: may trigger one of the DAG, or answer its question."""
+    manager: Any = get_auth_manager()
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    says: list[tuple[Any, DagAccessEntity]] = [("POST", DagAccessEntity.RUN), ("PUT", DagAccessEntity.HITL_DETAIL)]
+    return any(
+        manager.is_authorized_dag(method=method, access_entity=entity, details=details, user=user)
+        for method, entity in says
+    )
 
 
 # Our own pages run no script, and load nothing but their style sheet.
@@ -80,6 +99,8 @@ _HEADERS = {
 
 # No address of ours is longer; and no value of a column, name or id holds a NUL, which no database takes.
 LONGEST_ADDRESS = 4_000
+# Bytes of a form with a comment: each of its characters may take four, written as three each.
+_LONGEST_FORM = 12 * LONGEST + 100
 
 Next = Callable[[Request], Awaitable[Response]]
 
@@ -99,10 +120,19 @@ def is_no_address(request: Request) -> bool:
 
 async def form(request: Request) -> dict[str, str]:
     """The fields of a form that was sent, of a size that a form of ours has. 413 for more."""
+    return await _fields(request, LONGEST_ADDRESS)
+
+
+async def long_form(request: Request) -> dict[str, str]:
+    """The same of a form in which people write sentences."""
+    return await _fields(request, _LONGEST_FORM)
+
+
+async def _fields(request: Request, longest: int) -> dict[str, str]:
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > LONGEST_ADDRESS:
+        if len(body) > longest:
             raise HTTPException(413, "This is more than the form holds.")
     try:
         return dict(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True, max_num_fields=10))

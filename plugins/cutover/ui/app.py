@@ -37,13 +37,15 @@ from cutover.database.words import said
 from cutover.errors import CutoverError
 from cutover.migration import Migration
 from cutover.operators.base import reading
+from cutover.records.comments import LONGEST, of_run
 from cutover.records.run import get as get_run
+from cutover.records.run import has_begun
 from cutover.records.run import key as run_key
 from cutover.revert import Window, of_entry
 from cutover.review.difference import KINDS
-from cutover.ui import access, charts, docs, figures, lookup, outlook, revert, shown, standing, store
+from cutover.ui import access, charts, comments, docs, figures, lookup, outlook, revert, shown, standing, store
 from cutover.ui.access import reads_dag, signed_in
-from cutover.ui.templating import STYLE, render
+from cutover.ui.templating import STYLE, render, run_address
 from cutover.watch import look
 
 PREFIX = "/cutover"
@@ -53,6 +55,7 @@ Kind = Literal["added", "removed", "changed"]
 
 app = FastAPI(title="Cutover", docs_url=None, redoc_url=None, openapi_url=None)
 app.include_router(figures.router)
+app.include_router(comments.router)
 _log = logging.getLogger(__name__)
 
 
@@ -219,7 +222,7 @@ def evidence_of_entry(dag_id: str, number: Number) -> Response:
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/review", dependencies=[reads_dag])
-def review(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
+def review(request: Request, user: GetUserDep, dag_id: str, dag_run_id: str) -> HTMLResponse:
     """Everything that the approver of a run should have seen, as it was when the question was asked."""
     migration = lookup.migration(dag_id)
     stands = lookup.standing_of(dag_id, dag_run_id)
@@ -227,7 +230,48 @@ def review(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
         template, values, ahead = lookup.review(migration, dag_id, dag_run_id, stands)
     except lookup.NoRecordError:
         return _without_a_record(request, dag_id, dag_run_id, stands)
-    return _page(request, template, ahead=ahead, again_after=outlook.EVERY_S if ahead else None, **values)
+    may_comment = access.may_comment(user, dag_id)
+    again = outlook.EVERY_S if ahead else None
+    return _page(request, template, ahead=ahead, again_after=again, may_comment=may_comment, **values)
+
+
+@app.get("/dags/{dag_id}/runs/{dag_run_id}/comments", dependencies=[reads_dag])
+def comments_on_run(request: Request, user: GetUserDep, dag_id: str, dag_run_id: str) -> HTMLResponse:
+    """What was said about a run, and where to say more."""
+    migration = lookup.migration(dag_id)
+    with reading(migration) as connection:
+        run = run_key(connection, dag_id, dag_run_id)
+        if not has_begun(connection, run):
+            raise HTTPException(404, "The target database holds nothing of this run: it has not got that far.")
+        lines = of_run(connection, run)
+    return _page(
+        request,
+        "comments.html",
+        migration=migration,
+        run=run,
+        dag_id=dag_id,
+        dag_run_id=dag_run_id,
+        comments=lines,
+        may_comment=access.may_comment(user, dag_id),
+        longest=LONGEST,
+    )
+
+
+@app.post(
+    "/dags/{dag_id}/runs/{dag_run_id}/comments",
+    dependencies=[reads_dag, Depends(access.requires_comment), Depends(access.require_own_page)],
+)
+def comment_on_run(
+    request: Request,
+    user: GetUserDep,
+    dag_id: str,
+    dag_run_id: str,
+    given: Annotated[dict[str, str], Depends(access.long_form)],
+) -> Response:
+    """Write a comment down, and show it among the others."""
+    comments.add(user, lookup.migration(dag_id), dag_id, dag_run_id, given)
+    here = f"{request.scope.get('root_path', '')}{run_address(dag_id, dag_run_id)}"
+    return RedirectResponse(f"{here}/comments", status_code=303)
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/difference.csv", dependencies=[reads_dag])
@@ -519,6 +563,8 @@ _STATUS = {
     "diff.launched": 410,
     "diff.overtaken": 410,
     "why.not-an-id": 422,
+    "comment.empty": 422,
+    "comment.too-long": 422,
 }
 
 

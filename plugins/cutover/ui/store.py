@@ -22,7 +22,7 @@ from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
 from cutover.operators.base import bounded, reading
 from cutover.outlook import Outlook
-from cutover.records import anchors, audit, evidence, signing
+from cutover.records import anchors, audit, comments, evidence, signing
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
 from cutover.review import difference as comparison
@@ -179,6 +179,7 @@ def review(
         "carrying": rollback.carrying(row.review or {}),
         "entry": entry,
         "approvals": approvals(connection, run),
+        "comments": comments.of_run(connection, run),
         "notices": notices(connection, run),
         "outlooks": outlooks(connection, run),
         "timeline": timeline,

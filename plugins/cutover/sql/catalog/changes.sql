@@ -1,12 +1,13 @@
--- For each table that is replaced: a query that counts rows before and after, those that are in both by the primary key,
--- and those of them that are changed.
+-- For each table that is replaced: a query that counts rows before and after, those that are in both by the primary
+-- key, and those of them that are changed.
 -- A changed row differs, as text, in a column that is not generated from others: not every type has an equality,
 -- and one that has may call equal what reads differently. What is the same to the bit reads the same, and is not
 -- written as text for that.
 select
     p.relname as object,
     format(
-        'select (select count(*) from %%2$s), (select count(*) from %%3$I.%%4$I), count(*), count(*) filter (where %%1$s) '
+        'select (select count(*) from %%2$s), (select count(*) from %%3$I.%%4$I), count(*), '
+        'count(*) filter (where %%1$s) '
         'from %%2$s as o join %%3$I.%%4$I as i on %%5$s',
         a.differs, p.oid::regclass, %(incoming_schema)s::text, p.relname,
         cutover.key_condition(

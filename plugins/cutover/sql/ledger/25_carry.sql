@@ -284,8 +284,8 @@ end $$;
 revoke all on function cutover.set_aside(text, jsonb, jsonb, cutover.changelog, text, text) from public;
 
 -- The equality that an index goes by in each of its columns, in their order: by schema and name (attnum 0: an
--- expression). A type of an extension's, or of the application's, has its own, which no search_path of ours leads to; and its
--- `=` may be that of text to whoever does not see it (citext).
+-- expression). A type of an extension's, or of the application's, has its own, which no search_path of ours leads to;
+-- and its `=` may be that of text to whoever does not see it (citext).
 create or replace function cutover.equalities(index oid)
 returns table (place bigint, attnum smallint, operator text)
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -306,8 +306,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 revoke all on function cutover.equalities(oid) from public;
 
--- How a row of a table is matched with one of `other` by the table's primary key. `one_side` and `other_side` are formats
--- that a column's name is put into. A column of another type there is compared as the engine itself compares the two.
+-- How a row of a table is matched with one of `other` by the table's primary key. `one_side` and `other_side` are
+-- formats that a column's name is put into. A column of another type there is compared as the engine itself
+-- compares the two.
 create or replace function cutover.key_condition(relation oid, other oid, one_side text, other_side text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select string_agg(

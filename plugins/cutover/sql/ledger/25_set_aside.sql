@@ -39,9 +39,9 @@ create table if not exists cutover.moved_row (
     primary key (run, table_name, old_key)
 );
 
--- A foreign key in the pieces that statements are made of: o is the referring row, i the one that it refers to. Of a key
--- of one column also the equalities that it goes by: `equality` of a referred value with a referring one, `own_equality`
--- of two referring ones.
+-- A foreign key in the pieces that statements are made of: o is the referring row, i the one that it refers to. Of a
+-- key of one column also the equalities that it goes by: `equality` of a referred value with a referring one,
+-- `own_equality` of two referring ones.
 drop function if exists cutover.key_parts(oid);
 create function cutover.key_parts(
     key oid, out referring regclass, out referred regclass, out name text, out rule text, out complete text,
