@@ -78,20 +78,6 @@ def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: W
     assert world.value("select string_agg(action, ' ' order by entry) from cutover.ledger") == "swap rollback rollback"
 
 
-def test_a_second_launch_changes_no_row_and_says_so(world: World) -> None:
-    answer("clean_launch", "Approve")
-    assert run("clean_launch", **SMALL)[0] == "success"
-    after = checksum(world)
-    answer("clean_launch", "Approve")
-    assert run("clean_launch", **SMALL)[0] == "success"
-    assert checksum(world) == after
-    assert world.value(
-        "select sum((t ->> 'added')::int + (t ->> 'removed')::int + (t ->> 'changed')::int) from cutover.run as r "
-        "cross join jsonb_array_elements(r.review -> 'tables') as t "
-        "where r.started_at = (select max(started_at) from cutover.run)"
-    ) == 0  # fmt: skip
-
-
 def test_the_rights_that_are_documented_are_enough_for_a_launch_and_its_rollback(world: World) -> None:
     with psycopg.connect(world.dsn, autocommit=True) as admin:
         admin.execute("drop owned by cutover")

@@ -2,7 +2,7 @@
 
 Or it is refused, and untouched. Any of the carried kinds of tests/swap/kinds.py may hang on its tables.
 
-``CUTOVER_EXAMPLES`` says how many schemas (default: 10); more than that are drawn at random, different each time. With
+``CUTOVER_EXAMPLES`` says how many schemas (default: 5); more than ten are drawn at random, different each time. With
 ``--hypothesis-show-statistics`` it says how many were carried, and how many refused for what.
 """
 
@@ -28,7 +28,7 @@ from tests import databases
 from .dump import dump
 from .schemas import TABLESPACE, Schema, schemas
 
-EXAMPLES = int(os.environ.get("CUTOVER_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("CUTOVER_EXAMPLES", "5"))
 MIGRATION = Migration(migration="test")
 _numbers = itertools.count(1)
 

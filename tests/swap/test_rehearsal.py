@@ -27,7 +27,7 @@ from cutover.swap.rehearsal import Rehearsal, acts_outside, in_words, never_comm
 
 from .conftest import MIGRATION
 from .dump import dump
-from .test_kills import KilledAt, _spawn, one_of_each
+from .test_kills import CAMPAIGN, KilledAt, _spawn, one_of_each
 
 # Everything that a rehearsal could have left: rows of every table but those of PostgreSQL, with their versions, and
 # where every sequence stands.
@@ -186,7 +186,8 @@ def test_killed_at_each_step_it_leaves_nothing_whoever_is_killed(production: Pro
     assert went_through(rehearse(production.connect, order, production.log, counting))
     assert "committed" not in counting.passed and counting.passed[-1] == "recorded"
     before = everything(production)
-    for place in one_of_each(counting.passed):
+    # the campaign of test_kills.py tries each of them
+    for place in one_of_each(counting.passed)[:: 1 if CAMPAIGN else 2]:
         child = _spawn.Process(target=rehearse, args=(production.connect, order, print, KilledAt(place)))
         child.start()
         child.join(60)

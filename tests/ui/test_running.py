@@ -65,7 +65,8 @@ STAGED = (
 )
 # How many of its tasks the walk below marks or clears, at 30 s each; CUTOVER_WALK=20 for a campaign, of both ends.
 STEPS = int(os.environ.get("CUTOVER_WALK", "2"))
-ENDS = ("gap", "approved") if "CUTOVER_WALK" in os.environ else ("gap",)
+IS_CAMPAIGN = "CUTOVER_WALK" in os.environ
+ENDS = ("gap", "approved") if IS_CAMPAIGN else ("gap",)
 
 MIGRATION = load("clean_launch")
 # So soon a task that waits for its answer has begun to take it.
@@ -278,37 +279,40 @@ def test_an_expired_approval_does_not_open_it(running: Running, launch: Run) -> 
     _refused(launch, "its approval expired")
 
 
-@pytest.mark.parametrize(
-    ("change", "back"),
-    [
-        (
-            "update staging.unified_profiles set first_name = first_name || '!' "
-            "where id = (select id from staging.unified_profiles where first_name is not null order by id limit 1)",
-            "update staging.unified_profiles set first_name = rtrim(first_name, '!') where first_name like '%!'",
-        ),
-        (
-            "alter table staging.leads alter column locale type varchar(99)",
-            "alter table staging.leads alter column locale type text",
-        ),
-        (EXCHANGE, EXCHANGE_BACK),
-        # past the trigger that keeps them as they were
-        (f"{PAST} update cutover.run set validation = jsonb_set(validation, '{{suites,0,evaluated}}', '99')", None),
-        (f"{PAST} update cutover.run set review = jsonb_set(review, '{{tables,0,removed}}', '0'::jsonb)", None),
-        (f"{PAST} update cutover.run set parameters = parameters || '{{\"on_drift\": \"fail\"}}'", None),
-        (
-            "insert into cutover.made_account (account_id, run, email, created_at, user_metadata) "
-            "values (gen_random_uuid(), 'r_another', 'another@example.com', now(), '{}')",
-            "delete from cutover.made_account where run = 'r_another'",
-        ),
-    ],
-    ids=[
-        "one row", "one column type", "two values exchanged", "one expectation result", "the review's text",
-        "a parameter", "what the swap reads beside",
-    ],
-)  # fmt: skip
-def test_what_was_changed_after_the_approval_is_not_swapped(
-    running: Running, launch: Run, change: str, back: str | None
-) -> None:
+# Each kind of what an approval covers, with what takes the change back; every one of them alone, without Airflow, is in
+# tests/swap/test_coverage.py. Two are tried here, all of them in the campaign.
+CHANGES: dict[str, tuple[str, str | None]] = {
+    "two values exchanged": (EXCHANGE, EXCHANGE_BACK),
+    # past the trigger that keeps them as they were
+    "the review's text": (
+        f"{PAST} update cutover.run set review = jsonb_set(review, '{{tables,0,removed}}', '0'::jsonb)",
+        None,
+    ),
+    "one row": (
+        "update staging.unified_profiles set first_name = first_name || '!' "
+        "where id = (select id from staging.unified_profiles where first_name is not null order by id limit 1)",
+        "update staging.unified_profiles set first_name = rtrim(first_name, '!') where first_name like '%!'",
+    ),
+    "one column type": (
+        "alter table staging.leads alter column locale type varchar(99)",
+        "alter table staging.leads alter column locale type text",
+    ),
+    "one expectation result": (
+        f"{PAST} update cutover.run set validation = jsonb_set(validation, '{{suites,0,evaluated}}', '99')",
+        None,
+    ),
+    "a parameter": (f'{PAST} update cutover.run set parameters = parameters || \'{{"on_drift": "fail"}}\'', None),
+    "what the swap reads beside": (
+        "insert into cutover.made_account (account_id, run, email, created_at, user_metadata) "
+        "values (gen_random_uuid(), 'r_another', 'another@example.com', now(), '{}')",
+        "delete from cutover.made_account where run = 'r_another'",
+    ),
+}
+
+
+@pytest.mark.parametrize("changed", list(CHANGES)[: None if IS_CAMPAIGN else 2])
+def test_what_was_changed_after_the_approval_is_not_swapped(running: Running, launch: Run, changed: str) -> None:
+    change, back = CHANGES[changed]
     stored = running.value("select to_jsonb(r)::text from cutover.run as r where run = %s", launch.key)
     _approve_in_database(running, launch)
     running.value(change)
@@ -333,7 +337,10 @@ def _void(running: Running, launch: Run) -> None:
         approve.void_earlier(connection, launch.key, "swap", "the end of a test")
 
 
-@pytest.mark.parametrize("changed", ["sql/clean_launch/swap/merge_users.sql", "expectations/clean_launch/leads.json"])
+DEPLOYED = ("sql/clean_launch/swap/merge_users.sql", "expectations/clean_launch/leads.json")
+
+
+@pytest.mark.parametrize("changed", DEPLOYED if IS_CAMPAIGN else DEPLOYED[:1])
 def test_what_was_deployed_after_the_approval_is_not_run(running: Running, launch: Run, changed: str) -> None:
     file = running.include / changed
     reviewed = file.read_text()
