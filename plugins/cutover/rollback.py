@@ -22,7 +22,7 @@ from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.migration import Migration
 from cutover.records import NEWEST_ENTRY, NEWEST_LAUNCH, chain, ledger, phase, run
-from cutover.swap import coverage, orphans, outside, preparation, refusals
+from cutover.swap import coverage, orphans, outside, preparation, refusals, shape
 from cutover.swap.carry import Carried, carry, require_all_carried, total
 from cutover.swap.order import Order, read_scope, require_recorded
 from cutover.swap.rehearsal import Rehearsal, in_words, rehearse
@@ -64,6 +64,8 @@ class Preview:
     waiting: int
     # of the accounts that the launch made: how many, and how many nobody has used
     accounts: dict[str, int]
+    # what was done to columns of production since: the tables that come back have them so, too
+    columns: list[dict[str, Any]]
     # what its rehearsal has found; None where none was asked for
     rehearsal: dict[str, Any] | None = None
 
@@ -171,8 +173,13 @@ def preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None = None
 
 def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> Preview:
     with connect() as connection:
+        connection.autocommit = True
         scope = read_scope(connection, planned)
         require_recorded(connection, planned, scope)
+        # of the backup alone, and nothing in it is lost: what is looked at, and approved, is what will come back
+        columns = shape.changes(connection, planned, scope)
+        shape.follow(connection, planned, scope, lambda _: None)
+        connection.autocommit = False
         reasons = refusals.find(connection, scope)
         connection.commit()
         # one snapshot for what is carried, what is looked at and what an approval covers
@@ -235,6 +242,7 @@ def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> P
             "leaving": outside.as_json(leaving),
             "waiting": waiting,
             "accounts": accounts,
+            "columns": [asdict(one) for one in columns],
             "rehearsal": rehearsal and rehearsal.as_dict(),
         }
         coverage.whole_tables(connection)
@@ -410,6 +418,10 @@ def markdown(review: dict[str, Any]) -> str:
             for t in review["tables"]
         ]
         lines += ["", f"*Before* is before {review['undoes']}; *after* has what was written since.", ""]
+    if review.get("columns"):
+        lines += ["**Columns that production has otherwise since** (the tables that come back follow it):", ""]
+        lines += [f"* `{one['object']}`: {one['change']}" for one in review["columns"]]
+        lines.append("")
     accounts = review.get("accounts") or {}
     if accounts.get("accounts_made"):
         made, unused = accounts["accounts_made"], accounts["accounts_unused"]
