@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from cutover.dumps import client
-from cutover.records import signing
+from cutover.records import anchors, signing
+from cutover.validate import validation
 from stack.postgres import EmbeddedPostgres, bin_dir
 from tests import databases, object_store
 
@@ -78,6 +79,21 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+# Where evidence is, and with what it is signed: a command that runs in this process leaves that in its environment.
+_EVIDENCE = (anchors.VARIABLE, validation.VARIABLE, signing.VARIABLE)
+
+
+@pytest.fixture(autouse=True)
+def _evidence_is_each_test_s_own() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _EVIDENCE}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")
