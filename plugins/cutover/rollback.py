@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from cutover import revert
-from cutover.database import answer
+from cutover.database import answer, catalog
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
@@ -185,6 +185,7 @@ def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> P
         # one snapshot for what is carried, what is looked at and what an approval covers
         coverage.one_moment(connection, planned, writes=True)
         connection.execute("set local row_security = on")  # the application's own rows outside stay as its policies say
+        reasons += _unfit(connection, scope)
         with connection.transaction(force_rollback=True):
             # nobody writes to a backup: but for what the entry's own transaction left in it (a trigger's profiles of
             # accounts that it made), it has the rows of before
@@ -249,6 +250,43 @@ def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> P
         content = coverage.as_stored(connection, content)
         covered = coverage.take(connection, planned, review=content)
     return Preview(**content, fingerprint=covered.fingerprint, coverage=covered)
+
+
+def _unfit(connection: psycopg.Connection, scope: Scope) -> list[refusals.Refusal]:
+    """Why rows that come back do not fit what production's tables have got since: a key, a check, an index.
+
+    It is tried, as the rollback does it before anything is carried, and taken back; the first reason is told.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            preparation.clear(connection, scope)
+            preparation.dress(connection, scope, complete=False)
+    except CutoverError as error:
+        return [
+            refusals.Refusal(
+                error.code.removeprefix("swap."), error.obj, _with_rows(connection, scope, error), error.remedy
+            )
+        ]
+    return []
+
+
+def _with_rows(connection: psycopg.Connection, scope: Scope, error: CutoverError) -> str:
+    """The reason, with how many values of a key that is broken stand in several rows."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.errors.UniqueViolation):
+        return error.why
+    for table in scope.tables:
+        for row in catalog.rows(
+            connection,
+            "broken_key",
+            production=table.outgoing,
+            incoming=table.incoming,
+            name=cause.diag.constraint_name,
+        ):
+            counted = connection.execute(row["statement"].encode()).fetchone()
+            assert counted is not None
+            return f"{error.why} Of the rows that come back {counted[1]:,} share {counted[0]:,} values of it."
+    return error.why
 
 
 def _count(

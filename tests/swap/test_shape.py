@@ -168,6 +168,35 @@ def test_columns_that_have_exchanged_their_names_are_not_mixed_up(server: Embedd
             assert production.value("select meta from public.orders where id = 9") == "new"
 
 
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        (
+            "alter table public.orders add constraint once unique (customer_id, status)",
+            "Of the rows that come back 200 share 50 values of it.",
+        ),
+        ("create unique index once on public.orders (status) where customer_id = 7", "could not create unique index"),
+        ("alter table public.orders add constraint once check (status <> 'new')", "is violated by some row"),
+    ],
+    ids=["key", "index", "check"],
+)
+def test_a_key_or_a_check_that_old_rows_break_is_refused_in_the_preview(
+    server: EmbeddedPostgres, statement: str, why: str
+) -> None:
+    with small(server) as production:
+        swapped(production, "r1")
+        deploy(production, f"update public.orders set status = 's' || id; {statement}")
+        with production.connect() as connection:
+            order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, "b1")
+        (refused,) = rollback.preview(production.connect, order).refusals
+        assert (refused["code"], "once" in refused["object"]) == ("cannot-prepare", True)
+        assert why in refused["why"], refused
+        deploy(production, "alter table public.orders drop constraint if exists once; drop index if exists public.once")
+        assert rollback.preview(production.connect, order).refusals == []
+        rolled_back(production, "b1")
+        assert production.value("select status from public.orders where id = 9") == "s9", "it was written since"
+
+
 def test_an_entry_of_an_earlier_version_and_one_further_back_are_refused_as_before(server: EmbeddedPostgres) -> None:
     with small(server) as production:
         swapped(production, "r1")
