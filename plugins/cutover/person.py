@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.migration.added import PREFIX
-from cutover.swap.shape import WHOLE
+from cutover.records import WHOLE
 
 if TYPE_CHECKING:
     from cutover.migration import Migration

@@ -16,13 +16,12 @@ from psycopg.types.json import Jsonb
 from cutover.database import catalog, patience
 from cutover.database.connect import Log
 from cutover.errors import CutoverError
+from cutover.records import WHOLE
 from cutover.swap.order import Order, read_undoing
 from cutover.swap.scope import Scope, SwappedTable
 
 # In the report of an entry: the columns of each table that it has put in place, and of the one before, by number.
 REPORTED = "columns"
-# Before the name of a table of a backup: what it was, whole, before a column was dropped there as in production.
-WHOLE = "whole_"
 
 
 @dataclass(frozen=True)
