@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.migration.added import PREFIX
+from cutover.records import WHOLE
 
 if TYPE_CHECKING:
     from cutover.migration import Migration
@@ -160,12 +161,16 @@ def tables_of(connection: psycopg.Connection, migration: Migration) -> list[Tabl
                 column: kind
                 for kind, names in kinds.items()
                 for column in row["columns"]
-                # the copy of columns that the migration does not know is of the same rows
-                if column in names or f"{row['table_name'].removeprefix(PREFIX)}.{column}" in names
+                if column in names or f"{_of(row['table_name'])}.{column}" in names
             },
         )
         for row in rows
     ]
+
+
+def _of(table: str) -> str:
+    """The table whose rows a copy has, of columns that the migration does not know or of all; else itself."""
+    return table.removeprefix(PREFIX).removeprefix(WHOLE)
 
 
 def is_theirs(table: Table, person: Person) -> sql.Composable | None:

@@ -15,14 +15,14 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from cutover import revert
-from cutover.database import answer
+from cutover.database import answer, catalog
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.migration import Migration
 from cutover.records import NEWEST_ENTRY, NEWEST_LAUNCH, chain, ledger, phase, run
-from cutover.swap import coverage, orphans, outside, preparation, refusals
+from cutover.swap import coverage, orphans, outside, preparation, refusals, shape
 from cutover.swap.carry import Carried, carry, require_all_carried, total
 from cutover.swap.order import Order, read_scope, require_recorded
 from cutover.swap.rehearsal import Rehearsal, in_words, rehearse
@@ -64,6 +64,8 @@ class Preview:
     waiting: int
     # of the accounts that the launch made: how many, and how many nobody has used
     accounts: dict[str, int]
+    # what was done to columns of production since: the tables that come back have them so, too
+    columns: list[dict[str, Any]]
     # what its rehearsal has found; None where none was asked for
     rehearsal: dict[str, Any] | None = None
 
@@ -171,13 +173,19 @@ def preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None = None
 
 def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> Preview:
     with connect() as connection:
+        connection.autocommit = True
         scope = read_scope(connection, planned)
         require_recorded(connection, planned, scope)
+        # of the backup alone, and nothing in it is lost: what is looked at, and approved, is what will come back
+        columns = shape.changes(connection, planned, scope)
+        shape.follow(connection, planned, scope, lambda _: None)
+        connection.autocommit = False
         reasons = refusals.find(connection, scope)
         connection.commit()
         # one snapshot for what is carried, what is looked at and what an approval covers
         coverage.one_moment(connection, planned, writes=True)
         connection.execute("set local row_security = on")  # the application's own rows outside stay as its policies say
+        reasons += _unfit(connection, scope)
         with connection.transaction(force_rollback=True):
             # nobody writes to a backup: but for what the entry's own transaction left in it (a trigger's profiles of
             # accounts that it made), it has the rows of before
@@ -235,12 +243,50 @@ def _preview(connect: Connect, planned: Order, rehearsal: Rehearsal | None) -> P
             "leaving": outside.as_json(leaving),
             "waiting": waiting,
             "accounts": accounts,
+            "columns": [asdict(one) for one in columns],
             "rehearsal": rehearsal and rehearsal.as_dict(),
         }
         coverage.whole_tables(connection)
         content = coverage.as_stored(connection, content)
         covered = coverage.take(connection, planned, review=content)
     return Preview(**content, fingerprint=covered.fingerprint, coverage=covered)
+
+
+def _unfit(connection: psycopg.Connection, scope: Scope) -> list[refusals.Refusal]:
+    """Why rows that come back do not fit what production's tables have got since: a key, a check, an index.
+
+    It is tried, as the rollback does it before anything is carried, and taken back; the first reason is told.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            preparation.clear(connection, scope)
+            preparation.dress(connection, scope, complete=False)
+    except CutoverError as error:
+        return [
+            refusals.Refusal(
+                error.code.removeprefix("swap."), error.obj, _with_rows(connection, scope, error), error.remedy
+            )
+        ]
+    return []
+
+
+def _with_rows(connection: psycopg.Connection, scope: Scope, error: CutoverError) -> str:
+    """The reason, with how many values of a key that is broken stand in several rows."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.errors.UniqueViolation):
+        return error.why
+    for table in scope.tables:
+        for row in catalog.rows(
+            connection,
+            "broken_key",
+            production=table.outgoing,
+            incoming=table.incoming,
+            name=cause.diag.constraint_name,
+        ):
+            counted = connection.execute(row["statement"].encode()).fetchone()
+            assert counted is not None
+            return f"{error.why} Of the rows that come back {counted[1]:,} share {counted[0]:,} values of it."
+    return error.why
 
 
 def _count(
@@ -410,6 +456,10 @@ def markdown(review: dict[str, Any]) -> str:
             for t in review["tables"]
         ]
         lines += ["", f"*Before* is before {review['undoes']}; *after* has what was written since.", ""]
+    if review.get("columns"):
+        lines += ["**Columns that production has otherwise since** (the tables that come back follow it):", ""]
+        lines += [f"* `{one['object']}`: {one['change']}" for one in review["columns"]]
+        lines.append("")
     accounts = review.get("accounts") or {}
     if accounts.get("accounts_made"):
         made, unused = accounts["accounts_made"], accounts["accounts_unused"]

@@ -210,9 +210,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_column_changed_since_the_approval_or_since_the_swap_stops_what_is_approved(
-    server: EmbeddedPostgres, change: str
-) -> None:
+def test_a_column_changed_since_the_approval_stops_what_is_approved(server: EmbeddedPostgres, change: str) -> None:
     statement, column, why = CHANGES[change]
     with small(server) as production:
         swapped(production, "r1")
@@ -224,8 +222,7 @@ def test_a_column_changed_since_the_approval_or_since_the_swap_stops_what_is_app
         assert [(r.code, r.object) for r in raised.value.refusals] == [("columns-changed", f"public.orders.{column}")]
         assert why in str(raised.value)
         assert "start a new run" in str(raised.value)
-        with pytest.raises(refusals.SwapRefusedError, match="take that change of the table back"):
-            rolled_back(production, "b1")
+        rolled_back(production, "b1")
 
 
 def test_what_a_deploy_changed_meanwhile_is_put_on_the_incoming_tables(server: EmbeddedPostgres) -> None:

@@ -33,6 +33,7 @@ from cutover.swap import (
     preparation,
     proof,
     refusals,
+    shape,
 )
 from cutover.swap.carry import Carried, carry, prepared, require_all_carried, total
 from cutover.swap.execution import Block, Observer, run
@@ -206,6 +207,8 @@ def prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
     """Bring the incoming tables to production's state of this moment; nothing here touches production's tables."""
     scope = read_scope(connection, order)
     require_recorded(connection, order, scope)
+    if order.action == "rollback":
+        shape.follow(connection, order, scope, log)
     refusals.require_none(connection, scope)
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(order.backup_schema)))
     _open_to_owners(connection, scope, order.backup_schema)
@@ -250,6 +253,7 @@ def transact(
         end = chain.reserve(connection)
         report = _report(planned) | {"coverage": ready.coverage.listed()} | _proved(connection, order, planned.scope)
         # moved as they are: whoever rewrites their rows from here on shows
+        report[shape.REPORTED] = shape.placed(connection, planned.scope)
         report["filenodes"] = capture.filenodes(connection, [t.incoming for t in planned.scope.tables])
         if timed := _timed(order, ready.began):
             report["timing"] = timed
