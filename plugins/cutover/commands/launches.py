@@ -451,6 +451,8 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
         if standing["tasks"]:
             ended = [one for one in standing["tasks"] if one["state"] in _OVER]
             lines.append(f"  {len(ended)} of {len(standing['tasks'])} tasks have ended")
+            running = next(run for run in standing["runs"] if run["dag_run_id"] == standing["active"])
+            lines += [f"    {line}" for line in running.get("progress", ())]
             lines += [
                 f"    {one['state'].replace('_', ' '):<15} {one['task_id']}{_since(one['start_date'])}"
                 for one in standing["tasks"]

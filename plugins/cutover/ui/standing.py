@@ -6,7 +6,7 @@ is in the target alone; and one whose question was asked may have failed since.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -128,10 +128,15 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
     ]
 
 
-def now(standing: Standing | None) -> str | None:
-    """What a run that is under way does, or waits for; None of one that has ended, or that a person is asked about."""
+def now(standing: Standing | None, progress: Sequence[str] = ()) -> str | None:
+    """What a run that is under way does, or waits for; None of one that has ended, or that a person is asked about.
+
+    ``progress`` is what its tasks themselves say of that.
+    """
     if standing is None or standing.has_ended or standing.waits:
         return None
+    if progress:
+        return "; ".join(progress)
     return standing.now or ("waits for its turn in Airflow" if standing.state == "queued" else None)
 
 
