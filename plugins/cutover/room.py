@@ -66,7 +66,7 @@ def require(room: Room, migration: Migration) -> list[CutoverError]:
         CutoverError(
             "preflight.no-room",
             f"the disk of {migration.target}",
-            f"a launch needs about {room.needed / 1e6:,.0f} MB, by {room.source}, and {room.free / 1e6:,.0f} MB are "
+            f"a launch needs about {room.needed / 1e6:,.1f} MB, by {room.source}, and {room.free / 1e6:,.1f} MB are "
             "free, by pace/free.sql.",
             "make room, such as by dropping old backups (DAG drop_backups), or a larger disk.",
         )

@@ -144,7 +144,7 @@ class Pace:
     limit: PaceLimit
     run: str
     log: Log
-    pause_s: float = PAUSE_S
+    pause_s: float = field(default_factory=lambda: PAUSE_S)
     task: str = field(default_factory=lambda: phase.task() or "")
     _looked_at: float = field(default=-math.inf, init=False)
 
@@ -306,7 +306,7 @@ def _known(connection: psycopg.Connection, limit: PaceLimit, bound_s: float | No
             f"role {connection.info.user}",
             "replicas are connected, and PostgreSQL does not show it how far they are behind: it is no member of "
             "pg_read_all_stats.",
-            f"grant pg_monitor to {sql.Identifier(connection.info.user).as_string()}; then clear the task.",
+            f"grant pg_read_all_stats to {sql.Identifier(connection.info.user).as_string()}; then clear the task.",
         )
     return [
         Lag(
