@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,13 +23,14 @@ from cutover.database.connect import Connect, connector
 from cutover.errors import CutoverError
 from cutover.migration import Migration, load
 from cutover.migration.pace import PaceLimit
+from cutover.operators.launch import launch
 from cutover.records import ledger, progress
 from cutover.swap import pace as engine
 from cutover.swap.pace import Pace
 from cutover.ui import standing, store
 from stack.postgres import EmbeddedPostgres
 
-from .tiny import NAME, Run, World
+from .tiny import NAME, TASKS, Run, World
 
 RUN, TASK = "r1", "transform.keys"
 AT_ONCE = timedelta(0)
@@ -245,8 +249,18 @@ def test_a_launch_waits_without_a_lock_and_says_so_where_it_is_watched(
     assert load_outcome == [None]
     assert world.value("select count(*) from staging.orders") == 2
 
-    # the bound is changed between two tries: what fails by one goes through by the next
+    # killed while it waits: nothing stays of it, and the next try does all
     world.execute("update public.lagging set seconds = 600")
+    command = [sys.executable, "-m", "tests.phase.killable", world.dsn, run.key]
+    killed = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    until(lambda: "waits for replica" in told(world.dsn, run.key))
+    killed.kill()
+    killed.wait()
+    until(lambda: not world.value("select count(*) from pg_stat_activity where application_name = 'killable'"))
+    assert world.value("select count(*) from cutover.phase where step = 'keys'") == 0
+    world.execute("delete from cutover.progress")
+
+    # the bound is changed between two tries: what fails by one goes through by the next
     declare(tmp_path, "{lag: 5m, longest_wait: 0s}")
     assert "[pace.behind]" in (run.do("transform.keys") or "")
     assert world.value("select count(*) from cutover.progress") == 0
@@ -320,6 +334,21 @@ def _require_no_lock(world: World) -> None:
         "where n.nspname in ('public', 'staging') and l.pid <> pg_backend_pid() and c.relname <> 'lagging'"
     )
     assert held is None
+
+
+def test_the_bound_of_a_run_is_its_own(world: World) -> None:
+    run = world.run("manual__1", lag_megabytes=5)
+    assert TASKS[TASK]().pace(run.context()).limit == PaceLimit(lag_megabytes=5)
+    other = world.run("manual__2", lag_megabytes=None)
+    assert TASKS[TASK]().pace(other.context()).limit == PaceLimit(lag_megabytes=None)
+    # off: nobody is asked
+    with psycopg.connect(world.dsn, autocommit=True) as session:
+        paced(_unreachable, PaceLimit(lag_megabytes=None), []).wait(session)
+    assert launch(NAME).params["lag_megabytes"] == 1_024
+
+
+def _unreachable() -> psycopg.Connection:
+    raise AssertionError("it has opened a session")
 
 
 # how far, how much room, what an index build may take
