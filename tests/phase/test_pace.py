@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,23 @@ def test_a_replica_that_is_behind_is_waited_for(
         paced(connect, limit, log).wait(session)
 
 
+def test_a_replica_that_tells_no_position_is_waited_for(database: str) -> None:
+    connect, limit = connector(database, "production", "test"), PaceLimit(longest_wait=AT_ONCE)
+    mute = f"{database}?replication=true&application_name=mute"
+    with psycopg.connect(database, autocommit=True) as session, closing(psycopg.connect(mute)) as replica:
+        ledger.install(session)
+        # it is connected, and no replica yet
+        paced(connect, limit, []).wait(session)
+        (position,) = session.execute("select pg_current_wal_lsn()").fetchone() or ("",)
+        replica.pgconn.send_query(f"START_REPLICATION PHYSICAL {position}".encode())
+        with pytest.raises(CutoverError) as refusal:
+            until(lambda: paced(connect, limit, []).wait(session))
+        assert refusal.value.code == "pace.not-told" and refusal.value.obj == "replica mute at 127.0.0.1"
+        replica.close()
+        # the server's other tests have no replica
+        until(lambda: not engine.look(connect, Migration(migration="none"), limit))
+
+
 # a query of the operator's
 
 
@@ -203,8 +220,8 @@ _QUERIES = {
     "two rows": ("select 1 union all select 2", "pace.query"),
     "no row": ("select 1 where false", "pace.query"),
     "no result": ("set work_mem to '1MB'", "pace.query"),
-    "writes": ("delete from kept returning 1", "pace.query"),
-    "ends its bounds first": ("commit; delete from kept returning 1", "pace.query"),
+    "writes": ("delete from public.kept returning 1", "pace.query"),
+    "ends its bounds first": ("commit; delete from public.kept returning 1", "pace.query"),
     "unknown table": ("select seconds from nowhere", "pace.query"),
     "no SQL": ("how far is it?", "pace.query"),
 }
