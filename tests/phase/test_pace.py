@@ -183,7 +183,7 @@ def test_a_replica_that_tells_no_position_is_waited_for(database: str) -> None:
         ledger.install(session)
         # it is connected, and no replica yet
         paced(connect, limit, []).wait(session)
-        (position,) = session.execute("select pg_current_wal_lsn()").fetchone() or ("",)
+        (position,) = session.execute("select pg_current_wal_flush_lsn()").fetchone() or ("",)
         replica.pgconn.send_query(f"START_REPLICATION PHYSICAL {position}".encode())
         with pytest.raises(CutoverError) as refusal:
             until(lambda: paced(connect, limit, []).wait(session))
