@@ -16,6 +16,7 @@ FLOORS = (
         "scaffold",
         "inspection",
         "preflight",
+        "room",
         "probes",
         "freeze",
         "transform",

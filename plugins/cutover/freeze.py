@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from cutover.database import catalog, clock
+from cutover.database import catalog, clock, wal
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened
 from cutover.database.patience import GAVE_UP, Patience
@@ -23,6 +24,7 @@ from cutover.extract import raw
 from cutover.migration import Migration, added
 from cutover.records import ledger, phase, run, workspace
 from cutover.swap import capture
+from cutover.swap.pace import UNPACED, Pace
 
 KEYS_SUFFIX = ".keys"
 # Keys held in memory while their ids are derived.
@@ -76,11 +78,11 @@ def _missing(connection: psycopg.Connection, schema: str, table: str) -> bool:
     return connection.execute("select to_regclass(%s) is null", (name,)).fetchone() == (True,)
 
 
-def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> dict[str, int]:
+def freeze(connect: Connect, migration: Migration, this_run: str, log: Log, pace: Pace = UNPACED) -> dict[str, int]:
     """Copy everything that the transforms need into ``input``, in one transaction. Returns rows per table.
 
-    Run again, it starts anew. Nobody but the engine's role can read the copy. Raises CutoverError
-    ``freeze.workspace-taken`` while another run needs what is in ``input`` and ``staging``, and
+    ``pace`` waits for replicas before it. Run again, it starts anew. Nobody but the engine's role can read the copy.
+    Raises CutoverError ``freeze.workspace-taken`` while another run needs what is in ``input`` and ``staging``, and
     ``extract.foreign-code`` where reading a raw table would run somebody's code.
     """
     counts: dict[str, int] = {}
@@ -92,8 +94,10 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         workspace.empty(connect, workspace.SCHEMAS, log)
     with opened(connect) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        pace.wait(connection)
         workspace.hold(connection, this_run)
         made_from = phase.require(connection, migration, this_run, "snapshot")
+        since = wal.position(connection)
         # Rows that row-level security would hide must be an error: missing accounts would be made a second time.
         connection.execute("set local row_security = off")
         # And what stands in a table's place must be one: a view would run its owner's code as ours.
@@ -122,8 +126,11 @@ def freeze(connect: Connect, migration: Migration, this_run: str, log: Log) -> d
         oids = catalog.oids(connection, (sql.Identifier(*name) for name in migration.swapped_tables()))
         files_of_rows = capture.filenodes(connection, oids)
         run.note(connection, this_run, snapshot=snapshot[0], frozen_at=clock.now(connection), filenodes=files_of_rows)
-        done = {"snapshot": snapshot[0], "rows": counts, "columns": columns, **read}
+        written, size = wal.written(connection, since), catalog.schema_size(connection, "input")
+        done: dict[str, Any] = {"snapshot": snapshot[0], "rows": counts, "columns": columns, **read}
+        done |= {"wal_bytes": written, "input_bytes": size}
         phase.record(connection, migration, this_run, "snapshot", made_from, **done)
+    log(f"{sum(counts.values()):,} rows, {size / 1e6:,.1f} MB in input{wal.shown(written)}")
     return counts
 
 

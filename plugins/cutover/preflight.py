@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover import inspection
+from cutover import inspection, room
 from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened, pin_search_path
 from cutover.database.words import said
 from cutover.errors import CutoverError
 from cutover.migration import Migration, added, declared, load, load_order
+from cutover.migration.pace import PaceLimit
 from cutover.records import signing
-from cutover.swap import refusals, scope
+from cutover.swap import pace, refusals, scope
 
 OLDEST_SERVER = 140_000
 
@@ -48,12 +50,13 @@ class PreflightError(CutoverError):
 
 @dataclass(frozen=True)
 class Findings:
-    """What preflight saw: server version, what depends on the tables, and their size."""
+    """What preflight saw: server version, what depends on the tables, their size, and the room that a launch needs."""
 
     server_version: str
     dependents: dict[str, int]
     tables: list[str]
     bytes: int
+    room: dict[str, Any]
 
 
 def require_signing_key() -> None:
@@ -80,8 +83,10 @@ def require_rights(connect: Connect, migration: Migration) -> None:
         raise PreflightError(reasons)
 
 
-def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Findings:
+def check(connect: Connect, migration: Migration, this_run: str, log: Log, limit: PaceLimit | None = None) -> Findings:
     """Look at leftovers, shapes and dependents; needs the engine's tables, and the rights of ``require_rights``.
+
+    ``limit`` is the run's own, else the migration's: whether replicas can be looked after is seen here.
 
     Raises PreflightError with every reason found.
     """
@@ -105,6 +110,7 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
         ]
         reasons += _shapes(connection, migration)
         reasons += _own(connection, migration)
+        reasons += _replicas(connect, migration, migration.pace if limit is None else limit, log)
         if not reasons:
             # else they would be blamed for what is already named
             reasons = _statements(connection, migration)
@@ -115,20 +121,35 @@ def check(connect: Connect, migration: Migration, this_run: str, log: Log) -> Fi
             kinds[dependent.kind] = kinds.get(dependent.kind, 0) + 1
         size = connection.execute(files.statement("preflight/size.sql"), {"tables": tables.outgoing}).fetchone()
         assert size is not None
+        needed = room.estimate(connect, connection, migration, size[0])
+        if reasons := room.require(needed, migration):
+            raise PreflightError(reasons)
         findings = Findings(
             server_version=str(connection.info.parameter_status("server_version")),
             dependents=kinds,
             tables=[f"{table.schema}.{table.name}" for table in tables.tables],
             bytes=size[0],
+            room=asdict(needed),
         )
     log(f"PostgreSQL {findings.server_version}; tables: {', '.join(findings.tables)}")
     log(
         "bound to them: "
         + (", ".join(f"{n} {_PLURAL[kind] if n > 1 else kind}" for kind, n in sorted(kinds.items())) or "nothing")
     )
-    there = findings.bytes / 2**20
-    log(f"the tables hold {there:,.0f} MiB; keep about {2 * there:,.0f} MiB free for the copies this run makes")
+    log(f"the tables hold {findings.bytes / 1e6:,.0f} MB; {needed.in_words()}")
     return findings
+
+
+def _replicas(connect: Connect, migration: Migration, limit: PaceLimit, log: Log) -> list[CutoverError]:
+    """Whether it can be told how far replicas are behind; that one is, at this moment, is only said."""
+    try:
+        lags = pace.look(connect, migration, limit)
+    except CutoverError as error:
+        return [error]
+    for lag in lags:
+        reason = lag.reason(limit)
+        log(f"replica {lag.replica}: {reason.words if reason else 'within its bounds'}")
+    return []
 
 
 def _server(connection: psycopg.Connection) -> list[CutoverError]:

@@ -8,26 +8,32 @@ again from its start.
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from cutover.database import catalog
+from cutover.database import catalog, wal
 from cutover.database import statements as files
 from cutover.database.connect import Connect, Log, opened, pin_search_path
 from cutover.errors import CutoverError
 from cutover.migration import Migration, added, load_order
 from cutover.records import phase, run, workspace
 from cutover.swap import fingerprint, owner, preparation, scope
+from cutover.swap.pace import UNPACED, Pace
 
 SCHEMA = "staging"
 
 
-def prepare(connect: Connect, migration: Migration, this_run: str, log: Log) -> None:
-    """Empty the schema ``staging`` and run the migration's folder ``prepare`` in name order."""
+def prepare(connect: Connect, migration: Migration, this_run: str, log: Log, pace: Pace = UNPACED) -> None:
+    """Empty the schema ``staging`` and run the migration's folder ``prepare`` in name order.
+
+    ``pace`` waits for replicas before each file.
+    """
     with opened(connect) as held:
         made_from = phase.require(held, migration, this_run, "prepare")
+        since = wal.position(held)
         workspace.empty(connect, (SCHEMA,), log)
         with opened(connect) as connection:
             connection.execute(sql.SQL("create schema {}").format(sql.Identifier(SCHEMA)))
@@ -37,21 +43,31 @@ def prepare(connect: Connect, migration: Migration, this_run: str, log: Log) -> 
             ):
                 connection.execute(row["statement"])
         for path in files.files(f"{migration.migration}/prepare"):
-            began = time.monotonic()
             with opened(connect) as connection:
+                pace.wait(connection)
+                began, before = time.monotonic(), wal.position(connection)
                 connection.execute(files.text(path).encode(), {"run": this_run})
-            log(f"{Path(path).stem}: {time.monotonic() - began:.1f} s")
-        phase.record(held, migration, this_run, "prepare", made_from)
+                written = wal.written(connection, before)
+            log(f"{Path(path).stem}: {time.monotonic() - began:.1f} s{wal.shown(written)}")
+        phase.record(held, migration, this_run, "prepare", made_from, wal_bytes=wal.written(held, since))
 
 
-def load(connect: Connect, migration: Migration, this_run: str, *, step: str, statement: str, log: Log) -> int:
+def load(
+    connect: Connect,
+    migration: Migration,
+    this_run: str,
+    *,
+    step: str,
+    statement: str,
+    log: Log,
+    pace: Pace = UNPACED,
+) -> int:
     """Create the staging table of ``step`` without keys and fill it by ``statement``. Returns the rows staged.
 
-    A step ``<table>.<column>`` closes a circle of foreign keys and only runs its statement. Raises CutoverError
-    ``load_order.empty`` when nothing was staged.
+    ``pace`` waits for replicas before it is filled, and tells how far that is. A step ``<table>.<column>`` closes a
+    circle of foreign keys and only runs its statement. Raises CutoverError ``transform.empty`` when nothing was staged.
     """
     table = step.split(".", maxsplit=1)[0]
-    began = time.monotonic()
     if step == table:
         # by itself: the table is made like production's, which is locked against changes of its columns for the time
         with opened(connect) as connection:
@@ -67,9 +83,13 @@ def load(connect: Connect, migration: Migration, this_run: str, *, step: str, st
                 unfinished=True,
                 why="the table was made anew and is not filled",
             )
+    staged, live = (sql.Identifier(schema, table).as_string() for schema in (SCHEMA, migration.target_schema))
     with opened(connect) as connection:
+        pace.wait(connection)
+        began, since = time.monotonic(), wal.position(connection)
         made_from = phase.require(connection, migration, this_run, f"load.{step}")
-        rows = connection.execute(statement.encode(), {"run": this_run}).rowcount
+        with pace.loading(step, staged, migration.merge.get(table, live)) if step == table else nullcontext():
+            rows = connection.execute(statement.encode(), {"run": this_run}).rowcount
         if step == table and table not in migration.merge:
             frozen = phase.newest(connection, this_run)["snapshot"].result.get("columns", {})
             added.fill(connection, migration, table, frozen.get(table))
@@ -80,9 +100,11 @@ def load(connect: Connect, migration: Migration, this_run: str, *, step: str, st
                 "the transformation staged no row: after a swap production's table would be empty.",
                 "look at the run's input: an extraction that found nothing is the usual cause. Start a new run then.",
             )
-        phase.record(connection, migration, this_run, f"load.{step}", made_from, rows=rows)
+        written = wal.written(connection, since)
+        phase.record(connection, migration, this_run, f"load.{step}", made_from, rows=rows, wal_bytes=written)
     seconds = time.monotonic() - began
-    log(f"{SCHEMA}.{step}: {rows:,} rows in {seconds:.1f} s ({rows / max(seconds, 0.001):,.0f} rows/s)")
+    rate = f"{rows / max(seconds, 0.001):,.0f} rows/s"
+    log(f"{SCHEMA}.{step}: {rows:,} rows in {seconds:.1f} s ({rate}){wal.shown(written)}")
     return rows
 
 
@@ -123,22 +145,31 @@ def digest(connection: psycopg.Connection, migration: Migration) -> str:
     return phase.digest({name: [content.rows, content.digest] for name, content in tables.items()})
 
 
-def add_keys(connect: Connect, migration: Migration, this_run: str, log: Log) -> None:
-    """Keys, indexes, foreign keys, grants, and statistics; policies and triggers come at the swap."""
+def add_keys(connect: Connect, migration: Migration, this_run: str, log: Log, pace: Pace = UNPACED) -> None:
+    """Keys, indexes, foreign keys, grants, and statistics; policies and triggers come at the swap.
+
+    ``pace`` waits for replicas before each build, and tells how far that is.
+    """
     began = time.monotonic()
     with opened(connect) as held:
         made_from = phase.require(held, migration, this_run, "keys")
-        statements = _dress(connect, migration)
+        since = wal.position(held)
+        statements = _dress(connect, migration, pace)
         row = held.execute("select pg_current_xact_id()::text, clock_timestamp()").fetchone()
         assert row is not None
         run.note(held, this_run, staged_xid=row[0], staged_at=row[1])
-        phase.record(held, migration, this_run, "keys", made_from, staged_xid=row[0])
-    log(f"{statements} keys, indexes and grants in {time.monotonic() - began:.1f} s")
+        written, size = wal.written(held, since), catalog.schema_size(held, SCHEMA)
+        phase.record(
+            held, migration, this_run, "keys", made_from, staged_xid=row[0], wal_bytes=written, staged_bytes=size
+        )
+    seconds = time.monotonic() - began
+    log(f"{statements} keys, indexes and grants in {seconds:.1f} s{wal.shown(written)}; {size / 1e6:,.1f} MB staged")
 
 
-def _dress(connect: Connect, migration: Migration) -> int:
+def _dress(connect: Connect, migration: Migration, pace: Pace) -> int:
     """Each statement in a transaction of its own. Returns how many they were."""
     with opened(connect, autocommit=True) as connection:
+        pace.tune(connection)
         tables = scope.read(
             connection,
             migration.swapped_tables(),
@@ -146,7 +177,7 @@ def _dress(connect: Connect, migration: Migration) -> int:
             backup_schema=SCHEMA,
             merged=migration.merged_tables(),
         )
-        statements = preparation.dress(connection, tables, complete=False)
+        statements = preparation.dress(connection, tables, complete=False, pace=pace)
         pin_search_path(connection)
         connection.execute(files.statement("stage/forget_keys.sql"), {"schema": SCHEMA})
         new = [table.name for table in tables.tables if table.outgoing is None]

@@ -474,6 +474,8 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
                 lines.append(f"    swaps {run['waits_for']}; {writes:,} writes since the approval")
         if standing["tasks"]:
             lines.append(f"  {_how_far(standing)}")
+            running = next(run for run in standing["runs"] if run["dag_run_id"] == standing["active"])
+            lines += [f"    {line}" for line in running.get("doing", ())]
             lines += [
                 f"    {one['state'].replace('_', ' '):<15} {one['task_id']}{_since(one['start_date'])}"
                 for one in standing["tasks"]

@@ -65,3 +65,10 @@ def count(connection: psycopg.Connection, table: sql.Identifier) -> int:
     row = connection.execute(files.statement("catalog/count.sql", table=table)).fetchone()
     assert row is not None  # an aggregate has a row
     return int(row[0])
+
+
+def schema_size(connection: psycopg.Connection, schema: str) -> int:
+    """Bytes of all tables and materialized views of a schema, with their indexes."""
+    row = connection.execute(files.statement("catalog/schema_size.sql"), {"schema": schema}).fetchone()
+    assert row is not None  # an aggregate has a row
+    return int(row[0])

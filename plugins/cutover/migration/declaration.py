@@ -17,6 +17,7 @@ from cutover.database import statements
 from cutover.errors import CutoverError, meant
 from cutover.migration import faults, lines, load_order
 from cutover.migration.files import FileDrop
+from cutover.migration.pace import PaceLimit
 from cutover.migration.sign_ins import SignIns
 from cutover.migration.source import Declared, Name, Service, Share, Source, Whole
 from cutover.migration.tables import Database, Table
@@ -92,6 +93,8 @@ class Migration(Declared):
     # the service that lets people in, where sign-ins are rehearsed after the swap
     sign_ins: SignIns | None = None
     rejects_limit: RejectsLimit = RejectsLimit()
+    # how fast it builds beside production
+    pace: PaceLimit = PaceLimit()
     # staging tables that may have no row; an empty one stops the run otherwise
     may_be_empty: tuple[Name, ...] = ()
     # publications FOR ALL TABLES whose consumers pass over tables that they do not know

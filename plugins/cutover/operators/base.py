@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from cutover.database.connect import Connect, Log
     from cutover.records import chain
+    from cutover.swap.pace import Pace
 
 
 # A look that takes longer than this is of no use to whoever waits for it, and production has better things to do.
@@ -405,6 +406,13 @@ class CutoverOperator(BaseOperator):
         with opened(self.connect(context)) as connection:
             return run.has_begun(connection, self.this_run(context))
 
+    def pace(self, context: Context) -> Pace:
+        """At what pace this task builds beside production: by the declaration, and the parameters of this run."""
+        from cutover.swap.pace import Pace
+
+        limit = self.declaration.pace.given(context["params"])
+        return Pace(self.connect(context), self.declaration, limit, self.this_run(context), self.report)
+
     def begin_run(self, context: Context, connect: Connect) -> None:
         """Record this run in the ledger's tables; done again, it only brings its parameters up to date."""
         from cutover.records import run
@@ -433,11 +441,24 @@ class CutoverOperator(BaseOperator):
         working = phase.working(self.task_id, getattr(ti, "try_number", 0))
         with in_words(self.log, self.about), working, self.witnessed(context):
             require_known(context)
-            began = time.monotonic()
+            began, (position, _) = time.monotonic(), self._wal(context)
             with metrics.span(self.task_id, migration=self.migration, run=self.this_run(context)):
                 result = self.run_phase(context)
-            metrics.task(self.migration, self.task_id, time.monotonic() - began, self.rows(result))
+            seconds, (_, wal_bytes) = time.monotonic() - began, self._wal(context, position)
+            metrics.task(self.migration, self.task_id, seconds, self.rows(result), wal_bytes)
             return result
+
+    def _wal(self, context: Context, since: str | None = None) -> tuple[str | None, int | None]:
+        """Where the target's WAL ends now, and what was written since; None where nobody tells. Never raises for it."""
+        import psycopg
+
+        from cutover.database import wal
+
+        try:
+            with opened(self.connect(context)) as connection:
+                return wal.position(connection), wal.written(connection, since)
+        except (CutoverError, psycopg.Error):
+            return None, None
 
     def witnessed(self, context: Context) -> AbstractContextManager[None]:
         """What has to be known of this task elsewhere, whether it succeeds or not."""

@@ -211,6 +211,7 @@ def _parameters(declared: Migration) -> dict[str, Param]:
         **parameters.timing(),
         "rejects_share": parameters.rejects_share(declared.rejects_limit.share),
         "rejects_rows": parameters.rejects_rows(declared.rejects_limit.rows),
+        "lag_megabytes": parameters.lag_megabytes(declared.pace.lag_megabytes),
         **(parameters.window() if declared.window else {}),
         **(parameters.sign_ins() if declared.sign_ins else {}),
     }

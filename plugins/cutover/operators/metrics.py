@@ -45,6 +45,9 @@ class Metric:
 
 TASK_SECONDS = Metric("cutover.task.seconds", "seconds", "how long the task's last success took", ("task",))
 TASK_ROWS = Metric("cutover.task.rows", "rows", "rows that it read, froze or staged", ("task",))
+TASK_WAL = Metric(
+    "cutover.task.wal_bytes", "bytes", "WAL that the target's server wrote meanwhile, whoever for", ("task",)
+)
 
 EXTRACT_PAGES = Metric("cutover.extract.pages", "pages", "pages of the last sync", ("endpoint",))
 EXTRACT_REQUESTS = Metric("cutover.extract.requests", "requests", "its requests, repeated ones included", ("endpoint",))
@@ -85,7 +88,7 @@ BACKUP_BYTES = Metric("cutover.backup.bytes", "bytes", "their size, indexes incl
 RUN_FAILED = Metric("cutover.run.failed", "runs", "failed runs of the DAG on Airflow's record", ("dag",))
 LOOK_AT = Metric("cutover.look.at", "seconds since 1970", "when `outlook` last looked")
 
-BY_TASK = (TASK_SECONDS, TASK_ROWS)
+BY_TASK = (TASK_SECONDS, TASK_ROWS, TASK_WAL)
 BY_SYNC = (EXTRACT_PAGES, EXTRACT_REQUESTS, EXTRACT_RETRIES, EXTRACT_WAIT_SECONDS, EXTRACT_REJECTED)
 BY_SWAP = (
     SWAP_LOCK_SECONDS,
@@ -134,8 +137,10 @@ def _plain(metric: Metric, labels: dict[str, str]) -> str:
     return ".".join((metric.name, *(value.replace(".", "__") for value in labels.values())))
 
 
-def task(migration: str, task_id: str, seconds: float, rows: int | None) -> None:
+def task(migration: str, task_id: str, seconds: float, rows: int | None, wal_bytes: int | None = None) -> None:
     """What a task that succeeded took."""
+    if wal_bytes is not None:
+        gauge(TASK_WAL, wal_bytes, migration, task_id)
     gauge(TASK_SECONDS, seconds, migration, task_id)
     if rows is not None:
         gauge(TASK_ROWS, rows, migration, task_id)

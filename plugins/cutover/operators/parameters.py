@@ -245,6 +245,17 @@ def rejects_rows(rows: int) -> Param:
     )
 
 
+def lag_megabytes(megabytes: int | None) -> Param:
+    """``lag_megabytes``: so far a replica may be behind before a launch waits for it."""
+    return Param(
+        megabytes,
+        type=["null", "integer"],
+        minimum=1,
+        title="How far a replica may be behind, in MB",
+        description="Above this a launch waits before it writes on, and fails if that lasts. Empty: not looked at.",
+    )
+
+
 def fewest(number: int, what: str) -> Param:
     """``minimum_<what>``: the fewest staged rows that make sense."""
     return Param(

@@ -78,7 +78,8 @@ class PreflightOperator(CutoverOperator):
         preflight.require_rights(connect, self.declaration)
         freeze.install(connect, self.declaration)
         self.begin_run(context, connect)
-        report = vars(preflight.check(connect, self.declaration, self.this_run(context), self.report))
+        limit = self.declaration.pace.given(context["params"])
+        report = vars(preflight.check(connect, self.declaration, self.this_run(context), self.report, limit))
         self.record(context, phase.CHECKED, **report)
         taken = _held_by_another(connect, context, self.this_run(context))
         if taken is not None:
@@ -111,7 +112,7 @@ class FreezeOperator(CutoverOperator):
             raise CutoverError(
                 "freeze.no-time-to-wait", taken.obj, taken.why, "trigger a new run when that one is done."
             )
-        rows = freeze.freeze(connect, self.declaration, self.this_run(context), self.report)
+        rows = freeze.freeze(connect, self.declaration, self.this_run(context), self.report, self.pace(context))
         with opened(connect) as connection:
             for table, back in erase.returned(connection, self.declaration).items():
                 self.log.warning(
@@ -135,7 +136,8 @@ class PrepareOperator(CutoverOperator):
         """Safe to repeat."""
         from cutover import transform
 
-        transform.prepare(self.connect(context), self.declaration, self.this_run(context), self.report)
+        this_run, pace = self.this_run(context), self.pace(context)
+        transform.prepare(self.connect(context), self.declaration, this_run, self.report, pace)
 
 
 class LoadOperator(CutoverOperator):
@@ -166,6 +168,7 @@ class LoadOperator(CutoverOperator):
             step=self.step,
             statement=self.sql,
             log=self.report,
+            pace=self.pace(context),
         )
 
     def rows(self, result: int) -> int:
@@ -180,7 +183,8 @@ class KeysOperator(CutoverOperator):
         """Safe to repeat."""
         from cutover import transform
 
-        transform.add_keys(self.connect(context), self.declaration, self.this_run(context), self.report)
+        this_run, pace = self.this_run(context), self.pace(context)
+        transform.add_keys(self.connect(context), self.declaration, this_run, self.report, pace)
 
 
 class RehearseOperator(CutoverOperator):
@@ -194,6 +198,9 @@ class RehearseOperator(CutoverOperator):
         if not context["params"].get("rehearse"):
             self.log.info("not rehearsed: the parameter rehearse is off")
             return None
+        with opened(self.connect(context)) as connection:
+            # it builds what the swap would, in one transaction, in which nothing is waited for
+            self.pace(context).wait(connection)
         with hold_fences(self, context, swaps=False) as require_fenced:
             rehearsal = review.rehearse(
                 self.connect(context), self.declaration, self.this_run(context), self.report, require=require_fenced
@@ -276,7 +283,7 @@ class SwapOperator(CutoverOperator):
         else:
             order = review.order(self.declaration, row, freezes=freezes(self.declaration.target))
             with hold_fences(self, context) as require_fenced:
-                entry = swap(connect, order, self.report, require=require_fenced)
+                entry = swap(connect, order, self.report, require=require_fenced, pace=self.pace(context))
         with opened(connect) as connection:
             run.note(connection, self.this_run(context), finished_at=entry.recorded_at)
         _measure_entry(connect, self.declaration)

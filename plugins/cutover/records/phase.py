@@ -88,6 +88,12 @@ def working(task_id: str, try_number: int) -> Iterator[None]:
         _task.reset(before)
 
 
+def task() -> str | None:
+    """The task within which this runs; None outside of any."""
+    current = _task.get()
+    return current[0] if current else None
+
+
 def steps(migration: Migration, action: str, parameters: Mapping[str, Any]) -> dict[str, Step]:
     """Every step of a run by its name, each behind those that it needs."""
     if action == SWAP:

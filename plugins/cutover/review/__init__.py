@@ -12,6 +12,7 @@
 ``rehearsal``       the swap rehearsed before the review is made
 ``probes``          queries run before and after, and on record for the review
 ``dumps``           the dumps of the sources, and what they do not go to prove
+``room``            the room on the disk that it needs
 ``forecast``        how long clients will wait
 ``when``            when an approved swap happens
 ``verdict``         what an approver is told first

@@ -20,6 +20,7 @@ from cutover.review import (
     probes,
     reconciliation,
     rehearsal,
+    room,
     samples,
     sections,
     subject,
@@ -109,7 +110,7 @@ def _make(
         review["figures"] = sections.of_folder(connection, migration, row, "review", hide)
         review["warnings"] = sections.of_folder(connection, migration, row, "review/warnings", hide)
         dumped, undumped = dumps.of_run(connection, migration, row)
-        review["figures"] += dumped
+        review["figures"] += dumped + room.of_run(connection, row)
         review["warnings"] += (
             warnings.unrehearsed(row, rehearsed)
             + probes.warnings(row, probed)

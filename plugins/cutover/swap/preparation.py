@@ -7,7 +7,7 @@ A table fresh from its load gets everything; a table that comes back from a back
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import psycopg
 from psycopg import sql
@@ -17,6 +17,7 @@ from cutover.database import answer, catalog, patience
 from cutover.database import statements as files
 from cutover.database.connect import Log
 from cutover.swap import capture, owner
+from cutover.swap.pace import UNPACED, Pace
 from cutover.swap.scope import Scope, SwappedTable
 
 
@@ -39,16 +40,26 @@ def create_shell(connection: psycopg.Connection, schema: str, table: str, incomi
 _LAST = ("70_policies", "80_triggers")
 # What may name another table of the set, or the table itself as a constant.
 _REBINDS = ("20_constraints", "30_indexes", "45_defaults", "70_policies", "80_triggers")
+# What builds an index, of a table or a materialized view.
+_BUILDS = ("20_constraints", "30_indexes")
 # What a materialized view has of all this.
 _OF_VIEWS = ("30_indexes", "50_properties", "60_statistics", "90_grants")
 # A schema that never exists outside a transaction which is taken back.
 _HIDING = "cutover_hiding"
 
 
-def dress(connection: psycopg.Connection, scope: Scope, log: Log = lambda _: None, *, complete: bool = True) -> int:
+def dress(
+    connection: psycopg.Connection,
+    scope: Scope,
+    log: Log = lambda _: None,
+    *,
+    complete: bool = True,
+    pace: Pace = UNPACED,
+) -> int:
     """Give every incoming table production's keys, indexes, policies, triggers, grants, and the rest.
 
     Unless ``complete``, without what is bound to further objects of the application: that is for the swap to do.
+    ``pace`` waits for replicas before each build.
 
     ``connection`` must be in autocommit: each statement is its own transaction, so that no lock on a live table
     is held while an index is built; only the grants of a table, which lock none, go together. Triggers stay switched
@@ -62,7 +73,7 @@ def dress(connection: psycopg.Connection, scope: Scope, log: Log = lambda _: Non
         if not complete and aspect.endswith(_LAST):
             continue
         for table in pairs:
-            ran += _run(connection, scope, aspect, table, log)
+            ran += _run(connection, scope, aspect, table, log, pace=pace)
     capture.prepare(connection, [(scope.incoming_schema, t.name) for t in scope.tables if t.incoming is not None])
     for table in pairs:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier(scope.incoming_schema, table.name)))
@@ -78,7 +89,15 @@ def clear(connection: psycopg.Connection, scope: Scope, log: Log = lambda _: Non
         _execute(connection, row, log)
 
 
-def _run(connection: psycopg.Connection, scope: Scope, aspect: str, table: SwappedTable, log: Log) -> int:
+def _run(
+    connection: psycopg.Connection,
+    scope: Scope,
+    aspect: str,
+    table: SwappedTable,
+    log: Log,
+    *,
+    pace: Pace = UNPACED,
+) -> int:
     # An expression may name another table of the set. Rendered with the production schemas in the search_path,
     # that name is bare; executed with the incoming schema in front, it means the incoming table.
     rebinds = aspect.endswith(_REBINDS)
@@ -95,7 +114,7 @@ def _run(connection: psycopg.Connection, scope: Scope, aspect: str, table: Swapp
                 names = ", ".join(sql.Identifier(name).as_string() for name in [*searched, "pg_temp"])
                 _execute(connection, statement, log, (checked[statement["object"]], names))
         others = [statement for statement in statements if statement["object"] not in checked]
-        _execute_all(connection, aspect, others, log)
+        _execute_all(connection, aspect, others, log, pace)
     return len(statements)
 
 
@@ -179,10 +198,16 @@ def _names_in_both(connection: psycopg.Connection, scope: Scope, schemas: list[s
     return [row["name"] for row in rows]
 
 
-def _execute_all(connection: psycopg.Connection, aspect: str, statements: list[catalog.Row], log: Log) -> None:
+def _execute_all(
+    connection: psycopg.Connection, aspect: str, statements: list[catalog.Row], log: Log, pace: Pace
+) -> None:
     if not aspect.endswith("grants"):
         for statement in statements:
-            _execute(connection, statement, log)
+            builds = aspect.endswith(_BUILDS)
+            if builds:
+                pace.wait(connection)
+            with pace.building(connection, str(statement["object"])) if builds else nullcontext():
+                _execute(connection, statement, log)
         return
     # Revoked and granted at once: a kill in between would leave a table on which its owner may do nothing, and
     # with the owner whoever dresses it next. It is only the incoming table that this locks.
@@ -222,10 +247,13 @@ def _checks_with_foreign_code(connection: psycopg.Connection, table: SwappedTabl
     }
 
 
-def build_materialized_views(connection: psycopg.Connection, scope: Scope, log: Log = lambda _: None) -> list[int]:
+def build_materialized_views(
+    connection: psycopg.Connection, scope: Scope, log: Log = lambda _: None, *, pace: Pace = UNPACED
+) -> list[int]:
     """Build every materialized view that reads a swapped table over the incoming ones.
 
-    Returns the oids of the live views, in the order built. ``connection`` must be in autocommit.
+    Returns the oids of the live views, in the order built. ``connection`` must be in autocommit. ``pace`` waits for
+    replicas before each.
     """
     views = scope.rebuilt
     schemas = _bare_schemas(connection, scope)
@@ -241,6 +269,7 @@ def build_materialized_views(connection: psycopg.Connection, scope: Scope, log: 
             incoming_schema=scope.incoming_schema,
             definition=definition[0],
         )
+        pace.wait(connection)
         with _search_path(connection, [scope.incoming_schema, *schemas]):
             for statement in statements:
                 _execute(connection, statement, log)
@@ -250,7 +279,8 @@ def build_materialized_views(connection: psycopg.Connection, scope: Scope, log: 
         incoming = connection.execute("select to_regclass(%s)::oid", (built.as_string(),)).fetchone()
         assert incoming is not None
         for aspect in _OF_VIEWS:
-            _execute_all(connection, aspect, _statements(connection, scope, aspect, (oid, incoming[0]), []), log)
+            statements = _statements(connection, scope, aspect, (oid, incoming[0]), [])
+            _execute_all(connection, aspect, statements, log, pace)
         connection.execute(sql.SQL("analyze {}").format(built))
     _bind_policies(connection, scope, schemas)
     return views

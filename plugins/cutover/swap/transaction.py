@@ -47,6 +47,7 @@ from cutover.swap.order import (
     require_drift_allowed,
     require_recorded,
 )
+from cutover.swap.pace import UNPACED, Pace
 from cutover.swap.plan import Plan, plan
 from cutover.swap.scope import Scope
 
@@ -112,11 +113,13 @@ def swap(
     observer: Observer | None = None,
     *,
     require: Callable[[], None] = lambda: None,
+    pace: Pace = UNPACED,
 ) -> ledger.Entry:
     """Swap the tables of ``order``, or find that it has happened, and do what is left to do afterwards.
 
     ``require`` is called inside the lock, before the entry is written; what it raises ends the transaction. It is for
-    what has to hold outside this database when the tables change.
+    what has to hold outside this database when the tables change. ``pace`` waits for replicas while the incoming tables
+    are prepared, and never from the beginning of the transaction on.
 
     Safe to run again after being killed at any instant. Raises SwapRefusedError, CutoverError ``swap.too-early``,
     ``swap.missed`` and ``swap.frozen`` before any work, these three and ``swap.not-approved``, ``swap.drift``,
@@ -130,7 +133,7 @@ def swap(
         _finish_earlier(connection, order, log)
         entry = ledger.find(connection, order.run)
         if entry is None:
-            entry = _attempt_until_done(connection, order, log, observer, require)
+            entry = _attempt_until_done(connection, order, log, observer, require=require, pace=pace)
         else:
             watch.at("committed")
             log(
@@ -167,11 +170,17 @@ def _finish_earlier(connection: psycopg.Connection, order: Order, log: Log) -> N
 
 
 def _attempt_until_done(
-    connection: psycopg.Connection, order: Order, log: Log, observer: Observer | None, require: Callable[[], None]
+    connection: psycopg.Connection,
+    order: Order,
+    log: Log,
+    observer: Observer | None,
+    *,
+    require: Callable[[], None],
+    pace: Pace,
 ) -> ledger.Entry:
     _require_open(order, clock.now(connection))
     with answer.as_error("swap.cannot-prepare", _tables(order)):
-        prepare(connection, order, log)
+        prepare(connection, order, log, pace)
     reason = ""
     for attempt in range(1, order.patience.attempts + 1):
         with answer.as_error("swap.cannot-plan", _tables(order)):
@@ -194,7 +203,7 @@ def _attempt_until_done(
             reason = "somebody changed a swapped table between plan and lock"
             log(f"attempt {attempt}: {reason}; preparing again")
             with answer.as_error("swap.cannot-prepare", _tables(order)):
-                prepare(connection, order, log)
+                prepare(connection, order, log, pace)
     raise CutoverError(
         "swap.locked-out",
         ", ".join(table.qualified for table in planned.scope.tables),
@@ -203,8 +212,9 @@ def _attempt_until_done(
     )
 
 
-def prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
+def prepare(connection: psycopg.Connection, order: Order, log: Log, pace: Pace = UNPACED) -> None:
     """Bring the incoming tables to production's state of this moment; nothing here touches production's tables."""
+    pace.tune(connection)
     scope = read_scope(connection, order)
     require_recorded(connection, order, scope)
     if order.action == "rollback":
@@ -213,11 +223,12 @@ def prepare(connection: psycopg.Connection, order: Order, log: Log) -> None:
     connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(order.backup_schema)))
     _open_to_owners(connection, scope, order.backup_schema)
     preparation.clear(connection, scope, log)
-    log(f"made the incoming tables equal to production's: {preparation.dress(connection, scope, log)} statements")
+    statements = preparation.dress(connection, scope, log, pace=pace)
+    log(f"made the incoming tables equal to production's: {statements} statements")
     if order.action == "rollback":
         # what is carried to tables that come back was written since they came: a rollback past this one carries it, too
         capture.install(connection, [(order.incoming_schema, t.name) for t in scope.tables if t.incoming is not None])
-    preparation.build_materialized_views(connection, scope, log)
+    preparation.build_materialized_views(connection, scope, log, pace=pace)
 
 
 def _open_to_owners(connection: psycopg.Connection, scope: Scope, backup_schema: str) -> None:

@@ -6,7 +6,7 @@ is in the target alone; and one whose question was asked may have failed since.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -137,16 +137,17 @@ def _read(conditions: list[Any], limit: int) -> list[Standing]:
     ]
 
 
-def now(standing: Standing | None) -> str | None:
+def now(standing: Standing | None, doing: Sequence[str] = ()) -> str | None:
     """What a run that is under way does, or waits for, and how far it is.
 
-    None of one that has ended, or that a person is asked about.
+    None of one that has ended, or that a person is asked about. ``doing`` is what its tasks themselves say of that.
     """
     if standing is None or standing.has_ended or standing.waits:
         return None
+    does = "; ".join(doing) or standing.now
     if standing.progress is None:
-        return standing.now or "waits for its turn in Airflow"
-    return "; ".join(filter(None, (standing.now, standing.progress.words())))
+        return does or "waits for its turn in Airflow"
+    return "; ".join(filter(None, (does, standing.progress.words())))
 
 
 def waits(wait: dict[str, Any] | None) -> str | None:

@@ -22,7 +22,7 @@ from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
 from cutover.operators.base import bounded, reading
 from cutover.outlook import Outlook
-from cutover.records import anchors, audit, comments, evidence, signing
+from cutover.records import anchors, audit, comments, evidence, progress, signing
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
 from cutover.review import difference as comparison
@@ -66,7 +66,9 @@ def _rows(connection: psycopg.Connection, path: str, **parameters: Any) -> list[
 def launches(connection: psycopg.Connection, migration: Migration, before: datetime | None) -> list[Row]:
     """Runs, newest first, one more than ``PAGE`` if there are older ones."""
     whole = {"dag_id": None, "dag_run_id": None, "before": before, "limit": PAGE + 1}
-    return _rows(connection, "ui/launches.sql", migration=migration.migration, **whole)
+    rows = _rows(connection, "ui/launches.sql", migration=migration.migration, **whole)
+    doing = progress.of_runs(connection, [row["run"] for row in rows])
+    return [row | {"doing": doing.get(row["run"], [])} for row in rows]
 
 
 def with_standing(rows: list[Row], migration: Migration, before: datetime | None) -> list[Row]:
@@ -80,9 +82,9 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
     for row in rows:
         stands, waits_for = known.get((row["dag_id"], row["dag_run_id"])), standing.waits(row["wait"])
         state = standing.words(row["state"], stands, row["wait"])
-        doing = {"now": waits_for or standing.now(stands), "waits_for": waits_for, "progress": _progress(stands)}
-        launches.append(row | {"state": state} | doing)
-    empty = dict.fromkeys(
+        now = waits_for or standing.now(stands, row["doing"])
+        launches.append(row | {"state": state, "now": now, "waits_for": waits_for, "progress": _progress(stands)})
+    empty: Row = {"doing": []} | dict.fromkeys(
         ("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by", "wait", "waits_for")
     )
     launches += [
@@ -170,7 +172,7 @@ def review(
         "sites": docs.sites(migration.migration, run),
         "run": row,
         "state": standing.words(became["state"], stands, became["wait"]) if in_airflow else became["state"],
-        "now": standing.now(stands),
+        "now": standing.now(stands, progress.of_runs(connection, [run]).get(run, ())),
         "wait": became["wait"],
         "waits_for": standing.waits(became["wait"]),
         "when": when.in_words((row.review or {}).get("timing")),

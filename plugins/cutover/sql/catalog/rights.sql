@@ -58,7 +58,8 @@ select
     'cannot-see-sessions',
     'pg_stat_activity',
     format(
-        '%%I cannot see other sessions'' snapshots, and so not whether one is older than the staged rows', me.rolname
+        '%%I cannot see other sessions'' snapshots, and so not whether one is older than the staged rows; nor how far '
+        'replicas are behind', me.rolname
     ),
     format('grant pg_read_all_stats to %%I;', me.rolname)
 from me

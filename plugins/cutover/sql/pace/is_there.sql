@@ -1,0 +1,1 @@
+select to_regclass('cutover.progress') is not null
