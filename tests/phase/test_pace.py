@@ -323,7 +323,8 @@ def changing(world: World) -> Iterator[World]:
 def shown(world: World, run: Run) -> None:
     """What is said is on the page of launches, on the review's, and in the terminal; what a kill has left is not."""
     migration = load(NAME)
-    begun = standing.Standing(NAME, run.run_id, "running", store.datetime.now(), "operator", now="orders is at work")
+    # how far it is Airflow alone would tell
+    begun = standing.Standing(NAME, run.run_id, "queued", store.datetime.now(), "operator", now="orders is at work")
     with psycopg.connect(world.dsn) as connection:
         (row,) = store.launches(connection, migration, None)
         _, page = store.review(connection, migration, run.key, begun)
