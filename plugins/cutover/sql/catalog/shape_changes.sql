@@ -17,7 +17,7 @@ kept as (
     from jsonb_each_text(%(kept)s::jsonb) as e
 ),
 
-live as (
+shape as (
     select
         a.*,
         y.typtype = 'd' as is_domain,
@@ -26,18 +26,19 @@ live as (
             as shape
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_type as y on a.atttypid = y.oid
-    where a.attrelid = %(production)s::oid and a.attnum > 0 and not a.attisdropped
+    where a.attrelid in (%(production)s::oid, %(incoming)s::oid) and a.attnum > 0 and not a.attisdropped
+),
+
+live as (
+    select s.*
+    from shape as s
+    where s.attrelid = %(production)s::oid
 ),
 
 old as (
-    select
-        a.*,
-        format_type(a.atttypid, a.atttypmod)
-        || case when a.attcollation <> y.typcollation then ' collate ' || a.attcollation::regcollation::text else '' end
-            as shape
-    from pg_catalog.pg_attribute as a
-    join pg_catalog.pg_type as y on a.atttypid = y.oid
-    where a.attrelid = %(incoming)s::oid and a.attnum > 0 and not a.attisdropped
+    select s.*
+    from shape as s
+    where s.attrelid = %(incoming)s::oid
 ),
 
 -- a live column with the one that comes back for it. Both tables had the same columns in the same order when one took
