@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
 import pytest
 
 from bench.production import Production
 from cutover import rollback
 from cutover.errors import CutoverError
-from cutover.swap import refusals
+from cutover.swap import preparation, refusals
 from stack.postgres import EmbeddedPostgres
 
 from .dump import dump
@@ -195,6 +198,37 @@ def test_a_key_or_a_check_that_old_rows_break_is_refused_in_the_preview(
         assert rollback.preview(production.connect, order).refusals == []
         rolled_back(production, "b1")
         assert production.value("select status from public.orders where id = 9") == "s9", "it was written since"
+
+
+def test_trying_keys_on_old_rows_locks_nothing_that_the_application_uses(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[tuple[str, str]] = []
+    ran: list[int] = []
+    genuine = preparation.dress
+
+    def dress(connection: psycopg.Connection, *arguments: Any, **options: Any) -> int:
+        ran.append(genuine(connection, *arguments, **options))
+        held.extend(
+            connection.execute(
+                "select l.relation::regclass::text, l.mode from pg_locks as l join pg_class as c on c.oid = l.relation "
+                "join pg_namespace as n on n.oid = c.relnamespace where l.pid = pg_backend_pid() and l.granted "
+                "and n.nspname = 'public' and l.mode <> 'AccessShareLock'"
+            ).fetchall()
+        )
+        return ran[-1]
+
+    with small(server) as production:
+        swapped(production, "r1")
+        deploy(
+            production, "alter table public.orders add constraint few check (amount < 1000), add unique (id, amount)"
+        )
+        with production.connect() as connection:
+            order = rollback.order(rollback.undoable(connection, "test"), MIGRATION, "b1")
+        with monkeypatch.context() as patch:
+            patch.setattr(preparation, "dress", dress)
+            assert rollback.preview(production.connect, order).refusals == []
+        assert held == [] and len(ran) == 1 and ran[0] >= 2
 
 
 def test_an_entry_of_an_earlier_version_and_one_further_back_are_refused_as_before(server: EmbeddedPostgres) -> None:
