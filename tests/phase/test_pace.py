@@ -92,7 +92,9 @@ def code_of(work: Callable[[], Any]) -> str | None:
 @pytest.fixture
 def standby(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """A standby of the tests' server, called ``far``."""
-    standby = EmbeddedPostgres(tmp_path / "standby", durable=False)
+    # another test may have made a tablespace in the server's own folder
+    allowing = {"allow_in_place_tablespaces": "on"}
+    standby = EmbeddedPostgres(tmp_path / "standby", durable=False, settings=allowing)
     standby._make_home()
     primary = f"{server.dsn()}?application_name=far"
     standby._run("pg_basebackup", "-D", str(standby.data), "-d", primary, "-R", "-X", "stream", "-c", "fast", "-N")
