@@ -202,6 +202,19 @@ def test_an_erasure_is_proved_without_a_name(world: Launched) -> None:
     assert world.value("select count(*) from cutover.rejects where erased_at is not null and reason is not null") == 2
 
 
+def test_a_table_that_was_kept_whole_before_a_column_went_is_looked_through_too(world: Launched) -> None:
+    """As a rollback leaves it after a deploy; her row in it is told by its id alone."""
+    world.launch("r1")
+    with opened(world.connect()) as connection:
+        connection.execute(
+            "create table backup_r1.whole_unified_profiles as select id, first_name from backup_r1.unified_profiles"
+        )
+    before = world.value("select count(*) from backup_r1.whole_unified_profiles")
+    copies = erase_now(world)
+    assert copies.counts["backup_r1.whole_unified_profiles"] == {"deleted": 1}
+    assert world.value("select count(*) from backup_r1.whole_unified_profiles") == before - 1
+
+
 def test_a_rollback_after_an_erasure_goes_through_without_her(world: Launched) -> None:
     world.launch("r1")
     use(world)
