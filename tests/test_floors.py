@@ -40,6 +40,7 @@ FLOORS = (
         "assess",
         "rehearsal",
         "wait",
+        "lineage",
     },
     {"operators"},
     {"ui"},

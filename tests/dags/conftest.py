@@ -17,10 +17,12 @@ import psycopg
 import pytest
 from sqlalchemy.orm import configure_mappers
 
+from cutover.lineage import graph
 from demo import credentials, production
 from demo.population import Population, Profile
 from demo.simulators import Simulator
 from stack.postgres import EmbeddedPostgres
+from tests.lineage.collector import Collector, listening
 
 PASSWORD = "only-for-this-test-server"
 # A fortieth of the seed's size: the shape of everything, in seconds.
@@ -79,6 +81,26 @@ def world(
     monkeypatch.setenv("AIRFLOW_VAR_CUTOVER_APPROVERS", '["reviewer"]')
     monkeypatch.setenv("CUTOVER_DATA_DOCS", str(Path(server.home) / f"docs-{name}"))
     return World(database)
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A lineage backend, and Airflow configured to tell it everything."""
+    from airflow.providers.openlineage.plugins.listener import OpenLineageListener
+    from airflow.sdk.listener import get_listener_manager
+
+    # every event is made in a fork of this process: what is known in here need not be found out there
+    graph.of_migration("clean_launch")
+    with listening() as collector:
+        monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", collector.transport)
+        manager = get_listener_manager()
+        # Airflow asks for plugins once in a process, and may have done so before there was a transport
+        if not any(isinstance(one, OpenLineageListener) for one in manager.pm.get_plugins()):
+            manager.add_listener(OpenLineageListener())
+        yield collector
+        for one in manager.pm.get_plugins():
+            if isinstance(one, OpenLineageListener):
+                manager.pm.unregister(one)
 
 
 def load_dag(dag_id: str) -> Any:

@@ -5,6 +5,7 @@ What is not approved is in tests/phase/test_tasks.py, and before a running Airfl
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
@@ -12,9 +13,12 @@ import pytest
 
 from cutover import migration
 from cutover.database import statements as files
+from demo import credentials
 from demo.contamination import Contamination
+from tests.lineage.collector import Collector, Told
+from tests.lineage.schemas import faults
 
-from .conftest import POPULATION, SMALL, World, answer, run
+from .conftest import PASSWORD, POPULATION, SMALL, World, answer, load_dag, run
 
 TABLES = ("unified_profiles", "transactions", "enrollments", "affiliates")
 pytestmark = pytest.mark.timeout(240)
@@ -31,7 +35,7 @@ def checksum(world: World) -> dict[str, Any]:
     return {table: world.value(query.format(table)) for table in TABLES}
 
 
-def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: World) -> None:
+def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: World, backend: Collector) -> None:
     expected = POPULATION.figures()
     before, accounts = checksum(world), world.value("select array_agg(id order by id)::text from auth.users")
     question = answer("clean_launch", "Approve")
@@ -67,6 +71,7 @@ def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: W
     answer("clean_launch_rollback", "Approve")
     state, tasks = run("clean_launch_rollback")
     assert state == "success", tasks
+    _require_lineage(world, backend, set(tasks))
     returned = checksum(world)
     assert {t: returned[t] for t in TABLES[1:]} == {t: before[t] for t in TABLES[1:]}
     assert world.value("select to_regclass('public.leads')") is None
@@ -76,6 +81,48 @@ def test_an_approved_launch_swaps_and_a_rollback_brings_everything_back(world: W
     assert state == "success", tasks
     assert checksum(world) == after
     assert world.value("select string_agg(action, ' ' order by entry) from cutover.ledger") == "swap rollback rollback"
+
+
+def _require_lineage(world: World, backend: Collector, tasks_of_rollback: set[str]) -> None:
+    """What came over HTTP of a launch and its rollback: as OpenLineage's schemas say, whole, and about no person."""
+    tasks = {f"clean_launch.{task}" for task in load_dag("clean_launch").task_ids}
+    tasks |= {f"clean_launch_rollback.{task}" for task in tasks_of_rollback}
+    events = backend.until(2 * len(tasks))
+    assert {(event["job"]["name"], event["eventType"]) for event in events} >= {
+        (task, kind) for task in tasks for kind in ("START", "COMPLETE")
+    }
+    assert [(event["job"]["name"], faults(event)) for event in events if faults(event)] == []
+
+    told = Told(events)
+    database = f"{world.dsn.rsplit('/', 1)[1]}."
+    tables = {f"{database}public.{table}" for table in (*TABLES, "leads")} | {f"{database}auth.users"}
+    endpoints = {"/v2/invoices", "/transactions", "/api/contacts"}
+    for table in tables:
+        assert told.datasets_behind(table, "clean_launch.swap") >= endpoints, table
+    assert told.datasets_behind(f"{database}input.systemeio_tags") == {f"{database}raw.systemeio_tags", "/api/tags"}
+    column = told.columns_behind(f"{database}public.transactions", "external_id", "clean_launch.swap")
+    assert ("/v2/invoices", "external_id") in column
+
+    launched = told.outputs("clean_launch.swap")
+    expected = POPULATION.figures()
+    assert launched[f"{database}public.leads"]["outputFacets"]["outputStatistics"]["rowCount"] == expected.contacts
+    types = {one["name"]: one["type"] for one in launched[f"{database}public.leads"]["facets"]["schema"]["fields"]}
+    assert types["registered_at"] == "timestamp with time zone"
+    kept = told.outputs("clean_launch_rollback.rollback")
+    assert told.datasets_behind(f"{database}public.transactions", "clean_launch_rollback.rollback") >= {
+        name for name in launched if name.endswith(".transactions") and ".backup_" in name
+    }
+    assert all("lifecycleStateChange" in kept[name]["facets"] for name in kept if ".backup_" in name)
+    asserted = told.inputs("clean_launch.validate.suites")[f"{database}staging.transactions"]["inputFacets"]
+    held = asserted["dataQualityAssertions"]["assertions"]
+    assert {"custom_sql", "expect_column_values_to_not_be_null"} <= {one["assertion"] for one in held}
+    assert all(one["success"] for one in held)
+
+    text = json.dumps(events)
+    for secret in (credentials.XENDIT_API_KEY, credentials.SYSTEMEIO_API_KEY, PASSWORD, "minimum_profiles"):
+        assert secret not in text, secret
+    people = world.value("select array_agg(email) from auth.users")
+    assert people and not [address for address in people if address in text]
 
 
 def test_the_rights_that_are_documented_are_enough_for_a_launch_and_its_rollback(world: World) -> None:

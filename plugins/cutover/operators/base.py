@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.definitions.param import ParamsDict
@@ -32,6 +32,7 @@ from cutover.records import signing
 
 if TYPE_CHECKING:
     import psycopg
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Connection, Context
 
     from cutover.database.connect import Connect, Log
@@ -341,6 +342,13 @@ def _tell_success(context: Context) -> None:
     tell_success(context)
 
 
+class Rows(NamedTuple):
+    """How many rows a task has written into which table of the target, and read of what, by the dataset's name."""
+
+    written: dict[str, int]
+    read: dict[str, int]
+
+
 class CutoverOperator(BaseOperator):
     """Base of the tasks of a migration. Subclasses write ``run_phase``."""
 
@@ -350,6 +358,11 @@ class CutoverOperator(BaseOperator):
 
     # Whether it is told that a task has succeeded, too.
     is_news = False
+
+    # Which step of ``cutover.lineage.graph`` it does; None where no rows move.
+    lineage_step: str | None = None
+    # The run's key, and what ``run_phase`` has returned.
+    lineage_of: tuple[str, Any] | None = None
 
     def __init__(self, *, migration: str, **kwargs: Any) -> None:
         super().__init__(**told_of(kwargs, success=self.is_news))
@@ -444,6 +457,7 @@ class CutoverOperator(BaseOperator):
             began, (position, _) = time.monotonic(), self._wal(context)
             with metrics.span(self.task_id, migration=self.migration, run=self.this_run(context)):
                 result = self.run_phase(context)
+            self.lineage_of = (self.this_run(context), result)
             seconds, (_, wal_bytes) = time.monotonic() - began, self._wal(context, position)
             metrics.task(self.migration, self.task_id, seconds, self.rows(result), wal_bytes)
             return result
@@ -477,3 +491,31 @@ class CutoverOperator(BaseOperator):
     def rows(self, result: Any) -> int | None:  # noqa: ARG002
         """The rows that ``run_phase`` has read, frozen or staged, by its result; None if it is not about rows."""
         return None
+
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The tables of the target that it writes, as far as that is known before it works."""
+        return []
+
+    def lineage_rows(self, result: Any) -> Rows:  # noqa: ARG002
+        """The rows of each dataset, by the result of ``run_phase``."""
+        return Rows({}, {})
+
+    # These three are asked for by Airflow's provider for OpenLineage, where it is installed and has a transport.
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any] | None:
+        """What it is about to write. Never raises."""
+        from cutover.operators import lineage
+
+        return lineage.before(self)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ARG002
+        """What it has read and written, column by column. Never raises."""
+        from cutover.operators import lineage
+
+        return lineage.after(self)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:  # noqa: ARG002
+        """What it would have written, and what does not hold. Never raises."""
+        from cutover.operators import lineage
+
+        return lineage.after_failure(self)

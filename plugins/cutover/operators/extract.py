@@ -17,7 +17,7 @@ from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.migration import load
 from cutover.operators import metrics
-from cutover.operators.base import CutoverOperator
+from cutover.operators.base import CutoverOperator, Rows
 
 if TYPE_CHECKING:
     import requests
@@ -84,7 +84,7 @@ def access(connection_id: str, *, keyless: bool = False) -> Access:
     ceiling = fields.extra_dejson.get("ceiling")
     return Access(
         connection=connection_id,
-        base_url=_address(fields, connection_id),
+        base_url=address_of(fields, connection_id),
         secret=secret,
         user=login if login and password and not keyless else None,
         open=_session_of(fields, connection_id),
@@ -117,7 +117,7 @@ def _connection(connection_id: str) -> Connection:
         ) from None
 
 
-def _address(settings: Connection, connection_id: str) -> str:
+def address_of(settings: Connection, connection_id: str) -> str:
     """The API's address: scheme, host, port and path, without a slash at the end.
 
     Airflow takes the path of a connection's URI for its schema, which is also where the form has the scheme. A URI that
@@ -213,7 +213,7 @@ def _session_of(settings: Connection, connection_id: str) -> Callable[[], reques
             @classmethod
             def get_connection(cls, conn_id: str) -> Connection:
                 # the key goes into the header that the migration declares
-                address = _address(settings, connection_id)
+                address = address_of(settings, connection_id)
                 return Connection(conn_id=conn_id, conn_type="http", host=address, extra=json.dumps(extra))
 
         session = Found("GET", connection_id).get_conn()
@@ -285,6 +285,7 @@ class ExtractOperator(CutoverOperator):
         self.source = source
         self.full = full
         self.accept_gone = accept_gone
+        self.lineage_step = f"extract.{source}"
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """One sync. The XCom is its report without anything secret or personal."""
@@ -314,6 +315,15 @@ class ExtractOperator(CutoverOperator):
         """The rows of all pages."""
         return int(result["rows"])
 
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The raw table."""
+        return [f"raw.{self.source}"]
+
+    def lineage_rows(self, result: dict[str, Any]) -> Rows:
+        """Read of the endpoint, and written."""
+        return _moved([result], [self.declaration.source(self.source).path])
+
 
 class CopyOperator(CutoverOperator):
     """Copies all declared tables of one source database into raw, as they were at one moment.
@@ -334,6 +344,7 @@ class CopyOperator(CutoverOperator):
         self.database = database
         self.full = full
         self.accept_gone = accept_gone
+        self.lineage_step = f"extract.{database}"
 
     def run_phase(self, context: Context) -> list[dict[str, Any]]:
         """One copy. The XCom is its report, a table each."""
@@ -359,6 +370,15 @@ class CopyOperator(CutoverOperator):
         """The rows read from all tables."""
         return sum(table["read"] for table in result)
 
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The raw tables of the database."""
+        return [f"raw.{table.name}" for table in self.declaration.tables_of(self.database)]
+
+    def lineage_rows(self, result: list[dict[str, Any]]) -> Rows:
+        """Read of each table, and written."""
+        return _moved(result, [table.table for table in self.declaration.tables_of(self.database)])
+
 
 class FileDropOperator(CutoverOperator):
     """Brings one raw table up to the files in a folder or an object store.
@@ -376,6 +396,7 @@ class FileDropOperator(CutoverOperator):
         self.drop = drop
         self.full = full
         self.accept_gone = accept_gone
+        self.lineage_step = f"extract.{drop}"
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """One sync. The XCom is its report without anything secret or personal."""
@@ -401,6 +422,28 @@ class FileDropOperator(CutoverOperator):
     def rows(self, result: dict[str, Any]) -> int:
         """The rows of all files that were read."""
         return int(result["rows"])
+
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The raw table."""
+        return [f"raw.{self.drop}"]
+
+    def lineage_rows(self, result: dict[str, Any]) -> Rows:
+        """Read of the files, and written."""
+        return _moved([result], [self.declaration.files[self.drop].pattern])
+
+
+def _moved(reports: Sequence[dict[str, Any]], read_from: Sequence[str]) -> Rows:
+    """Rows by the reports of syncs, each of what stands in its place of ``read_from``."""
+    written = {
+        f"raw.{report['source']}": sum(report[kind] for kind in ("new", "changed", "returned", "gone"))
+        for report in reports
+    }
+    read = {
+        name: report["rows"] if "rows" in report else report["read"]
+        for name, report in zip(read_from, reports, strict=True)
+    }
+    return Rows(written, read)
 
 
 def folder(drop: FileDrop) -> ObjectStoragePath:

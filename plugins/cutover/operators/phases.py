@@ -12,6 +12,7 @@ from cutover.operators import metrics
 from cutover.operators.approvers import approvers
 from cutover.operators.base import (
     CutoverOperator,
+    Rows,
     asked_for,
     has_ended,
     keep_evidence,
@@ -102,6 +103,8 @@ class CaptureOperator(CutoverOperator):
 class FreezeOperator(CutoverOperator):
     """Copies sources and production into ``input`` in one snapshot."""
 
+    lineage_step = "snapshot"
+
     def run_phase(self, context: Context) -> dict[str, int]:
         """Returns rows per input table. Waits while another run needs the schemas; not with sources fenced."""
         from cutover import erase, freeze
@@ -128,9 +131,15 @@ class FreezeOperator(CutoverOperator):
         """The rows of all input tables."""
         return sum(result.values())
 
+    def lineage_rows(self, result: dict[str, int]) -> Rows:
+        """The rows of each input table."""
+        return Rows({f"input.{table}": rows for table, rows in result.items()}, {})
+
 
 class PrepareOperator(CutoverOperator):
     """Empties ``staging`` and makes the intermediate tables that several transforms use."""
+
+    lineage_step = "prepare"
 
     def run_phase(self, context: Context) -> None:
         """Safe to repeat."""
@@ -151,6 +160,7 @@ class LoadOperator(CutoverOperator):
         super().__init__(**kwargs)
         self.step = step
         self.sql = sql
+        self.lineage_step = f"load.{step}"
 
     @property
     def about(self) -> str:
@@ -174,6 +184,15 @@ class LoadOperator(CutoverOperator):
     def rows(self, result: int) -> int:
         """The rows staged."""
         return result
+
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The staged table."""
+        return [f"staging.{self.step.split('.', maxsplit=1)[0]}"]
+
+    def lineage_rows(self, result: int) -> Rows:
+        """The rows staged."""
+        return Rows(dict.fromkeys(self.lineage_outputs, result), {})
 
 
 class KeysOperator(CutoverOperator):
@@ -264,6 +283,12 @@ class SwapOperator(CutoverOperator):
 
     gated = True
     is_news = True
+    lineage_step = "swap"
+
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The tables that are replaced."""
+        return [".".join(name) for name in self.declaration.swapped_tables()]
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the ledger entry's key figures."""
@@ -339,6 +364,12 @@ class RollbackOperator(CutoverOperator):
 
     gated = True
     is_news = True
+    lineage_step = "rollback"
+
+    @property
+    def lineage_outputs(self) -> list[str]:
+        """The tables that come back."""
+        return [".".join(name) for name in self.declaration.swapped_tables()]
 
     def run_phase(self, context: Context) -> dict[str, Any]:
         """Returns the ledger entry's key figures."""

@@ -16,6 +16,8 @@ class ValidateOperator(CutoverOperator):
     ``phase`` is ``staging`` or ``production``. The run's parameters replace those of the suites by name.
     """
 
+    lineage_step = "validation"
+
     def __init__(self, *, phase: str = "staging", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.phase = phase
@@ -34,6 +36,8 @@ class ValidateOperator(CutoverOperator):
             )
         record = result.as_dict()
         context["ti"].xcom_push(key="return_value", value=record)
+        # told as well where it does not hold
+        self.lineage_of = (this_run, record)
         if self.phase != validation.STAGING:
             keep_evidence(connect, self.declaration, this_run, self.report)
         result.require_success()
