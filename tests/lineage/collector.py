@@ -49,11 +49,31 @@ class Told:
         return {one["name"]: one for event in self.completed if event["job"]["name"] == job for one in event["outputs"]}
 
     def datasets_behind(self, name: str, job: str | None = None) -> set[str]:
-        """All datasets that lead to one, by columns; into the first by ``job`` alone, and by no swap further back."""
-        return {one for one, _ in self.columns_behind(name, None, job)}
+        """All datasets that lead to one through jobs; into the first by ``job`` alone, and by no swap further back."""
+        found: set[str] = set()
+        ahead = self._read_for(name, job)
+        while ahead:
+            one = ahead.pop()
+            if one not in found:
+                found.add(one)
+                ahead += self._read_for(one, None)
+        return found
 
-    def columns_behind(self, name: str, column: str | None, job: str | None = None) -> set[tuple[str, str]]:
-        """All columns that lead to a column, or to any of a dataset."""
+    def _read_for(self, name: str, job: str | None) -> list[str]:
+        jobs = [
+            event
+            for event in self.completed
+            if (event["job"]["name"] == job if job else not event["job"]["name"].endswith((".swap", ".rollback")))
+        ]
+        return [
+            source["name"]
+            for event in jobs
+            if name in {output["name"] for output in event["outputs"]}
+            for source in event["inputs"]
+        ]
+
+    def columns_behind(self, name: str, column: str, job: str | None = None) -> set[tuple[str, str]]:
+        """All columns that lead to a column, each with its dataset."""
         found: set[tuple[str, str]] = set()
         ahead = self._made_of(name, column, job)
         while ahead:
@@ -63,7 +83,7 @@ class Told:
                 ahead += self._made_of(*one, None)
         return found
 
-    def _made_of(self, name: str, column: str | None, job: str | None) -> list[tuple[str, str]]:
+    def _made_of(self, name: str, column: str, job: str | None) -> list[tuple[str, str]]:
         return [
             (source["name"], source["field"])
             for event in self.completed
@@ -71,7 +91,7 @@ class Told:
             for output in event["outputs"]
             if output["name"] == name
             for made, sources in output["facets"].get("columnLineage", {}).get("fields", {}).items()
-            if column in (None, made)
+            if made == column
             for source in sources["inputFields"]
         ]
 
