@@ -6,6 +6,7 @@ import pytest
 
 from cutover.lineage import graph
 from cutover.lineage.graph import Dataset, Field, Graph, Place
+from cutover.lineage.statement import Kind
 from cutover.migration import load
 
 # Columns of staged tables that no source gives; generated ones are not written at all.
@@ -47,15 +48,25 @@ def test_every_source_leads_to_production_and_every_table_of_it_to_a_source(name
 def test_a_few_columns_come_from_where_the_documentation_says() -> None:
     of = graph.of_migration("clean_launch")
     invoices, contacts = Dataset(Place.API, "xendit", "/v2/invoices"), Dataset(Place.API, "systemeio", "/api/contacts")
-    roots = of.root_columns(Field(table(of, "public.transactions"), "external_id"))
-    assert roots == {Field(invoices, "external_id"), Field(table(of, "public.transactions"), "external_id")}
-    assert of.root_columns(Field(table(of, "public.leads"), "locale")) == {Field(contacts, "locale")}
+    # a new payment's, or what staff have entered before
+    assert ends(of, "public.transactions", "external_id") == {
+        Field(invoices, "external_id"),
+        Field(table(of, "public.transactions"), "external_id"),
+    }
+    assert ends(of, "public.leads", "locale") == {Field(contacts, "locale")}
+    [locale] = of.root_columns(Field(table(of, "public.leads"), "locale"))
+    assert locale.kind == Kind.TRANSFORMATION, "a member of what the API sent is taken"
     [flow] = of.of_step("extract.xendit_invoices")
     assert {origin.field.column for origin in flow.columns["customer"]} == {"customer"}
     assert not flow.columns["sync_id"], "the engine's own note"
     of = graph.of_migration("mula_unification")
-    roots = of.root_columns(Field(table(of, "public.subscriptions"), "monthly_amount"))
-    assert {root.dataset.connection for root in roots} == {"dasha", "compatibility", "unified"}
+    amounts = ends(of, "public.subscriptions", "monthly_amount")
+    assert {root.dataset.connection for root in amounts} == {"dasha", "compatibility", "unified"}
+
+
+def ends(of: Graph, name: str, column: str) -> set[Field]:
+    """What a column of the target is made of in the end."""
+    return {origin.field for origin in of.root_columns(Field(table(of, name), column))}
 
 
 def test_what_a_step_drops_again_is_looked_through() -> None:

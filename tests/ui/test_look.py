@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from cutover.ui import charts, figure_pictures, outlook
 
@@ -174,3 +175,24 @@ def test_the_ledger_draws_how_long_clients_waited_once_there_is_something_to_com
     target.entry(target.run(review(), run_id="another"), action="rollback")
     text = text_of(get("/cutover/ledger"))
     assert "entries 1 to 2" in text and re.findall(r'<rect class="(\w+)"', text) == ["will", "was"]
+
+
+def test_the_lineage_of_a_run_is_a_picture_and_says_the_same_in_words(get: Pages, target: Deployment) -> None:
+    target.run(review())
+    for step, result in {"extract.xendit_invoices": {"source": "xendit_invoices", "total": 9_025},
+                         "load.transactions": {"rows": 6_816}}.items():  # fmt: skip
+        target.execute(
+            "insert into cutover.phase (run, step, holds, made_from, result) values (%s, %s, true, '{}', %s)",
+            RUN, step, Jsonb(result),
+        )  # fmt: skip
+    page, columns = get(f"{HERE}/review").text, text_of(get(f"{HERE}/lineage"))
+    [picture] = re.findall(r'<svg class="flows".*?</svg>', page, re.DOTALL)
+    assert picture in columns and f'href="{HERE}/lineage"' in page
+    for shown in ("/v2/invoices", "xendit, 9,025 rows", "transactions", "public, 6,816 staged", "public, as it was"):
+        assert shown in picture, shown
+    # three of four endpoints, and production's own rows, lead to a table of people
+    assert picture.count("<path") > 20 and picture.count("<rect") == 7 + 4 + 7
+    row = re.search(r"<td>external_id</td>.*?</tr>", columns)
+    assert row is not None and "production public.transactions: external_id, xendit /v2/invoices: external_id" in row[0]
+    assert "<td>aud</td><td>constant</td>" in columns
+    assert get("/cutover/dags/clean_launch/runs/nonsense/lineage").status_code == 404

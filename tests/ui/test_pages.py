@@ -49,6 +49,7 @@ ROUTES = [
     f"{HERE}/review",
     f"{HERE}/review.json",
     f"{HERE}/comments",
+    f"{HERE}/lineage",
     f"{HERE}/difference.csv?table=transactions",
     f"{HERE}/outlook.svg",
     f"{HERE}/sign_ins.svg",

@@ -110,25 +110,33 @@ class Graph:
             ahead += [source for flow in before for source in flow.inputs]
         return roots
 
-    def root_columns(self, field: Field) -> set[Field]:
-        """The columns that a column is made of in the end, as ``roots`` are; none for a constant."""
-        seen: set[Field] = set()
-        roots: set[Field] = set()
-        ahead = _made_of(self.made_by(field.dataset), field.column)
+    def root_columns(self, field: Field) -> set[Origin]:
+        """The columns that a column is made of in the end, as ``roots`` are, and how; none for a constant.
+
+        One that leads there in several ways is told by the way that makes most of it.
+        """
+        kinds: dict[Field, Kind] = {}
+        seen: set[Origin] = set()
+        ahead = _made_of(self.made_by(field.dataset), Origin(field, Kind.IDENTITY))
         while ahead:
             one = ahead.pop()
             if one in seen:
                 continue
             seen.add(one)
-            before = [flow for flow in self.made_by(one.dataset) if flow.step != SWAP]
+            before = [flow for flow in self.made_by(one.field.dataset) if flow.step != SWAP]
             if not before:
-                roots.add(one)
-            ahead += _made_of(before, one.column)
-        return roots
+                kinds[one.field] = max(one.kind, kinds.get(one.field, Kind.IDENTITY))
+            ahead += _made_of(before, one)
+        return {Origin(root, kind) for root, kind in kinds.items()}
 
 
-def _made_of(flows: Iterable[Flow], column: str) -> list[Field]:
-    return [origin.field for flow in flows for origin in flow.columns.get(column, ())]
+def _made_of(flows: Iterable[Flow], made: Origin) -> list[Origin]:
+    """What a column is made of at first hand, as something that is made of it in turn sees it."""
+    return [
+        Origin(origin.field, max(origin.kind, made.kind))
+        for flow in flows
+        for origin in flow.columns.get(made.field.column, ())
+    ]
 
 
 @lru_cache(maxsize=8)

@@ -274,6 +274,20 @@ def comment_on_run(
     return RedirectResponse(f"{here}/comments", status_code=303)
 
 
+@app.get("/dags/{dag_id}/runs/{dag_run_id}/lineage", dependencies=[reads_dag])
+def lineage_of_run(request: Request, dag_id: str, dag_run_id: str) -> HTMLResponse:
+    """What each column of a launch is made of."""
+    migration = lookup.migration(dag_id)
+    with reading(migration) as connection:
+        run = run_key(connection, dag_id, dag_run_id)
+        if not has_begun(connection, run):
+            raise HTTPException(404, "The target database holds nothing of this run: it has not got that far.")
+        made = store.lineage_of(connection, migration, run)
+    return _page(
+        request, "lineage.html", migration=migration, run=run, dag_id=dag_id, dag_run_id=dag_run_id, lineage=made
+    )
+
+
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/difference.csv", dependencies=[reads_dag])
 def difference(dag_id: str, dag_run_id: str, table: str, kind: Kind | None = None) -> StreamingResponse:
     """Every row of a table that a launch would add, take away or change, with what is personal masked."""

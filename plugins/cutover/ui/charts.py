@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT, _MARGIN = 320, 80, 8
 # Of one digit of a clock, in pixels of its type.
@@ -147,3 +148,50 @@ def _column(left: int, unit: int, digits: int) -> str:
         f'type="translate" calcMode="discrete" values="{values}" dur="{period}s" begin="{left % period - period}s" '
         f'end="{left}s" repeatCount="indefinite" fill="freeze"/></g>'
     )
+
+
+# Of a box with two lines of type, and of the room between two columns of boxes, in pixels; it shrinks with the page.
+_BOX_WIDTH, _BOX_HEIGHT, _BOX_STEP, _BETWEEN = 146, 34, 42, 68
+# Characters that such a box has room for, in its first line and in its second.
+_TITLE, _NOTE = 21, 26
+
+
+class Box(NamedTuple):
+    """What a box says: what it is, and in smaller type what is to be known of it."""
+
+    title: str
+    note: str
+
+
+def flows(left: Sequence[Box], right: Sequence[Box], lines: Iterable[tuple[int, int]]) -> Markup:
+    """Boxes in two columns, and a curve for each (place on the left, place on the right).
+
+    It says nothing to a screen reader: a table stands below it.
+    """
+    width, height = 2 * _BOX_WIDTH + _BETWEEN, _BOX_STEP * max(len(left), len(right), 1)
+    begin, end = _BOX_WIDTH, _BOX_WIDTH + _BETWEEN
+
+    def top(boxes: Sequence[Box], place: int) -> float:
+        # the shorter column is spread over the height of the longer one
+        return (place + 0.5) * height / len(boxes) - _BOX_HEIGHT / 2
+
+    parts = []
+    for one, other in lines:
+        y, z = top(left, one) + _BOX_HEIGHT / 2, top(right, other) + _BOX_HEIGHT / 2
+        middle = (begin + end) / 2
+        parts.append(f'<path d="M{begin} {y:.1f}C{middle} {y:.1f} {middle} {z:.1f} {end} {z:.1f}"/>')
+    for boxes, x in ((left, 0), (right, end)):
+        for place, box in enumerate(boxes):
+            y = top(boxes, place)
+            parts.append(
+                f'<rect x="{x + 0.5}" y="{y + 0.5:.1f}" width="{_BOX_WIDTH - 1}" height="{_BOX_HEIGHT - 1}" rx="4"/>'
+                f'<text x="{x + 7}" y="{y + 14:.1f}">{escape(_cut(box.title, _TITLE))}</text>'
+                f'<text class="note" x="{x + 7}" y="{y + 27:.1f}">{escape(_cut(box.note, _NOTE))}</text>'
+            )
+    return Markup(  # names are escaped, the rest are numbers of ours
+        f'<svg class="flows" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(parts)}</svg>'
+    )
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -23,7 +23,9 @@ from cutover.ui.store import Row
 router = APIRouter()
 
 # Of a page's values those that are not for a program: objects, and what only the page's look needs.
-_OF_THE_PAGE = ("migration", "sites", "run", "names_accounts", "review", "carrying", "no_difference", "verdict")
+_OF_THE_PAGE = (
+    "migration", "sites", "run", "names_accounts", "review", "carrying", "no_difference", "verdict", "lineage",
+)  # fmt: skip
 
 
 @router.get("/dags/{dag_id}/runs.json", dependencies=[reads_dag])

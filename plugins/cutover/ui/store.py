@@ -22,13 +22,13 @@ from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
 from cutover.operators.base import bounded, reading
 from cutover.outlook import Outlook
-from cutover.records import anchors, audit, comments, evidence, progress, signing
+from cutover.records import anchors, audit, comments, evidence, phase, progress, signing
 from cutover.records.run import get as get_run
 from cutover.records.run import key as run_key
 from cutover.review import difference as comparison
 from cutover.review import samples, when
 from cutover.review.verdict import Verdict, of_launch
-from cutover.ui import charts, docs, sheet, shown, standing
+from cutover.ui import charts, docs, lineage, sheet, shown, standing
 from cutover.ui.picture import note
 from cutover.ui.templating import STYLE, render
 from cutover.validate.validation import docs_root
@@ -192,7 +192,14 @@ def review(
         # why the rows of a table cannot be had, where they cannot; a file that goes elsewhere offers none
         "no_difference": comparison.obstacle(connection, row) if in_airflow else None,
         "captured": captured(connection, migration, row.snapshot or "") if waiting else None,
+        # by the files of this deployment: a file that goes elsewhere says what the run itself has recorded
+        "lineage": lineage_of(connection, migration, run) if in_airflow and row.review and not rolls_back else None,
     }
+
+
+def lineage_of(connection: psycopg.Connection, migration: Migration, run: str) -> Row:
+    """What the tables of a launch are made of, with the rows that its steps have counted."""
+    return lineage.of_run(migration, phase.newest(connection, run))
 
 
 def verdict(values: Row, ahead: Outlook | None = None) -> Verdict | None:
