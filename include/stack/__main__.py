@@ -240,6 +240,7 @@ _BENCHES = {
     "announce": "how close sending messages comes to its limit",
     "review": "how long a review takes whose rows hold long values",
     "platform": "the unified platform under 50 to 1,000 people at once, and sign-ins by old tokens a second",
+    "lineage": "what telling a lineage backend costs each task",
     "members": "what people who never bought cost a launch, and how finding rows outside grows",
 }
 

@@ -190,8 +190,8 @@ def test_the_lineage_of_a_run_is_a_picture_and_says_the_same_in_words(get: Pages
     assert picture in columns and f'href="{HERE}/lineage"' in page
     for shown in ("/v2/invoices", "xendit, 9,025 rows", "transactions", "public, 6,816 staged", "public, as it was"):
         assert shown in picture, shown
-    # three of four endpoints, and production's own rows, lead to a table of people
-    assert picture.count("<path") > 20 and picture.count("<rect") == 7 + 4 + 7
+    # four endpoints, six tables as they were, and seven that are launched
+    assert picture.count("<path") > 20 and picture.count("<rect") == 4 + 6 + 7
     row = re.search(r"<td>external_id</td>.*?</tr>", columns)
     assert row is not None and "production public.transactions: external_id, xendit /v2/invoices: external_id" in row[0]
     assert "<td>aud</td><td>constant</td>" in columns

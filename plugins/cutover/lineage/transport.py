@@ -33,6 +33,8 @@ _OF_A_RUN = (
     "run_type",
     "start_date",
 )
+# Files that a task may have open; a machine may allow a billion, which takes minutes to close one by one.
+_MOST_FILES = 65_536
 _CODE = re.compile(r"\[[a-z_]+\.[a-z-]+\]")
 
 
@@ -101,7 +103,7 @@ class Detached(Transport):
             os.dup2(nothing, standard)
         # what waits for the task's end waits until nobody has these open
         os.closerange(3, writing)
-        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(writing + 1, min(os.sysconf("SC_OPEN_MAX"), _MOST_FILES))
         get_default_factory().create(dict(self.config.transport)).emit(event)
         os.write(writing, b"1")
 

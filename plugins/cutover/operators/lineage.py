@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
-from airflow.sdk.configuration import conf
 
 from cutover.database import statements as files
 from cutover.lineage import graph, statement
@@ -65,7 +64,13 @@ class Moved:
 
 
 def before(operator: CutoverOperator) -> Lineage | None:
-    """What a task is about to read and write, by name alone: the task waits for this."""
+    """What a task is about to write, by name alone: the task waits for this."""
+    if not _is_discreet():
+        operator.log.warning(
+            "the lineage backend is told who triggered the run, its parameters, and errors in full: its transport is "
+            "not %s (docs/lineage.md)",
+            TRANSPORT,
+        )
     return _never_raising(operator, lambda: _facets(_names(operator), operator.declaration))
 
 
@@ -81,16 +86,21 @@ def after_failure(operator: CutoverOperator) -> Lineage | None:
 
 def _never_raising(operator: CutoverOperator, told: Callable[[], Lineage]) -> Lineage | None:
     try:
-        if (conf.getjson("openlineage", "transport", fallback={}) or {}).get("type") != TRANSPORT:
-            operator.log.warning(
-                "the lineage backend is told who triggered the run, its parameters, and errors in full: the transport "
-                "is not %s (docs/lineage.md)",
-                TRANSPORT,
-            )
         return told()
     except Exception as error:  # the task is what it is, whatever is told of it; and its text may show a row
         operator.log.warning("no lineage of this task is told: %s", type(error).__name__)
         return None
+
+
+def _is_discreet() -> bool:
+    """Whether events go out by our own transport, wherever that is configured. Never raises."""
+    from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
+
+    try:
+        configured = OpenLineageAdapter().get_openlineage_config() or {}
+        return bool(configured.get("transport", {}).get("type") == TRANSPORT)
+    except Exception:  # of whatever a file or a connection may hold; the provider says so
+        return False
 
 
 def _names(operator: CutoverOperator) -> Moved:
