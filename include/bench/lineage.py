@@ -113,16 +113,22 @@ def deployment(server: EmbeddedPostgres, name: str, transport: str | None) -> It
 
 def cpu_s(home: Path) -> float:
     """CPU seconds of the deployment's scheduler, and of everything that it runs or has run."""
+    schedulers = [one for one in psutil.process_iter() if _is_scheduler(one, home)]
     total = 0.0
-    for process in psutil.process_iter():
+    for process in [each for one in schedulers for each in (one, *one.children(recursive=True))]:
         try:
-            words = " ".join(process.cmdline())
-            if "scheduler" in words and str(home) in process.environ().get("AIRFLOW_HOME", ""):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        except psutil.Error:
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+        except psutil.Error:  # has ended, and is counted with its parent
             continue
     return total
+
+
+def _is_scheduler(process: psutil.Process, home: Path) -> bool:
+    try:
+        return "stack.scheduler" in process.cmdline() and str(home) in process.environ().get("AIRFLOW_HOME", "")
+    except psutil.Error:
+        return False
 
 
 def one_run(stack: Deployment, api: Api, number: int) -> tuple[int, float, float]:

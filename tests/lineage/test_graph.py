@@ -77,6 +77,15 @@ def test_what_a_step_drops_again_is_looked_through() -> None:
     assert {origin.field.dataset.name for origin in payment.columns["invoice_id"]} == {"input.xendit_invoices"}
 
 
+def test_ids_that_python_derives_come_from_their_keys() -> None:
+    for name in CONSTANTS:
+        of = graph.of_migration(name)
+        [identity] = [flow for flow in of.of_step(graph.SNAPSHOT) if flow.output.name == "input.identity"]
+        assert identity.columns["id"] and identity.columns.keys() == {"email_key", "id"}
+        assert {one.field for one in identity.columns["id"]} == {one.field for one in identity.columns["email_key"]}
+        assert {one.kind for one in identity.columns["id"]} == {Kind.TRANSFORMATION}
+
+
 def test_a_step_alone_comes_to_the_same_as_within_the_whole() -> None:
     of = graph.of_migration("clean_launch")
     columns = {flow.output.name: list(flow.columns) for flow in of.flows}

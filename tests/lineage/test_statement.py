@@ -23,7 +23,7 @@ def made_of(query: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("select a as b, b as a from s.t", {"b": ["s.t.a"], "a": ["s.t.b"]}),
+        ("select a as b, b + 1 as c, b as a from s.t", {"b": ["s.t.a"], "c": ["s.t.b"], "a": ["s.t.b"]}),
         # a name that a select list gives is nothing to its other columns
         (
             "select first as id, id as other from (select a as first, id from s.t) as k",

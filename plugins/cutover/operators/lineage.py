@@ -305,7 +305,7 @@ def _facets(moved: Moved, migration: Migration) -> Lineage:
         sql_job,
     )
 
-    names = _Names(migration)
+    names = Names(migration)
     inputs, outputs = [], []
     for told in moved.inputs:
         namespace, name = names.of(told.dataset)
@@ -327,7 +327,7 @@ def _facets(moved: Moved, migration: Migration) -> Lineage:
     return OperatorLineage(inputs=inputs, outputs=outputs, job_facets=job)
 
 
-def _dataset_facets(told: Told, names: _Names) -> dict[str, Any]:
+def _dataset_facets(told: Told, names: Names) -> dict[str, Any]:
     from openlineage.client.facet_v2 import column_lineage_dataset, lifecycle_state_change_dataset, schema_dataset
 
     facets: dict[str, Any] = {}
@@ -361,7 +361,7 @@ def _dataset_facets(told: Told, names: _Names) -> dict[str, Any]:
     return facets
 
 
-class _Names:
+class Names:
     """Datasets as OpenLineage names them, by the addresses of their Airflow connections."""
 
     def __init__(self, migration: Migration) -> None:
