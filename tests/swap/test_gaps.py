@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 
 from cutover import rollback
 from cutover.errors import CutoverError
 from cutover.migration import Migration
-from cutover.swap import capture
+from cutover.swap import approach, capture, inventory
 from cutover.swap.execution import Observer
 from cutover.swap.order import read_scope, require_recorded
+from cutover.swap.plan import plan
+from cutover.swap.transaction import prepare, tune
 
 from .conftest import Production, back
 
@@ -156,6 +160,41 @@ def test_a_gap_that_opens_between_the_last_look_and_the_lock_is_found_inside_it(
     with pytest.raises(CutoverError, match=r"swap\.capture-gap"):
         production.swap(order, Meddler())
     assert production.value("select count(*) from cutover.ledger") == 0
+
+
+def test_whatever_opens_a_gap_changes_the_one_value_that_is_asked_for_inside_the_lock(production: Production) -> None:
+    """There it stands for the look at gaps, which is made just before."""
+    order = production.prepare("r1")
+    # PostgreSQL never takes back, in the row of the table itself, that it has had a child
+    run_all(production, "create table public.once () inherits (public.orders); drop table public.once")
+    with production.connect() as connection:
+        scope = read_scope(connection, order)
+        names = inventory.watched(connection, scope)
+        gapless = inventory.version(connection, names)
+    for name, (statements, _) in SWITCHED.items():
+        with production.admin() as admin:
+            admin.autocommit = False
+            admin.execute(statements.removeprefix("begin; ").removesuffix("; commit").encode())
+            assert inventory.version(admin, names) != gapless, name
+            tables = read_scope(admin, order).replaced
+            assert capture.gaps(admin, tables, order.since, filenodes=order.filenodes), name
+            admin.rollback()
+    with production.connect() as connection:
+        assert inventory.version(connection, names) == gapless
+
+
+def test_a_plan_of_tables_that_do_not_bear_their_names_is_made_again(production: Production) -> None:
+    """Two that are alike in everything may have exchanged their names between two looks of one plan."""
+    order = production.prepare("r1")
+    with production.connect() as connection:
+        tune(connection)
+        prepare(connection, order, production.log)
+        planned = plan(connection, order)
+        approach.look(connection, order, planned)
+        *others, orders = planned.scope.tables
+        tables = (*others, replace(orders, outgoing=others[0].outgoing))
+        with pytest.raises(approach.CatalogueChangedError):
+            approach.look(connection, order, replace(planned, scope=replace(planned.scope, tables=tables)))
 
 
 def test_replicas_writes_are_recorded_and_carried(production: Production) -> None:

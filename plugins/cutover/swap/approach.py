@@ -6,8 +6,9 @@ import time
 from datetime import datetime
 
 import psycopg
+from psycopg import sql
 
-from cutover.database import patience
+from cutover.database import catalog, patience
 from cutover.swap import inventory, locks, proof
 from cutover.swap.carry import Carried, carry
 from cutover.swap.execution import Observer
@@ -77,7 +78,7 @@ def lock(
     tries = 0
     while True:
         tries += 1
-        _warm(connection, order, planned)
+        look(connection, order, planned)
         more, since, is_little = _catch_up(connection, order, planned, since, attempt=attempt)
         late += more
         if observer:
@@ -118,10 +119,19 @@ def _catch_up(
     return carried, since, took < enough_s
 
 
-def _warm(connection: psycopg.Connection, order: Order, planned: Plan) -> None:
-    """Run what proves the swap once more before the lock, so that its plans and caches are there inside it."""
+def look(connection: psycopg.Connection, order: Order, planned: Plan) -> None:
+    """Look once more before the lock at what proves the swap, so that plans and caches of it are there inside.
+
+    That every write is recorded, and that the tables of the plan are those which bear their names, is proved here for
+    good: the lock asks only whether anything of all this was touched since. Raises CatalogueChangedError and what
+    ``order.require_recorded`` does.
+    """
     inventory.take(connection, planned.names)
     proof.left_behind(connection, order.backup_schema)
     require_recorded(connection, order, planned.scope)
     if inventory.version(connection, planned.names) != planned.version:
+        raise CatalogueChangedError
+    tables = planned.scope.tables
+    named = catalog.oids(connection, [sql.Identifier(table.schema, table.name) for table in tables])
+    if named != [table.outgoing for table in tables]:
         raise CatalogueChangedError

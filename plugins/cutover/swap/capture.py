@@ -147,26 +147,22 @@ def require_in_place(connection: psycopg.Connection, undone: ledger.Entry) -> No
     ``rollback.overtaken-by`` names a later entry of another migration that moved one of them; ``rollback.table-remade``
     says that somebody made the table anew by hand.
     """
-    for table in undone.tables:
-        name = sql.Identifier(table["schema"], table["name"]).as_string()
-        trigger = catalog.rows(
-            connection, "in_place", name=name, schema=table["schema"], table=table["name"], entry=undone.entry
-        )[0]
-        if trigger["oid"] == table["incoming"]:
+    for table in catalog.prepared_rows(connection, "in_place", run=undone.run):
+        if table["oid"] == table["incoming"]:
             continue
-        if trigger["later"] is not None:
+        if table["later"] is not None:
             raise CutoverError(
                 "rollback.overtaken-by",
-                name,
-                f"{trigger['later']} moved it after {undone.action} {undone.run}: rolled back now, what was written in "
+                table["name"],
+                f"{table['later']} moved it after {undone.action} {undone.run}: rolled back now, what was written in "
                 "between would be lost, and the later launch undone with it. Nothing was changed.",
-                f"roll back {trigger['later']} first; or launch corrected data with a new run.",
+                f"roll back {table['later']} first; or launch corrected data with a new run.",
             )
         raise CutoverError(
             "rollback.table-remade",
-            name,
+            table["name"],
             f"it is not the table that {undone.action} {undone.run} put in place "
-            f"({'there is none of that name' if trigger['oid'] is None else 'somebody made it anew'}), and what was "
+            f"({'there is none of that name' if table['oid'] is None else 'somebody made it anew'}), and what was "
             "written to it was not recorded. Nothing was changed.",
             "give the swap's table its name back; or keep what is there, and launch corrected data with a new run.",
         )

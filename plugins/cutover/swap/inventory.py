@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psycopg
 
 from cutover.database import catalog
+from cutover.database import statements as files
 from cutover.swap.refusals import outside_parameters
 from cutover.swap.scope import Scope
 
@@ -80,8 +81,9 @@ def watched(connection: psycopg.Connection, scope: Scope) -> Watched:
 
 def take(connection: psycopg.Connection, names: Watched) -> Inventory:
     """Read the facts of the given names. A name that resolves to nothing contributes nothing."""
-    facts = catalog.prepared_rows(connection, "inventory", **_parameters(names))
-    return Inventory(tuple((row["kind"], row["object"], settled(row["definition"])) for row in facts))
+    # not as dictionaries, which would be made while clients wait
+    facts = connection.execute(files.statement("catalog/inventory.sql"), _parameters(names), prepare=True).fetchall()
+    return Inventory(tuple((kind, name, settled(definition)) for kind, name, definition in facts))
 
 
 def settled(definition: str) -> str:

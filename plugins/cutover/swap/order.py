@@ -121,20 +121,18 @@ class Undoing:
 
 
 def read_undoing(connection: psycopg.Connection, order: Order) -> Undoing:
-    """The entries that an order is about. They are as they were written: read before the lock they hold within it."""
+    """The entries that an order is about."""
     undone = ledger.find(connection, order.undoes) if order.undoes else None
     return Undoing(undone, ledger.find(connection, order.placed) if undone is not None and order.placed else None)
 
 
-def require_recorded(
-    connection: psycopg.Connection, order: Order, scope: Scope, undoing: Undoing | None = None
-) -> None:
+def require_recorded(connection: psycopg.Connection, order: Order, scope: Scope) -> None:
     """Raise CutoverError unless every write that the order must carry is proved to be recorded. Cheap; locks nothing.
 
-    ``undoing``, where it has been read. ``swap.capture-gap``; of a rollback also ``rollback.overtaken-by``,
-    ``rollback.table-remade`` and ``rollback.not-recorded``.
+    ``swap.capture-gap``; of a rollback also ``rollback.overtaken-by``, ``rollback.table-remade`` and
+    ``rollback.not-recorded``.
     """
-    undoing = undoing or read_undoing(connection, order)
+    undoing = read_undoing(connection, order)
     undone, placed = undoing.undone, undoing.placed
     if undone is None:
         capture.require_gapless(connection, scope.replaced, order.since, order.except_xid, order.filenodes)

@@ -41,9 +41,7 @@ from cutover.swap.finish import finish
 from cutover.swap.order import (
     Connect,
     Order,
-    Undoing,
     read_scope,
-    read_undoing,
     require_drift_allowed,
     require_recorded,
 )
@@ -90,7 +88,7 @@ class Leave:
 
 @dataclass(frozen=True)
 class Ready:
-    """What stands before the lock: since when, what was approved and by whom, what is undone, carried and known.
+    """What stands before the lock: since when, what was approved and by whom, what is carried and known.
 
     ``began`` is the server's time, ``work_began`` this machine's monotonic second; writes are carried up to the
     snapshot ``since``.
@@ -100,7 +98,6 @@ class Ready:
     work_began: float
     coverage: coverage.Coverage
     approval: approval.Approval | None
-    undoing: Undoing
     carried: list[Carried]
     since: str
     known: Known
@@ -274,12 +271,12 @@ def transact(
         )
         if observer:
             observer.at("locked")
+        # Nobody writes any more. Nor has anybody touched what was looked at just before: definitions, and the triggers
+        # and files by which every write is proved to be recorded.
         if inventory.version(connection, planned.names) != planned.version:
             raise approach.CatalogueChangedError
         # an attempt may take longer than a window is open: what counts is when clients begin to wait
         leave.require_open(order, locked_at)
-        # Nobody writes any more: what is proved now holds until the commit.
-        require_recorded(connection, order, planned.scope, ready.undoing)
         rest, notes = _move(connection, order, planned, since, ready.known, observer=observer)
         if not order.quarantines:
             require_all_carried(order.migration, late, rest)
@@ -336,8 +333,7 @@ def _without_pauses() -> Iterator[None]:
 
 def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan, leave: Leave) -> Ready:
     """Everything that needs no lock of production's tables, up to the last look at what would be orphaned."""
-    undoing = read_undoing(connection, order)
-    require_recorded(connection, order, planned.scope, undoing)
+    require_recorded(connection, order, planned.scope)
     began, work_began = clock.now(connection), time.monotonic()
     leave.require_open(order, began)
     approved_list, consumed = leave.obtain(connection, order)
@@ -362,7 +358,7 @@ def _make_ready(connection: psycopg.Connection, order: Order, planned: Plan, lea
     orphans.require_none(connection, staying, carry_on, newer_than=looked_at)
     # What goes with the rows that leave is copied now; inside the lock it is only looked at again, and goes.
     known = _known(connection, order, planned, called)
-    return Ready(began, work_began, approved_list, consumed, undoing, carried, since, known)
+    return Ready(began, work_began, approved_list, consumed, carried, since, known)
 
 
 def _known(connection: psycopg.Connection, order: Order, planned: Plan, called: owner.Functions) -> Known:

@@ -1,11 +1,26 @@
--- Which table bears a name now, and the newest entry of the ledger after the given one that moved a table of that name.
+-- Of each table that an entry of the ledger put in place: which table bears its name now, and the newest later entry that
+-- moved one of that name.
 select
-    to_regclass(%(name)s)::oid as oid,
+    p.name,
+    p.incoming,
+    to_regclass(p.name)::oid as oid,
     (
         select l.action || ' ' || l.run || ' of ' || l.migration
         from cutover.ledger as l
-        where l.entry > %(entry)s
-            and l.tables @> jsonb_build_array(jsonb_build_object('schema', %(schema)s::text, 'name', %(table)s::text))
+        where l.entry > u.entry
+            and l.tables @> jsonb_build_array(jsonb_build_object('schema', p.schema_name, 'name', p.table_name))
         order by l.entry desc
         limit 1
     ) as later
+from cutover.ledger as u
+cross join lateral (
+    select
+        t.value ->> 'schema' as schema_name,
+        t.value ->> 'name' as table_name,
+        format('%%I.%%I', t.value ->> 'schema', t.value ->> 'name') as name,
+        (t.value ->> 'incoming')::oid as incoming,
+        t.ordinality
+    from jsonb_array_elements(u.tables) with ordinality as t
+) as p
+where u.run = %(run)s::text
+order by p.ordinality

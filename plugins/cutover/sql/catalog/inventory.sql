@@ -1,7 +1,8 @@
 -- Every catalogue fact about the given relations and functions, rendered by name: kind, object, definition.
 --
 -- Compared before and after a swap: a difference is something that the swap changed. Run with an empty
--- search_path, so that every name in a definition is qualified and the same in both.
+-- search_path, so that every name in a definition is qualified and the same in both. Clients wait for it: comments are
+-- joined, since obj_description() is a query of its own for every object.
 with relation as (
     select
         c.*,
@@ -36,7 +37,7 @@ select
             where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = r.oid and d.deptype = 'x'
         ),
         'options=' || (select string_agg(o, ',' order by o) from unnest(r.reloptions) as o),
-        'comment=' || obj_description(r.oid, 'pg_class'),
+        'comment=' || note.description,
         'grants=' || (
             select string_agg(a::text, ',' order by a::text)
             from unnest(
@@ -45,6 +46,8 @@ select
         )
     ) as definition
 from relation as r
+left join pg_catalog.pg_description as note
+    on note.objoid = r.oid and note.classoid = 'pg_catalog.pg_class'::regclass and note.objsubid = 0
 union all
 select
     'column',
@@ -55,12 +58,14 @@ select
         'generated=' || nullif(a.attgenerated::text, ''), 'identity=' || nullif(a.attidentity::text, ''),
         'collation=' || nullif(a.attcollation, 0)::regcollation::text, 'statistics=' || nullif(a.attstattarget, -1),
         'storage=' || a.attstorage::text, 'compression=' || nullif(a.attcompression::text, ''),
-        'options=' || a.attoptions::text, 'comment=' || col_description(r.oid, a.attnum),
+        'options=' || a.attoptions::text, 'comment=' || note.description,
         'grants=' || (select string_agg(g::text, ',' order by g::text) from unnest(a.attacl) as g)
     )
 from relation as r
 join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
 left join pg_catalog.pg_attrdef as d on d.adrelid = r.oid and d.adnum = a.attnum
+left join pg_catalog.pg_description as note
+    on note.objoid = r.oid and note.classoid = 'pg_catalog.pg_class'::regclass and note.objsubid = a.attnum
 where r.relkind in ('r', 'p', 'v', 'm', 'f')
 union all
 select
@@ -72,10 +77,12 @@ select
             when k.contype in ('f', 'c') then regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')
             else pg_get_constraintdef(k.oid)
         end,
-        'comment=' || obj_description(k.oid, 'pg_constraint')
+        'comment=' || note.description
     )
 from relation as r
 join pg_catalog.pg_constraint as k on k.conrelid = r.oid
+left join pg_catalog.pg_description as note
+    on note.objoid = k.oid and note.classoid = 'pg_catalog.pg_constraint'::regclass and note.objsubid = 0
 union all
 select
     'index',
@@ -89,7 +96,7 @@ select
             join pg_catalog.pg_extension as e on e.oid = d.refobjid
             where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.oid and d.deptype = 'x'
         ),
-        'comment=' || obj_description(x.indexrelid, 'pg_class'),
+        'comment=' || note.description,
         'statistics=' || (
             select string_agg(a.attnum || ':' || a.attstattarget, ',' order by a.attnum)
             from pg_catalog.pg_attribute as a
@@ -99,6 +106,8 @@ select
 from relation as r
 join pg_catalog.pg_index as x on x.indrelid = r.oid
 join pg_catalog.pg_class as i on i.oid = x.indexrelid
+left join pg_catalog.pg_description as note
+    on note.objoid = x.indexrelid and note.classoid = 'pg_catalog.pg_class'::regclass and note.objsubid = 0
 -- one that is invalid, left over from a failed CREATE INDEX CONCURRENTLY, stays with the old table
 where r.relkind <> 't' and x.indisvalid
 union all
@@ -115,10 +124,12 @@ select
             join pg_catalog.pg_extension as e on e.oid = d.refobjid
             where d.classid = 'pg_catalog.pg_trigger'::regclass and d.objid = t.oid and d.deptype = 'x'
         ),
-        'comment=' || obj_description(t.oid, 'pg_trigger')
+        'comment=' || note.description
     )
 from relation as r
 join pg_catalog.pg_trigger as t on t.tgrelid = r.oid and not t.tgisinternal
+left join pg_catalog.pg_description as note
+    on note.objoid = t.oid and note.classoid = 'pg_catalog.pg_trigger'::regclass and note.objsubid = 0
 where
     not exists (
         select from pg_catalog.pg_proc as p
@@ -135,19 +146,23 @@ select
             from unnest(p.polroles) as o
         ),
         'using=' || pg_get_expr(p.polqual, p.polrelid), 'check=' || pg_get_expr(p.polwithcheck, p.polrelid),
-        'comment=' || obj_description(p.oid, 'pg_policy')
+        'comment=' || note.description
     )
 from relation as r
 join pg_catalog.pg_policy as p on p.polrelid = r.oid
+left join pg_catalog.pg_description as note
+    on note.objoid = p.oid and note.classoid = 'pg_catalog.pg_policy'::regclass and note.objsubid = 0
 union all
 select
     case when w.rulename = '_RETURN' then 'view definition' else 'rule' end,
     r.name || ':' || quote_ident(w.rulename),
     concat_ws(
-        ' ', pg_get_ruledef(w.oid), 'enabled=' || w.ev_enabled::text, 'comment=' || obj_description(w.oid, 'pg_rewrite')
+        ' ', pg_get_ruledef(w.oid), 'enabled=' || w.ev_enabled::text, 'comment=' || note.description
     )
 from relation as r
 join pg_catalog.pg_rewrite as w on w.ev_class = r.oid
+left join pg_catalog.pg_description as note
+    on note.objoid = w.oid and note.classoid = 'pg_catalog.pg_rewrite'::regclass and note.objsubid = 0
 union all
 select
     'publication',
@@ -169,10 +184,12 @@ select
     r.name || ':' || quote_ident(s.stxname),
     concat_ws(
         ' ', pg_get_statisticsobjdef(s.oid), 'owner=' || pg_get_userbyid(s.stxowner),
-        'target=' || nullif(s.stxstattarget, -1), 'comment=' || obj_description(s.oid, 'pg_statistic_ext')
+        'target=' || nullif(s.stxstattarget, -1), 'comment=' || note.description
     )
 from relation as r
 join pg_catalog.pg_statistic_ext as s on s.stxrelid = r.oid
+left join pg_catalog.pg_description as note
+    on note.objoid = s.oid and note.classoid = 'pg_catalog.pg_statistic_ext'::regclass and note.objsubid = 0
 union all
 -- a sequence that a column owns: where it is, what it counts from, who may use it
 select
@@ -189,20 +206,30 @@ select
             q.seqcache,
             q.seqcycle
         ),
-        'comment=' || obj_description(s.oid, 'pg_class'),
+        'comment=' || note.description,
         'grants=' || (
             select string_agg(g::text, ',' order by g::text)
             from unnest(coalesce(s.relacl, acldefault('s', s.relowner))) as g
         )
     )
 from relation as r
-join pg_catalog.pg_depend as d
-    on d.refobjid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+-- OFFSET keeps the order: from these relations to what depends on them, not from each sequence of the database
+cross join lateral (
+    select
+        d.objid,
+        d.refobjsubid,
+        d.deptype
+    from pg_catalog.pg_depend as d
+    where d.refobjid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
         and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i')
+    offset 0
+) as d
 join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
 join pg_catalog.pg_namespace as n on n.oid = s.relnamespace
 join pg_catalog.pg_sequence as q on q.seqrelid = s.oid
 join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum = d.refobjsubid
+left join pg_catalog.pg_description as note
+    on note.objoid = s.oid and note.classoid = 'pg_catalog.pg_class'::regclass and note.objsubid = 0
 union all
 select
     'function',
@@ -215,12 +242,14 @@ select
             join pg_catalog.pg_extension as e on e.oid = d.refobjid
             where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'x'
         ),
-        'comment=' || obj_description(p.oid, 'pg_proc'),
+        'comment=' || note.description,
         'grants=' || (
             select string_agg(g::text, ',' order by g::text)
             from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) as g
         )
     )
 from pg_catalog.pg_proc as p
+left join pg_catalog.pg_description as note
+    on note.objoid = p.oid and note.classoid = 'pg_catalog.pg_proc'::regclass and note.objsubid = 0
 where p.oid = any(array(select to_regprocedure(w.name)::oid from unnest(%(functions)s::text[]) as w (name)))
 order by 1, 2
