@@ -87,6 +87,7 @@ _PACKAGES = {
     "dateutil": "python-dateutil",
     "jwt": "pyjwt",
     "markdown_it": "markdown-it-py",
+    "openlineage": "openlineage-python",
     "opentelemetry": "opentelemetry-api",
     "yaml": "pyyaml",
 }

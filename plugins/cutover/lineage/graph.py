@@ -82,10 +82,10 @@ class Graph:
 
     @cached_property
     def _by_output(self) -> dict[Dataset, list[Flow]]:
-        found: dict[Dataset, list[Flow]] = {}
+        flows: dict[Dataset, list[Flow]] = {}
         for flow in self.flows:
-            found.setdefault(flow.output, []).append(flow)
-        return found
+            flows.setdefault(flow.output, []).append(flow)
+        return flows
 
     def made_by(self, dataset: Dataset) -> list[Flow]:
         """The flows into a dataset."""
@@ -96,14 +96,14 @@ class Graph:
 
         A table that the swap puts in place, and that is read as it was before, is one of those.
         """
-        seen: set[Dataset] = set()
+        visited: set[Dataset] = set()
         roots: set[Dataset] = set()
         ahead = [source for flow in self.made_by(dataset) for source in flow.inputs]
         while ahead:
             one = ahead.pop()
-            if one in seen:
+            if one in visited:
                 continue
-            seen.add(one)
+            visited.add(one)
             before = [flow for flow in self.made_by(one) if flow.step != SWAP]
             if not before:
                 roots.add(one)
@@ -116,13 +116,13 @@ class Graph:
         One that leads there in several ways is told by the way that makes most of it.
         """
         kinds: dict[Field, Kind] = {}
-        seen: set[Origin] = set()
+        visited: set[Origin] = set()
         ahead = _made_of(self.made_by(field.dataset), Origin(field, Kind.IDENTITY))
         while ahead:
             one = ahead.pop()
-            if one in seen:
+            if one in visited:
                 continue
-            seen.add(one)
+            visited.add(one)
             before = [flow for flow in self.made_by(one.field.dataset) if flow.step != SWAP]
             if not before:
                 kinds[one.field] = max(one.kind, kinds.get(one.field, Kind.IDENTITY))

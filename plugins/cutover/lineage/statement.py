@@ -26,7 +26,7 @@ Tokens = list[Any]
 
 # A text, a name or a comment, in which nothing is a placeholder; or what psycopg or a template puts something into.
 _PLACEHOLDER = re.compile(
-    r"(?P<kept>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
+    r"(?P<plain>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
     r"|%\((?P<value>\w+)\)s|(?P<percent>%%)|\{\{.*?\}\}|\{(?P<name>\w+)\}",
     re.DOTALL,
 )
@@ -91,7 +91,7 @@ def read(text: str, columns: Columns, *, into: str | None = None) -> Reading:
 
 def _without_placeholders(text: str) -> str:
     def plain(match: re.Match[str]) -> str:
-        if match["kept"] is not None:
+        if match["plain"] is not None:
             return match[0]
         if match["percent"]:
             return "%"
@@ -148,7 +148,7 @@ def _without_conflict(tokens: Tokens) -> Tokens:
     """Without ``on conflict …``: it writes the same columns again, and sqlglot takes its ``on`` for a join's."""
     from sqlglot import TokenType
 
-    kept: Tokens = []
+    rest: Tokens = []
     depth = 0
     skipping: int | None = None
     for place, token in enumerate(tokens):
@@ -159,8 +159,8 @@ def _without_conflict(tokens: Tokens) -> Tokens:
         if skipping is not None and (depth < skipping or (depth == skipping and token.text.lower() == "returning")):
             skipping = None
         if skipping is None:
-            kept.append(token)
-    return kept
+            rest.append(token)
+    return rest
 
 
 def _read_one(tokens: Tokens, text: str, known: dict[str, Iterable[str]], into: str | None, to: Reading) -> None:

@@ -13,7 +13,7 @@ import select
 import signal
 from typing import Any
 
-import attr
+import attrs
 from openlineage.client.event_v2 import RunEvent
 from openlineage.client.transport import get_default_factory
 from openlineage.client.transport.transport import Config, Transport
@@ -38,7 +38,7 @@ _MOST_FILES = 65_536
 _CODE = re.compile(r"\[[a-z_]+\.[a-z-]+\]")
 
 
-@attr.define
+@attrs.define
 class DetachedConfig(Config):
     """``transport`` is the configuration of the one that sends.
 

@@ -1,7 +1,7 @@
 """What a task tells OpenLineage: its datasets, their columns and where these come from, rows, and assertions.
 
 Airflow's provider asks for it, in a process of its own, before the task works and when it has ended: never within the
-swap's transaction. Nothing here raises, whatever cannot be told. docs/lineage.md says what events hold, and what never.
+swap's transaction. Nothing here raises, whatever cannot be part. docs/lineage.md says what events hold, and what never.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
 
 
 @dataclass
-class Told:
+class Part:
     """What is told of one dataset. ``columns`` → type, or None where nobody knows; ``rows`` written or read."""
 
     dataset: Dataset
@@ -58,8 +58,8 @@ class Told:
 class Moved:
     """What a task has read and written."""
 
-    inputs: list[Told] = field(default_factory=list)
-    outputs: list[Told] = field(default_factory=list)
+    inputs: list[Part] = field(default_factory=list)
+    outputs: list[Part] = field(default_factory=list)
     sql: str | None = None
 
 
@@ -84,9 +84,9 @@ def after_failure(operator: CutoverOperator) -> Lineage | None:
     return _never_raising(operator, lambda: _facets(_failed(operator), operator.declaration))
 
 
-def _never_raising(operator: CutoverOperator, told: Callable[[], Lineage]) -> Lineage | None:
+def _never_raising(operator: CutoverOperator, make: Callable[[], Lineage]) -> Lineage | None:
     try:
-        return told()
+        return make()
     except Exception as error:  # the task is what it is, whatever is told of it; and its text may show a row
         operator.log.warning("no lineage of this task is told: %s", type(error).__name__)
         return None
@@ -106,7 +106,7 @@ def _is_discreet() -> bool:
 def _names(operator: CutoverOperator) -> Moved:
     outputs = operator.lineage_outputs
     target = operator.declaration.target
-    return Moved(outputs=[Told(Dataset(Place.DATABASE, target, name)) for name in outputs])
+    return Moved(outputs=[Part(Dataset(Place.DATABASE, target, name)) for name in outputs])
 
 
 def _failed(operator: CutoverOperator) -> Moved:
@@ -137,9 +137,9 @@ def _moved(operator: CutoverOperator) -> Moved:
         flows = graph.of_step(migration.migration, step, types)
         rows = operator.lineage_rows(result)
         moved = _of_flows(flows, rows.written)
-        for told in moved.inputs:
-            told.rows = rows.read.get(told.dataset.name)
-    for flow in (told.flow for told in moved.outputs if told.flow is not None):
+        for part in moved.inputs:
+            part.rows = rows.read.get(part.dataset.name)
+    for flow in (part.flow for part in moved.outputs if part.flow is not None):
         if flow.unread:
             operator.log.warning("lineage of %s: its tables alone, since %s", flow.output.name, flow.unread)
     if step.startswith("load."):
@@ -156,18 +156,18 @@ def _schemas(migration: Migration) -> set[str]:
 
 def _of_flows(flows: Iterable[Flow], written: Mapping[str, int]) -> Moved:
     flows = list(flows)
-    outputs = [Told(flow.output, flow=flow, rows=written.get(flow.output.name)) for flow in flows]
+    outputs = [Part(flow.output, flow=flow, rows=written.get(flow.output.name)) for flow in flows]
     made = {flow.output for flow in flows}
     read = dict.fromkeys(source for flow in flows for source in flow.inputs if source not in made)
-    return Moved([Told(source) for source in read], outputs)
+    return Moved([Part(source) for source in read], outputs)
 
 
-def _validated(operator: CutoverOperator, result: Mapping[str, Any]) -> list[Told]:
-    """The tables of a validation, each with what was asserted of it; what was observed is not told."""
+def _validated(operator: CutoverOperator, result: Mapping[str, Any]) -> list[Part]:
+    """The tables of a validation, each with what was asserted of it; what was observed is not part."""
     migration, phase = operator.declaration, result["phase"]
     place = validation.place(migration, phase)
     target = migration.target
-    told = {table: Told(Dataset(Place.DATABASE, target, ".".join(name))) for table, name in place.tables.items()}
+    parts = {table: Part(Dataset(Place.DATABASE, target, ".".join(name))) for table, name in place.tables.items()}
     broken = {
         one["suite"]: {each["expectation"] for each in (*one["failed"], *one["warned"])} for one in result["suites"]
     }
@@ -178,7 +178,7 @@ def _validated(operator: CutoverOperator, result: Mapping[str, Any]) -> list[Tol
             subject = column or ", ".join(kwargs.get("column_list", ()))
             described = expectation.get("description")
             name = described or f"{expectation['type']}{f' of {subject}' if subject else ''}"
-            told[suite.table].assertions.append(
+            parts[suite.table].assertions.append(
                 {
                     "assertion": expectation["type"],
                     "success": name not in broken[suite.table],
@@ -188,8 +188,8 @@ def _validated(operator: CutoverOperator, result: Mapping[str, Any]) -> list[Tol
                 }
             )
     for check in result["checks"]:
-        for table in _checked(migration, check["check"], told):
-            told[table].assertions.append(
+        for table in _checked(migration, check["check"], parts):
+            parts[table].assertions.append(
                 {
                     "assertion": "custom_sql",
                     "success": check["success"],
@@ -198,7 +198,7 @@ def _validated(operator: CutoverOperator, result: Mapping[str, Any]) -> list[Tol
                     "description": check["title"],
                 }
             )
-    return list(told.values())
+    return list(parts.values())
 
 
 def _checked(migration: Migration, check: str, tables: Iterable[str]) -> list[str]:
@@ -227,13 +227,13 @@ def _swapped(connection: psycopg.Connection, migration: Migration, this_run: str
     else:
         flows = [_moving(migration, step, undone.backup_schema, one) for one in entry.tables if one["incoming"]]
     moved = _of_flows(flows, rows)
-    known = {told.dataset for told in moved.outputs}
+    known = {part.dataset for part in moved.outputs}
     for one in entry.tables:
         live = Dataset(Place.DATABASE, migration.target, f"{one['schema']}.{one['name']}")
         if one["outgoing"]:
             backup = live._replace(name=f"{entry.backup_schema}.{one['name']}")
-            moved.outputs.append(Told(backup, flow=Flow(step, backup, (live,), {}), renamed_from=live))
-            moved.inputs += [Told(live)] if live in known else []
+            moved.outputs.append(Part(backup, flow=Flow(step, backup, (live,), {}), renamed_from=live))
+            moved.inputs += [Part(live)] if live in known else []
     return moved, {entry.backup_schema, *([undone.backup_schema] if undone else [])}
 
 
@@ -244,9 +244,9 @@ def _as_staged(migration: Migration, columns: Types) -> Types:
 
 
 def _moving(migration: Migration, step: str, schema: str, table: Mapping[str, Any]) -> Flow:
-    kept = Dataset(Place.DATABASE, migration.target, f"{schema}.{table['name']}")
-    live = kept._replace(name=f"{table['schema']}.{table['name']}")
-    return Flow(step, live, (kept,), {})
+    backup = Dataset(Place.DATABASE, migration.target, f"{schema}.{table['name']}")
+    live = backup._replace(name=f"{table['schema']}.{table['name']}")
+    return Flow(step, live, (backup,), {})
 
 
 def _rows_of(migration: Migration, review: Mapping[str, Any]) -> dict[str, int]:
@@ -263,23 +263,23 @@ def _rows_of(migration: Migration, review: Mapping[str, Any]) -> dict[str, int]:
 def _add_columns(moved: Moved, migration: Migration, types: Types) -> None:
     """The columns of every dataset: those of the target's tables with their types, by its catalogue."""
     read_of: dict[Dataset, dict[str, None]] = {}
-    for flow in (told.flow for told in moved.outputs if told.flow is not None):
+    for flow in (part.flow for part in moved.outputs if part.flow is not None):
         for origin in (one for listed in flow.columns.values() for one in listed):
             read_of.setdefault(origin.field.dataset, {})[origin.field.column] = None
     declared = {(table.database, table.table): dict(table.columns) for table in migration.tables.values()}
     staged = _as_staged(migration, types)
-    for told in (*moved.inputs, *moved.outputs):
-        name = told.dataset
+    for part in (*moved.inputs, *moved.outputs):
+        name = part.dataset
         if _is_of_target(name, migration):
-            told.columns = dict(types.get(name.name) or staged.get(name.name, {}))
+            part.columns = dict(types.get(name.name) or staged.get(name.name, {}))
         else:
-            told.columns = dict(declared.get((name.connection, name.name)) or sorted(read_of.get(name, {}).items()))
-    for told in moved.outputs:
+            part.columns = dict(declared.get((name.connection, name.name)) or sorted(read_of.get(name, {}).items()))
+    for part in moved.outputs:
         # a table that was moved as it is
-        if told.flow is not None and not told.flow.columns and not told.flow.unread and told.flow.inputs:
-            (source,) = told.flow.inputs
-            same = {name: frozenset({graph.Origin(Field(source, name), Kind.IDENTITY)}) for name in told.columns}
-            told.flow = Flow(told.flow.step, told.flow.output, told.flow.inputs, same)
+        if part.flow is not None and not part.flow.columns and not part.flow.unread and part.flow.inputs:
+            (source,) = part.flow.inputs
+            same = {name: frozenset({graph.Origin(Field(source, name), Kind.IDENTITY)}) for name in part.columns}
+            part.flow = Flow(part.flow.step, part.flow.output, part.flow.inputs, same)
 
 
 def _is_of_target(dataset: Dataset, migration: Migration) -> bool:
@@ -307,35 +307,35 @@ def _facets(moved: Moved, migration: Migration) -> Lineage:
 
     names = Names(migration)
     inputs, outputs = [], []
-    for told in moved.inputs:
-        namespace, name = names.of(told.dataset)
+    for part in moved.inputs:
+        namespace, name = names.of(part.dataset)
         facets: dict[str, Any] = {}
-        if told.rows is not None:
-            facets["inputStatistics"] = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(told.rows)
-        if told.assertions:
+        if part.rows is not None:
+            facets["inputStatistics"] = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(part.rows)
+        if part.assertions:
             facets["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
-                [data_quality_assertions_dataset.Assertion(**one) for one in told.assertions]
+                [data_quality_assertions_dataset.Assertion(**one) for one in part.assertions]
             )
-        inputs.append(InputDataset(namespace, name, facets=_dataset_facets(told, names), inputFacets=facets))
-    for told in moved.outputs:
-        namespace, name = names.of(told.dataset)
+        inputs.append(InputDataset(namespace, name, facets=_dataset_facets(part, names), inputFacets=facets))
+    for part in moved.outputs:
+        namespace, name = names.of(part.dataset)
         facets = {}
-        if told.rows is not None:
-            facets["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(told.rows)
-        outputs.append(OutputDataset(namespace, name, facets=_dataset_facets(told, names), outputFacets=facets))
+        if part.rows is not None:
+            facets["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(part.rows)
+        outputs.append(OutputDataset(namespace, name, facets=_dataset_facets(part, names), outputFacets=facets))
     job = {"sql": sql_job.SQLJobFacet(query=moved.sql, dialect="postgres")} if moved.sql else {}
     return OperatorLineage(inputs=inputs, outputs=outputs, job_facets=job)
 
 
-def _dataset_facets(told: Told, names: Names) -> dict[str, Any]:
+def _dataset_facets(part: Part, names: Names) -> dict[str, Any]:
     from openlineage.client.facet_v2 import column_lineage_dataset, lifecycle_state_change_dataset, schema_dataset
 
     facets: dict[str, Any] = {}
-    if told.columns:
+    if part.columns:
         facets["schema"] = schema_dataset.SchemaDatasetFacet(
-            [schema_dataset.SchemaDatasetFacetFields(name=name, type=kind) for name, kind in told.columns.items()]
+            [schema_dataset.SchemaDatasetFacetFields(name=name, type=kind) for name, kind in part.columns.items()]
         )
-    if told.flow is not None and any(told.flow.columns.values()):
+    if part.flow is not None and any(part.flow.columns.values()):
         facets["columnLineage"] = column_lineage_dataset.ColumnLineageDatasetFacet(
             fields={
                 column: column_lineage_dataset.Fields(
@@ -348,12 +348,12 @@ def _dataset_facets(told: Told, names: Names) -> dict[str, Any]:
                         for origin in sorted(origins, key=lambda one: (one.field.dataset.name, one.field.column))
                     ]
                 )
-                for column, origins in told.flow.columns.items()
+                for column, origins in part.flow.columns.items()
                 if origins
             }
         )
-    if told.renamed_from is not None:
-        namespace, name = names.of(told.renamed_from)
+    if part.renamed_from is not None:
+        namespace, name = names.of(part.renamed_from)
         facets["lifecycleStateChange"] = lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(
             lifecycle_state_change_dataset.LifecycleStateChange.RENAME,
             lifecycle_state_change_dataset.PreviousIdentifier(name=name, namespace=namespace),
