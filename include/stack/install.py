@@ -30,7 +30,6 @@ _PIP_TO_UV = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
     "find-links": ("UV_FIND_LINKS", ","),
-    "no-index": ("UV_NO_INDEX", " "),
     "trusted-host": ("UV_INSECURE_HOST", " "),
     "cert": ("SSL_CERT_FILE", ""),
     "client-cert": ("SSL_CLIENT_CERT", ""),
@@ -38,6 +37,8 @@ _PIP_TO_UV = {
     "timeout": ("UV_HTTP_TIMEOUT", ""),
     "default-timeout": ("UV_HTTP_TIMEOUT", ""),
 }
+# What pip takes for yes.
+_YES = ("1", "true", "t", "yes", "y", "on")
 # Of PIP_* and UV_*, what says where packages come from and how they are fetched. All others (PIP_USER, PIP_TARGET,
 # PIP_CONSTRAINT, UV_OVERRIDE, ...: defaults of some cloud workspaces) say what is installed and where, which this file
 # decides.
@@ -45,7 +46,7 @@ _FETCHING = (
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST", "PIP_CERT",
     "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_CACHE_DIR",
     "PIP_NO_CACHE_DIR", "PIP_CONFIG_FILE", "PIP_KEYRING_PROVIDER",
-    "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_INSECURE_HOST",
+    "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INSECURE_HOST",
     "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE", "UV_NATIVE_TLS",
     "UV_SYSTEM_CERTS", "UV_KEYRING_PROVIDER", "UV_LINK_MODE", "UV_INDEX_STRATEGY", "UV_CONCURRENT_DOWNLOADS",
 )  # fmt: skip
@@ -138,10 +139,10 @@ def install(root: Path) -> bool:
         uv = _install_uv(venv, requirements)
         count = len(re.findall(r"^[a-z0-9]", requirements.read_text(), re.MULTILINE))
         with _step(f"Installing the packages of requirements.txt ({count} pinned)"):
+            pip = read_pip_settings(venv / "bin" / "python")
             _call(
-                *(str(uv), "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"),
-                *("--python", str(venv / "bin" / "python"), str(requirements)),
-                variables=uv_environment(read_pip_settings(venv / "bin" / "python"), without_own_ways(os.environ)),
+                *sync(uv, venv / "bin" / "python", requirements, pip),
+                variables=uv_environment(pip, without_own_ways(os.environ)),
                 what="installing requirements.txt",
             )
         (venv / STAMP).write_text(_digest(requirements, venv))
@@ -222,6 +223,14 @@ def parse_pip_settings(listing: str) -> dict[str, list[str]]:
         if option not in settings or rank[scope] >= settings[option][0]:
             settings[option] = (rank[scope], values)
     return {option: values for option, (_, values) in settings.items()}
+
+
+def sync(uv: Path, python: Path, requirements: Path, pip: Mapping[str, list[str]]) -> list[str]:
+    """The command that makes an environment hold what ``requirements`` names; without an index if pip is told so."""
+    # the one setting of these for which uv has no variable
+    no_index = ["--no-index"] if pip.get("no-index", ["no"])[0].lower() in _YES else []
+    command = [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", *no_index]
+    return [*command, "--python", str(python), str(requirements)]
 
 
 def uv_environment(pip: Mapping[str, list[str]], variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The main job as a person runs it: `./run demo --approve`, twice, on a home of its own."""
+"""The main job as a person runs it: `./run demo --approve`, twice, on a home of its own; then what its operators do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from stack.postgres import free_port
-from stack.settings import PORTS
+from stack.postgres import bin_dir, free_port
+from stack.settings import PORTS, PRODUCTION_DATABASE, Settings
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -84,3 +85,41 @@ def test_a_second_run_changes_no_row_and_says_so_and_stops_at_the_approval_if_to
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Going on with the run that has not finished yet." in done.stdout
     assert "Production: no row was added, removed or changed" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def operated(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that docs/operations.md asks for, of the deployment that has launched."""
+    settings = Settings.read(home.environment)
+    backup = tmp_path_factory.mktemp("backup")
+    server = settings.postgres
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        for name in ("restored", "restored_evidence"):
+            admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    programs = os.pathsep.join([str(Path(sys.executable).parent), str(bin_dir()), os.environ.get("PATH", "")])
+    return settings.airflow_environment() | home.environment | {
+        "PATH": programs, "BACKUP": str(backup), "RESTORED": server.dsn("restored"),
+        "RESTORED_EVIDENCE": server.dsn("restored_evidence"), "ADMIN": server.dsn(PRODUCTION_DATABASE),
+    }  # fmt: skip
+
+
+def test_what_the_page_on_operations_says_can_be_done(home: Home, operated: dict[str, str]) -> None:
+    """All of its blocks, in one shell, as they stand: what one sets counts for those after it."""
+    page = (home.repository / "docs" / "operations.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    script = "\n".join(f"echo '== {number}'\n{block}" for number, block in enumerate(blocks))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=home.repository, env=operated, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    answers = dict(enumerate(re.split(r"== \d+\n", done.stdout)[1:]))
+    by_command = {command: answers[number] for number, block in enumerate(blocks) for command in block.splitlines()}
+    # what was encrypted is read again, from the restored database and with the new key
+    assert by_command["airflow variables get cutover_approvers"].count("reviewer") == 1
+    for command in ("AIRFLOW_CONN_RESTORED=\"$RESTORED_EVIDENCE\" ./run verify-ledger restored",
+                    "./run verify-ledger production"):
+        assert "is as it was written" in by_command[command]
+    production = home.run("dsn", "production").stdout.strip()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(production)

@@ -223,6 +223,25 @@ def test_the_staged_tables_of_another_run_are_not_shown_as_this_one_s(
     assert refusal(world) == "diff.overtaken"
 
 
+@pytest.mark.parametrize("staged", ["stays", "goes"])
+def test_rows_are_not_read_past_a_swap_that_commits_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch, database: str, staged: str
+) -> None:
+    """Of a table that is merged the staged rows stay, and no longer differ: half a list would pass for a whole one."""
+    monkeypatch.setattr(difference, "STRETCH", 1)
+    compared = of(world, "unified_profiles")
+    rows = difference.rows(world.connection, compared, HIDE, difference.KINDS, lambda _: None)
+    next(rows)
+    with psycopg.connect(database) as swap:
+        swap.execute("""insert into cutover.ledger (run, migration, action, backup_schema, fingerprint, snapshot, xid,
+            started_at, locked_at, attempts, tables, carried) values (%s, 'clean_launch', 'swap', 'b', 'f',
+            pg_current_snapshot(), pg_current_xact_id(), now(), now(), 1, '[]', '[]')""", (RUN,))  # fmt: skip
+        if staged == "goes":
+            swap.execute("create schema moved; alter table staging.unified_profiles set schema moved")
+    with pytest.raises(CutoverError, match=r"diff\.launched"):
+        list(rows)
+
+
 def test_what_cannot_be_shown_is_refused_in_words(world: World) -> None:
     assert refusal(world, "unified_profile") == "diff.unknown-table"
     assert refusal(world, "auth.audit\0") == "diff.unknown-table"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -158,6 +160,29 @@ def test_pip_settings_become_uv_settings_where_the_location_exists(tmp_path: Pat
     assert variables["UV_HTTP_TIMEOUT"] == "180"
     assert "SSL_CERT_FILE" not in variables
     assert "PYTHONDONTWRITEBYTECODE" not in variables
+
+
+@pytest.mark.parametrize(("told", "installs"), [("1", True), ("False", False)])
+def test_a_machine_without_a_network_installs_from_a_folder(tmp_path: Path, told: str, installs: bool) -> None:
+    uv, python = Path(sys.executable).with_name("uv"), tmp_path / "venv" / "bin" / "python"
+    wheel = tmp_path / "nothing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        made.writestr("nothing.py", "")
+        made.writestr("nothing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: nothing\nVersion: 1.0\n")
+        made.writestr("nothing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr("nothing-1.0.dist-info/RECORD", "nothing.py,,\n")
+    requirements = tmp_path / "requirements.txt"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    requirements.write_text(f"nothing==1.0 --hash=sha256:{digest}\n")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
+    pip = install.parse_pip_settings(f":env:.no-index='{told}'\n:env:.find-links='{tmp_path}'")
+    # nothing listens there
+    variables = {"PATH": os.defpath, "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
+    done = subprocess.run(
+        install.sync(uv, python, requirements, pip), env=install.uv_environment(pip, variables), check=False
+    )
+    assert (done.returncode == 0) is installs
+    assert bool(list(tmp_path.glob("venv/lib/python*/site-packages/nothing.py"))) is installs
 
 
 def test_what_would_install_elsewhere_or_something_else_is_withheld() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,7 @@ def obstacle(connection: psycopg.Connection, row: run.Run) -> CutoverError | Non
     """Why no table of this run can be compared; None if each can."""
     try:
         _require_reviewed(row)
-        _require_staged(connection, row)
+        _require_staged(connection, row.run)
     except CutoverError as reason:
         return reason
     return None
@@ -139,7 +140,8 @@ def rows(
     """Every row that differs, of these kinds: those that would be gone or changed by key, then those that are new.
 
     ``begin`` bounds a transaction: each stretch has one, and it is over before its rows are handed out. Raises
-    CutoverError ``diff.overtaken`` when the staged tables have been taken by another run meanwhile.
+    CutoverError ``diff.launched`` or ``diff.overtaken`` when the run has been launched meanwhile, or another run has
+    taken the staged tables.
     """
     for way in compared.ways:
         key: list[str] | None = None
@@ -148,14 +150,32 @@ def rows(
             size, different = 0, []
             connection.commit()
             begin(connection)
-            _require_holder(connection, compared.run)
-            stretch = _stretch(connection, way, behind=key)
-            for size, (key, kind, before, after, columns) in enumerate(stretch, start=1):  # noqa: B007
-                if kind in kinds:
-                    was, will_be = (hide.row(compared.staged, side, compared.key) for side in (before, after))
-                    different.append(Difference(kind, was, will_be, tuple(columns or ())))
+            with _of_one_moment(connection, compared, begin):
+                stretch = _stretch(connection, way, behind=key)
+                for size, (key, kind, before, after, columns) in enumerate(stretch, start=1):  # noqa: B007
+                    if kind in kinds:
+                        was, will_be = (hide.row(compared.staged, side, compared.key) for side in (before, after))
+                        different.append(Difference(kind, was, will_be, tuple(columns or ())))
             connection.commit()
             yield from different
+
+
+@contextmanager
+def _of_one_moment(
+    connection: psycopg.Connection, compared: Comparison, begin: Callable[[psycopg.Connection], None]
+) -> Iterator[None]:
+    """What is read within is of the run as it was reviewed. Looked at afterwards: a swap may commit meanwhile.
+
+    It takes the staged tables away; of one that is merged it leaves them, with nothing that differs any more.
+    """
+    try:
+        yield
+    except psycopg.errors.UndefinedTable:
+        connection.rollback()
+        begin(connection)
+        _require_staged(connection, compared.run)
+        raise
+    _require_staged(connection, compared.run)
 
 
 def _stretch(connection: psycopg.Connection, way: _Way, behind: list[str] | None) -> Iterator[tuple[Any, ...]]:
@@ -275,21 +295,17 @@ def _require_known(row: run.Run, table: str) -> None:
         )
 
 
-def _require_staged(connection: psycopg.Connection, row: run.Run) -> None:
+def _require_staged(connection: psycopg.Connection, this_run: str) -> None:
     """Raise unless what was reviewed is still beside production."""
-    entry = connection.execute(files.statement("swap/entry_of_run.sql"), {"run": row.run}).fetchone()
+    entry = connection.execute(files.statement("swap/entry_of_run.sql"), {"run": this_run}).fetchone()
     if entry is not None:
         raise CutoverError(
             "diff.launched",
-            f"run {row.run}",
+            f"run {this_run}",
             "it has been launched: what was staged is production's since, and goes on changing.",
-            f"look at the counts and samples of its review, which stay; the rows from before are in backup_{row.run} "
+            f"look at the counts and samples of its review, which stay; the rows from before are in backup_{this_run} "
             "until it is dropped.",
         )
-    _require_holder(connection, row.run)
-
-
-def _require_holder(connection: psycopg.Connection, this_run: str) -> None:
     holder = workspace.holder(connection)
     if holder is None or holder.run != this_run:
         by = f"run {holder.run} has them since {holder.claimed_at:%Y-%m-%d %H:%M %Z}" if holder else "no run has them"
