@@ -117,8 +117,10 @@ def test_what_the_page_on_operations_says_can_be_done(home: Home, operated: dict
     by_command = {command: answers[number] for number, block in enumerate(blocks) for command in block.splitlines()}
     # what was encrypted is read again, from the restored database and with the new key
     assert by_command["airflow variables get cutover_approvers"].count("reviewer") == 1
-    for command in ("AIRFLOW_CONN_RESTORED=\"$RESTORED_EVIDENCE\" ./run verify-ledger restored",
-                    "./run verify-ledger production"):
+    for command in (
+        'AIRFLOW_CONN_RESTORED="$RESTORED_EVIDENCE" ./run verify-ledger restored',
+        "./run verify-ledger production",
+    ):
         assert "is as it was written" in by_command[command]
     production = home.run("dsn", "production").stdout.strip()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
