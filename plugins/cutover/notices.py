@@ -16,11 +16,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row, dict_row
 
-from cutover import retention
+from cutover import approve, retention
 from cutover.database import statements as files
 from cutover.errors import CutoverError
 from cutover.masking import masked_text
 from cutover.migration import Migration
+from cutover.migration.quorum import in_person
+from cutover.records.phase import SWAP
 
 # Hours. What happened longer ago is no news: nobody is told of it after an upgrade, or after a day without a look.
 NEWS_H = 24
@@ -106,6 +108,7 @@ def look(
     has failed, is told when Airflow has been asked about it.
     """
     events = [
+        *_answers(connection, migration),
         *_decisions(connection, migration),
         *_entries(connection, migration),
         *_failures(connection, migration),
@@ -155,12 +158,19 @@ def _at(moment: datetime) -> str:
 def _decisions(connection: psycopg.Connection, migration: Migration) -> Iterator[Event]:
     name = migration.migration
     for row in _rows(connection, "decisions", migration, hours=NEWS_H):
-        what = f"the {row['action']} of run {row['run']}"
+        what, person = f"the {row['action']} of run {row['run']}", in_person(row["person"], row["answers_for"])
         kind, subject, line = {
-            "approve": ("approved", f"{row['person']} has approved {what}", "It goes on by itself."),
-            "reject": ("rejected", f"{row['person']} has rejected {what}", "Nothing was changed."),
+            "approve": ("approved", f"{person} has approved {what}", "It goes on by itself."),
+            "reject": ("rejected", f"{person} has rejected {what}", "Nothing was changed."),
+            "changes": (
+                "changes_requested",
+                f"{person} asks for changes before {what}",
+                "Nothing was changed. Which changes, is written in the answer's comment, on the review.",
+            ),
             "expired": ("expired", f"nobody has answered about {what} in time", "Nothing was changed."),
         }[row["decision"]]
+        if row["decision"] == "expired" and migration.quorum is not None and row["action"] == SWAP:
+            subject = f"not everybody who has to has answered about {what} in time"
         if row["is_beforehand"]:
             subject += " beforehand, with the swap"
         yield Event(
@@ -169,7 +179,26 @@ def _decisions(connection: psycopg.Connection, migration: Migration) -> Iterator
             f"{row['run']} {row['number']}",
             row["dag_id"],
             f"{name}: {subject}",
-            (line,),
+            (line, *([f"{row['comes_to']}."] if row["comes_to"] else [])),
+            row["run"],
+            row["dag_run_id"],
+            row["task_id"],
+            row["dag_file"],
+        )
+
+
+def _answers(connection: psycopg.Connection, migration: Migration) -> Iterator[Event]:
+    """Approvals that others have to follow, with who is missing."""
+    name = migration.migration
+    for row in _rows(connection, "answers", migration, hours=NEWS_H):
+        person = in_person(row["person"], row["answers_for"])
+        yield Event(
+            name,
+            "answered",
+            f"{row['run']} {row['approval_id']}",
+            row["dag_id"],
+            f"{name}: {person} has approved the {row['action']} of run {row['run']}, and others have to",
+            (f"{row['comes_to']}.",),
             row["run"],
             row["dag_run_id"],
             row["task_id"],
@@ -260,13 +289,23 @@ def _waiting(
             f"{row['run']} {row['record_id'] if row['is_late'] else row['number']}",
             row["dag_id"],
             f"{name}: the {row['action']} of run {row['run']} {waits} for an answer",
-            (f"The question ends at {_at(row['ends_at'])}. Then the run fails, and nothing is changed.",),
+            (
+                f"The question ends at {_at(row['ends_at'])}. Then the run fails, and nothing is changed.",
+                *_come_to(connection, migration, row),
+            ),
             row["run"],
             row["dag_run_id"],
             row["task_id"],
             row["dag_file"],
             lasts=row["ends_at"] - row["now"],
         )
+
+
+def _come_to(connection: psycopg.Connection, migration: Migration, row: dict[str, Any]) -> list[str]:
+    """How many answers there are and which are missing, where one is not enough."""
+    if migration.quorum is None or row["action"] != SWAP:
+        return []
+    return [f"{approve.count(connection, migration.quorum, row['run']).words}."]
 
 
 def _syncs(connection: psycopg.Connection, migration: Migration, limits: Limits) -> Iterator[Event]:

@@ -63,7 +63,7 @@ def look(connect: Connect, migration: Migration, this_run: str, freezes: Sequenc
         made_from = phase.require(connection, migration, this_run, phase.WAIT)
         row = run.get(connection, this_run)
         order = review.order(migration, row, freezes=freezes)
-        given = _approval(connection, this_run)
+        given = _approval(connection, migration, this_run)
         now = clock.now(connection)
         if order.schedule.is_at_once:
             order.schedule.require_open(now)
@@ -114,13 +114,18 @@ def of_run(connection: psycopg.Connection, this_run: str) -> dict[str, Any] | No
     return None if row is None else dict(row[0])
 
 
-def _approval(connection: psycopg.Connection, this_run: str) -> approve.Given:
-    given = approve.given(connection, this_run, phase.SWAP)
+def _approval(connection: psycopg.Connection, migration: Migration, this_run: str) -> approve.Given:
+    given = approve.given(connection, this_run, phase.SWAP, migration.quorum)
     if given is None or given.decision != "approve":
+        why = "nobody has approved it."
+        if given is not None:
+            why = f"{given.person} {'rejected it' if given.decision == 'reject' else 'asked for changes to it'}."
+        elif migration.quorum is not None:
+            why = f"{approve.count(connection, migration.quorum, this_run).words}."
         raise CutoverError(
             "swap.not-approved",
             f"swap of run {this_run}",
-            "nobody has approved it." if given is None else f"{given.person} rejected it.",
+            why,
             "start a new run, read its review, and have a person approve it.",
         )
     return given

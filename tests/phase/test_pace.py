@@ -332,10 +332,10 @@ def shown(world: World, run: Run) -> None:
         _, page = store.review(connection, migration, run.key, begun)
     (line,) = row["doing"]
     assert page["now"] == line and "waits for replica" in line
-    api = {"dag_run_id": run.run_id, "state": "under way", "started_at": "2026-11-28T00:00:00+00:00", "waits_for": None}
+    api = {"dag_run_id": run.run_id, "state": "under way", "started_at": "2026-11-28T00:00:00+00:00"}
     seen_by = {"migration": NAME, "problem": None, "active": run.run_id, "tasks": [{"state": "running"} | _TASK]}
     lines = _status_lines(
-        [seen_by | {"runs": [api | {"triggered_by": "operator", "doing": row["doing"], "progress": None}]}], ""
+        [seen_by | {"runs": [row | api | {"triggered_by": "operator", "waits_for": None, "progress": None}]}], ""
     )
     assert f"    {line}" in lines
     world.execute(

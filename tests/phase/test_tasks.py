@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -283,7 +284,8 @@ def test_an_answer_that_was_recorded_is_found_when_the_gate_has_failed(world: Wo
 
     rejected = world.run("manual__2")
     assert rejected.until("approve") is None
-    assert "[approve.rejected]" in str(rejected.answer("Reject"))
+    # hours ago, and good for one if it were an approval
+    assert "[approve.rejected]" in str(rejected.answer("Reject", at=datetime.now(timezone.utc) - timedelta(hours=2)))
     assert "[approve.rejected] approve: reviewer rejected the swap" in str(rejected.do("approve"))
     assert rejected.gate is None
 

@@ -212,13 +212,18 @@ class Run:
                 return None
         raise AssertionError(last)
 
-    def answer(self, option: str = "Approve", person: str | None = "reviewer", **form: Any) -> str | None:
-        """Answer the form that was asked last. Returns why that was not taken; None if it was."""
+    def answer(
+        self, option: str = "Approve", person: str | None = "reviewer", at: datetime | None = None, **form: Any
+    ) -> str | None:
+        """Answer the form that was asked last. Returns why that was not taken; None if it was.
+
+        ``waiting`` if it goes on to ask.
+        """
         gate, self.gate = self.gate, None
         event = {
             "chosen_options": [option],
             "params_input": {"fingerprint": gate.params["fingerprint"], "comment": None} | form,
-            "responded_at": datetime.now(timezone.utc),
+            "responded_at": at or datetime.now(timezone.utc),
             "responded_by_user": {"id": "2", "name": person} if person else None,
         }  # fmt: skip
         return self.resume(gate, event)
@@ -233,6 +238,9 @@ class Run:
         context = self.context() | {"task": gate}
         try:
             gate.execute_complete(context, event)
+        except TaskAwaitingInput:
+            self.gate = gate
+            return "waiting"
         except AirflowException as error:
             self._end(gate, context, error)
             return str(error)

@@ -10,7 +10,7 @@ loaded, and its next transaction is right: that is counted, and happens once for
 
 Materialized views of the set are read all the time, and never found empty.
 
-``CUTOVER_CAMPAIGN`` says for how many seconds (default: 45).
+``CUTOVER_CAMPAIGN`` says for how many seconds (default: 120).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from stack.postgres import EmbeddedPostgres
 
 from .small import SET, copies, rolled_back, small
 
-SECONDS = float(os.environ.get("CUTOVER_CAMPAIGN", "45"))
+SECONDS = float(os.environ.get("CUTOVER_CAMPAIGN", "120"))
 CLIENTS = 5
 # Transactions per second of each client: with five looks at all of its rows, it is busy.
 RATE = 25.0

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import psycopg
 import requests
+from psycopg import sql
 
 from cutover.commands.api import Api, run_path
 from cutover.operators.approvers import VARIABLE
@@ -234,19 +235,23 @@ def pictures() -> Path | None:
 
 
 @contextmanager
-def deployment(server: EmbeddedPostgres, folder: Path) -> Iterator[Running]:
-    """Start everything, and stop it at the end."""
+def deployment(server: EmbeddedPostgres, folder: Path, name: str = "running", declared: str = "") -> Iterator[Running]:
+    """Start everything, and stop it at the end; ``declared`` is what its migration says besides."""
     small = Population(profile=Profile().shrunk(40))
     population = Population() if pictures() else small
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute("create database running")
-    dsn = server.dsn("running")
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    dsn = server.dsn(name)
     production.load(dsn, 1, PASSWORD, population=population)
     lines: list[dict[str, Any]] = []
     # of its own, so that a test can deploy another version
     shutil.copytree(ROOT / "include", folder / "include", ignore=shutil.ignore_patterns("__pycache__"))
+    declaration = folder / "include/sql/clean_launch/migration.yaml"
+    declaration.write_text(declaration.read_text() + declared)
     with Simulator(population) as simulators, _webhook(lines) as webhook:
-        settings = Settings.read(_variables(server, simulators, webhook, folder), ROOT / "dags")
+        settings = Settings.read(
+            _variables(server.dsn(name, "cutover", PASSWORD), simulators, webhook, folder), ROOT / "dags"
+        )
         stack = Deployment(settings, Console())
         try:
             stack.up()
@@ -257,7 +262,7 @@ def deployment(server: EmbeddedPostgres, folder: Path) -> Iterator[Running]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _variables(server: EmbeddedPostgres, simulators: Simulator, webhook: str, folder: Path) -> dict[str, str]:
+def _variables(dsn: str, simulators: Simulator, webhook: str, folder: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CUTOVER"))}
     mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": free_port(), "login": "", "password": "",
             "extra": {"to": ["people@example.com"], "disable_ssl": True, "disable_tls": True, "retry_limit": 0,
@@ -269,7 +274,7 @@ def _variables(server: EmbeddedPostgres, simulators: Simulator, webhook: str, fo
         **{name: str(free_port()) for name in ports},
         "CUTOVER_HOME": str(folder / "home"),
         "CUTOVER_INCLUDE": str(folder / "include"),
-        "AIRFLOW_CONN_PRODUCTION": server.dsn("running", "cutover", PASSWORD),
+        "AIRFLOW_CONN_PRODUCTION": dsn,
         "AIRFLOW_CONN_XENDIT": f"http://:{xendit}@{simulators.xendit_url.removeprefix('http://')}",
         "AIRFLOW_CONN_SYSTEMEIO": f"http://:{systemeio}@{simulators.systemeio_url.removeprefix('http://')}",
         "AIRFLOW_CONN_CUTOVER_SMTP": json.dumps(mail),

@@ -52,6 +52,7 @@ ROUTES = [
     f"{HERE}/lineage",
     f"{HERE}/difference.csv?table=transactions",
     f"{HERE}/outlook.svg",
+    f"{HERE}/approvals.svg",
     f"{HERE}/sign_ins.svg",
     f"{HERE}/docs",
     f"/cutover/dags/{DAG}/docs/{DAG}/{RUN}/1-staging/index.html",

@@ -21,6 +21,7 @@ from cutover.commands.deployment import Deployment
 from cutover.commands.screen import Screen
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import declared, load
+from cutover.migration.quorum import in_person
 from cutover.review.difference import KINDS
 
 # Seconds between two looks of `status --watch`.
@@ -31,6 +32,8 @@ _SETTLED_S = 15.0
 # Runs of each migration that `status` shows.
 _RUNS = 3
 _GATE = "approve"
+# The third answer, where several people have to approve; as `operators.approve` has it.
+_CHANGES = "Request changes"
 _ACTIVE = ("under way", "waits for an answer", "waits for its time", "approved")
 _OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
@@ -124,12 +127,19 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
 def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
     """Answer the question of a run: shows the review, asks, and answers as one account.
 
-    Raises CutoverError ``approve.nothing-asked``, ``approve.another-question`` and ``approve.no-window``; as Airflow
-    does where that account may not answer.
+    Raises CutoverError ``approve.nothing-asked``, ``approve.another-question``, ``approve.no-window``,
+    ``approve.not-offered`` and ``approve.no-comment``; as Airflow does where that account may not answer.
     """
     parser = _parser("approve")
     _add_run(parser)
-    parser.add_argument("--reject", action="store_true", help="answer Reject: production stays as it is")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--reject", action="store_true", help="answer Reject: production stays as it is")
+    instead.add_argument(
+        "--request-changes",
+        action="store_true",
+        help="answer that something is to be changed first: say what, --comment",
+    )
+    parser.add_argument("--for", dest="of", metavar="PERSON", help="answer for somebody who has delegated it to you")
     parser.add_argument("--comment", default="", help="is kept with the answer")
     parser.add_argument(
         "--revert", type=int, metavar="MINUTES", help="approve beforehand that exactly this swap is taken back so long"
@@ -143,19 +153,24 @@ def approve(deployment: Deployment, arguments: Sequence[str]) -> int:
     screen = Screen()
     _show_review(screen, document)
     _require_same(run, question, document)
-    answer = "Reject" if chosen.reject else "Approve"
+    answer = "Reject" if chosen.reject else _CHANGES if chosen.request_changes else "Approve"
+    typed = {name: field["value"] for name, field in question["params"].items()}
+    _require_offered(run, question, answer, chosen.comment, chosen.of)
     if not chosen.yes and not _confirmed(f"{answer} as {api.account}? [y/N] "):
         print("Not answered.")
         return 1
-    _wait_until_settled(question, screen)
-    typed = {name: field["value"] for name, field in question["params"].items()}
+    _wait_until_settled(question, document, screen)
+    if chosen.of is not None:
+        typed["answers_for"] = chosen.of
     if "comment" in typed:
         typed["comment"] = chosen.comment
     if chosen.revert is not None:
         typed |= _window(run, typed, chosen.revert)
     api.patch(_answers(run), {"chosen_options": [answer], "params_input": typed})
-    screen.line(f"{'Rejected' if chosen.reject else 'Approved'} by {api.account}.")
-    if not chosen.reject and (timing := (document["review"] or {}).get("timing")):
+    screen.line(f"{_said(answer)} by {api.account}{f' for {chosen.of}' if chosen.of else ''}.")
+    if answer == "Approve" and document["quorum"]:
+        screen.line(f"Before this answer it was {document['quorum']['words']}.")
+    if answer == "Approve" and (timing := (document["review"] or {}).get("timing")):
         following = f"; the next time is {timing['next']}" if timing["next"] else ""
         screen.line(f"It swaps {timing['swap_at'] or 'now'}{following}.")
     screen.line(f"How it goes on: {PROGRAM} status --watch {run['dag_id'].removesuffix('_rollback')}")
@@ -296,8 +311,12 @@ def _show_review(screen: Screen, document: dict[str, Any]) -> None:
     if document["waits_for"]:
         screen.line(f"It swaps {document['waits_for']}.")
     for answer in document["approvals"]:
-        said = "Approved" if answer["decision"] == "approve" else "Rejected"
-        screen.line(f"{said} by {answer['approved_by']}, {_moment(answer['decided_at'])}")
+        by = in_person(answer["approved_by"], answer["answers_for"])
+        comment = f": {answer['comment']}" if answer["comment"] and answer["decision"] == "changes" else ""
+        screen.line(f"{_said(answer['decision'])} by {by}, {_moment(answer['decided_at'])}{comment}")
+    if document["quorum"]:
+        screen.line(f"It needs {document['quorum']['needs']}")
+        screen.line(f"{document['quorum']['words']}.")
     if document["entry"]:
         screen.line(f"Ledger entry {document['entry']['entry']}, {_moment(document['entry']['recorded_at'])}")
     screen.line("")
@@ -351,6 +370,40 @@ def _question(api: Api, run: dict[str, Any]) -> dict[str, Any]:
     return question
 
 
+def _said(answer: str) -> str:
+    """An answer, as a form or a record has it, in a sentence's first words."""
+    return {"approve": "Approved", "changes": "Changes requested", _CHANGES.lower(): "Changes requested"}.get(
+        answer.lower(), "Rejected"
+    )
+
+
+def _require_offered(run: dict[str, Any], question: dict[str, Any], answer: str, comment: str, of: str | None) -> None:
+    """Raise CutoverError ``approve.not-offered``, ``approve.no-comment`` unless a question takes this answer."""
+    about = f"run {run['dag_run_id']} of {run['dag_id']}"
+    if answer not in question["options"]:
+        raise CutoverError(
+            "approve.not-offered",
+            about,
+            f"its question takes {' or '.join(question['options'])}: only a launch that needs several answers, by its "
+            "migration.yaml, can be answered otherwise.",
+            "answer one of those.",
+        )
+    if of is not None and "answers_for" not in question["params"]:
+        raise CutoverError(
+            "approve.not-offered",
+            about,
+            "its question is not answered for anybody else: its migration.yaml has no delegations.",
+            "answer it without --for.",
+        )
+    if answer == _CHANGES and not comment.strip():
+        raise CutoverError(
+            "approve.no-comment",
+            about,
+            "who asks for changes says which.",
+            'answer again with --comment "what is to be changed".',
+        )
+
+
 def _window(run: dict[str, Any], typed: dict[str, Any], minutes: int) -> dict[str, Any]:
     """The fields of a form that give a revert window. Raises CutoverError ``approve.no-window``."""
     if "revert_minutes" not in typed:
@@ -376,9 +429,10 @@ def _require_same(run: dict[str, Any], question: dict[str, Any], document: dict[
         )
 
 
-def _wait_until_settled(question: dict[str, Any], screen: Screen) -> None:
-    asked_at = datetime.fromisoformat(question["created_at"])
-    settled_at = asked_at + timedelta(seconds=_SETTLED_S)
+def _wait_until_settled(question: dict[str, Any], document: dict[str, Any], screen: Screen) -> None:
+    # where several have to answer, it is asked anew after each of them
+    asked = [question["created_at"], *(answer["decided_at"] for answer in document["approvals"])]
+    settled_at = max(map(datetime.fromisoformat, asked)) + timedelta(seconds=_SETTLED_S)
     while (left := (settled_at - datetime.now(timezone.utc)).total_seconds()) > 0:
         screen.status(f"the question is new: answering in {left:.0f} s, when Airflow's scheduler knows of it")
         time.sleep(min(left, 1.0))
@@ -469,6 +523,10 @@ def _status_lines(standings: list[dict[str, Any]], url: str) -> list[str]:
         for run in standing["runs"]:
             by = run["triggered_by"] or "nobody in person"
             lines.append(f"  {run['state']:<{width}}  {_moment(run['started_at'])}  {run['dag_run_id']}  by {by}")
+            if run["answers"]:
+                lines.append(f"    {run['answers']}")
+            if run["state"] == "changes requested" and run["comment"]:
+                lines.append(f"    {run['approved_by']}: {run['comment']}")
             if run["waits_for"]:
                 writes = sum(run["wait"]["writes"].values())
                 lines.append(f"    swaps {run['waits_for']}; {writes:,} writes since the approval")

@@ -6,18 +6,20 @@ The loader refuses what it does not understand and names the key: a typing error
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import NAMESPACE_URL, UUID
 
 from pydantic import Field, ValidationError, model_validator
 
 from cutover.database import statements
 from cutover.errors import CutoverError, meant
-from cutover.migration import faults, lines, load_order
+from cutover.migration import faults, lines, load_order, quorum
 from cutover.migration.files import FileDrop
 from cutover.migration.pace import PaceLimit
+from cutover.migration.quorum import Account, Delegation, Quorum
 from cutover.migration.sign_ins import SignIns
 from cutover.migration.source import Declared, Name, Service, Share, Source, Whole
 from cutover.migration.tables import Database, Table
@@ -101,8 +103,19 @@ class Migration(Declared):
     tolerated_publications: tuple[str, ...] = ()
     # which columns lead to a person, for erasing one
     person: Leads | None = None
+    # how many people have to approve a launch, for example 2; None: one of each role, and without roles one
+    approvals_needed: Whole | None = Field(default=None, ge=1)
+    # role → the accounts that have it, of which one has to approve
+    approvers: dict[Name, Annotated[tuple[Account, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    # who may answer for whom, and until when
+    delegations: tuple[Delegation, ...] = ()
     # of the ids that are derived from e-mail keys (uuid5)
     namespace: UUID = NAMESPACE_URL
+
+    @property
+    def quorum(self) -> Quorum | None:
+        """Who has to approve a launch; None if one approver of the deployment is enough."""
+        return quorum.of_keys(self.approvals_needed, self.approvers, self.delegations)
 
     def staging_tables(self) -> list[str]:
         """Every table of the staging schema, by name: one file each in the folder ``staging``."""
@@ -239,9 +252,22 @@ def parse(text: str, name: str, staged: Collection[str] | None = None) -> Migrat
     for source in migration.sources.values():
         path = ("sources", source.name, "connection")
         _require(read, name, path, section="connections", known=migration.connections)
+    if impossible := quorum.fault(migration.approvals_needed, migration.approvers, migration.delegations):
+        path, why = impossible
+        raise faults.of_value(name, Migration, read, path, why)
     if staged is not None:
         _require_staged(read, migration, staged)
     return migration
+
+
+def require_current(migration: Migration, now: datetime) -> None:
+    """Raise ``migration.invalid`` for a delegation that is over: before a launch, and not wherever its file is read."""
+    for at, one in enumerate(migration.delegations):
+        if one.until <= now:
+            read = lines.read(statements.text(f"{migration.migration}/migration.yaml"))
+            ended = f"{one.until:%Y-%m-%d %H:%M %Z}"
+            why = f"the delegation of {one.of} to {one.to} ended at {ended}: take it out, or renew it."
+            raise faults.of_value(migration.migration, Migration, read, ("delegations", at, "until"), why)
 
 
 def _staged(name: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from itertools import zip_longest
 from pathlib import Path as File
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -207,6 +208,8 @@ def _read(value: Any) -> str:
         return "a section"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
+    if isinstance(value, date):
+        return str(value)
     return str(value).lower() if isinstance(value, bool) else shown(value)
 
 

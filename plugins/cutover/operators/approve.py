@@ -8,6 +8,9 @@ answered by the REST API. What it adds, because of how that operator behaves in 
 * Marking the task successful, or writing its XCom by hand, lets downstream tasks run. The swap therefore does
   not look at either, but at the row that this gate records in ``cutover.approvals``.
 * An answer nobody gave (a default after a time-out) is no answer here.
+* It takes one answer for each task. Where a launch needs several (``cutover.migration.quorum``), the gate records each
+  as it comes and then waits again, with the same form and for as long as is left: one question, in one place, that one
+  rejection ends. Between two answers the form is closed for some seconds, and a second answer is refused meanwhile.
 * Airflow's gate calls its notifiers one after the other, and fails or hangs with them. Here how it went is written
   down, and shown on the review.
 """
@@ -40,7 +43,13 @@ from cutover.operators.base import (
     triggered_by,
     witnessed,
 )
-from cutover.operators.links import ReviewLink, answer_address, outlook_address, review_address
+from cutover.operators.links import (
+    ReviewLink,
+    answer_address,
+    approvals_address,
+    outlook_address,
+    review_address,
+)
 from cutover.operators.timing import freezes
 
 if TYPE_CHECKING:
@@ -49,9 +58,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from cutover import approve
+    from cutover.migration.quorum import Quorum
     from cutover.swap.timing import Timing
 
 
+# The third answer, where several are needed: it ends the run as a rejection does, and says what is wanted instead.
+CHANGES = "Request changes"
 # The form takes no more. An answer that came past the form is not lost for its comment: it is cut.
 LONGEST_COMMENT = 2_000
 
@@ -89,6 +101,28 @@ def _revert_window() -> dict[str, Param]:
     }
 
 
+def _for_others(needed: Quorum) -> dict[str, Param]:
+    """The field by which somebody says for whom they answer, where that was declared."""
+    of = list(dict.fromkeys(one.of for one in needed.delegations))
+    if not of:
+        return {}
+    return {
+        "answers_for": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *of],
+            title="For whom you answer, if not for yourself",
+            description="Only whom migration.yaml lets you answer for, and only until then.",
+            source="task",
+        )
+    }
+
+
+def _named(given: Any) -> str | None:
+    """The person that a form names; None for none."""
+    return str(given) if given else None
+
+
 class ApprovalSensor(ApprovalOperator):
     """Waits for a person to approve the run's ``action``, and records who did.
 
@@ -118,6 +152,8 @@ class ApprovalSensor(ApprovalOperator):
             raise AirflowSkipException("dry run: the review is made, nobody is asked and nothing is swapped")
         with self._speaking(context):
             require_known(context)
+            if self._needed is not None:
+                self.options = [*self.options, CHANGES]
             given = self._given(context)
             if given is None and self._by_window(context) is not None:
                 return self._pass(context)
@@ -133,24 +169,21 @@ class ApprovalSensor(ApprovalOperator):
         """Take the answer, check it, record it."""
         with self._speaking(context):
             try:
-                self._answer(context, event)
+                self._take(context, event)
             except CutoverError as error:
                 self._withdraw(context, error)
                 raise
         return super().execute_complete(context, event)
 
-    def _ask(self, context: Context) -> None:
-        import psycopg
-
-        from cutover import approve
+    def _fill(self, shown: dict[str, str]) -> None:
+        """Make the form of what is shown."""
         from cutover.records import phase
 
-        allowed = self._allowed(context)
-        shown = self._evidence(context)
         self.subject, self.body = shown["subject"], shown["body"]
         self.params = ParamsDict(
             {
                 **(_revert_window() if self.action == phase.SWAP else {}),
+                **(_for_others(self._needed) if self._needed else {}),
                 "comment": Param(
                     None, type=["null", "string"], maxLength=LONGEST_COMMENT, title="Comment", source="task"
                 ),
@@ -163,6 +196,15 @@ class ApprovalSensor(ApprovalOperator):
                 ),
             }
         )
+
+    def _ask(self, context: Context) -> None:
+        import psycopg
+
+        from cutover import approve
+
+        allowed = self._allowed(context)
+        shown = self._evidence(context)
+        self._fill(shown)
         ti = context["ti"]
         this_run = self._run(context)
         self._require_ahead(context)
@@ -177,7 +219,14 @@ class ApprovalSensor(ApprovalOperator):
                 hours=patience / timedelta(hours=1),
                 dag_file=self._dag_file(context),
             )
-            approve.void_earlier(connection, this_run, self.action, f"asked again, try {ti.try_number}")
+            approve.void_earlier(
+                connection,
+                this_run,
+                self.action,
+                f"asked again, try {ti.try_number}",
+                # whoever has answered already is not asked again
+                only_over=self._needed is not None,
+            )
         try:
             self._put_form(ti.id, allowed)
         except CutoverError as error:
@@ -192,6 +241,28 @@ class ApprovalSensor(ApprovalOperator):
             self.log.warning("nobody is told now: %s", masked_text(" ".join(str(error).split())))
         self.log.info("waiting up to %s for %s", patience, " or ".join(approver.name for approver in allowed))
         raise TaskAwaitingInput(method_name="execute_complete", timeout=patience)
+
+    def _ask_on(self, context: Context) -> None:
+        """Wait with the same form for whoever is still to answer, as long as the question lasts.
+
+        Raises CutoverError ``approve.expired`` if it is over.
+        """
+        from cutover import approve
+        from cutover.operators import events
+
+        self.options = [*self.options, CHANGES]
+        self._fill(self._evidence(context))
+        with opened(self._connect(context)) as connection:
+            still = approve.left(connection, self._run(context))
+        if not still:
+            raise self._expired()
+        allowed = self._allowed(context)
+        # Airflow takes the answer out of the form that it has kept, and the form is open again
+        self._put_form(context["ti"].id, allowed)
+        # of the answer that was just given; what cannot be told now, the next look of `outlook` tells
+        events.tell_success(context)
+        self.log.info("waiting on up to %s for %s", still, " or ".join(approver.name for approver in allowed))
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=still)
 
     def _by_window(self, context: Context) -> int | None:
         """The ledger entry that a rollback takes back by its revert window; None for one that asks."""
@@ -294,13 +365,13 @@ class ApprovalSensor(ApprovalOperator):
         from cutover import approve
 
         with opened(self._connect(context)) as connection:
-            given = approve.given(connection, self._run(context), self.action)
-        return None if given is None or given.is_over else given
+            given = approve.given(connection, self._run(context), self.action, self._needed)
+        return given if given is not None and given.stands else None
 
     def _require_good(self, context: Context, given: approve.Given) -> None:
         """Raise unless the answer on record is an approval of what is staged now."""
-        if given.decision == "reject":
-            raise self._rejected(given.person, given.comment)
+        if given.decision != "approve":
+            raise self._refused(given.decision, given.person, given.comment)
         from cutover.records import ledger
 
         with opened(self._connect(context)) as connection:
@@ -327,6 +398,8 @@ class ApprovalSensor(ApprovalOperator):
         links = (self._review_address(context), answer_address(dag_run.dag_id, dag_run.run_id, self.task_id))
         message = notify.message_for(self.subject, review, fingerprint, links, triggered_by(context))
         lines = message.lines
+        if self._needed is not None:
+            lines = (*lines, f"It needs {self._needed.words}")
         if newest is not None:
             # a mailbox is one more place outside the database where the chain's head is noted
             lines = (*lines, anchors.describe(newest))
@@ -380,17 +453,28 @@ class ApprovalSensor(ApprovalOperator):
                 "trigger a new run: a form cannot be replaced within one.",
             )
 
+    def _take(self, context: Context, event: dict[str, Any]) -> None:
+        """Take an answer. One that does not count, where several are needed, ends nothing: the others are asked on."""
+        from cutover import approve
+        from cutover.records import chain
+
+        try:
+            self._answer(context, event)
+        except approve.NotCountedError as error:
+            self.log.error("not counted: %s", error)
+            with opened(self._connect(context)) as connection:
+                chain.refuse(connection, self._run(context), self.task_id, error)
+            self._ask_on(context)
+
     def _answer(self, context: Context, event: dict[str, Any]) -> None:
         from cutover import approve, revert
         from cutover.records import phase
 
         if "error" in event:
-            timed_out = event.get("error_type") == "timeout"
+            if event.get("error_type") == "timeout":
+                raise self._expired()
             raise CutoverError(
-                "approve.expired" if timed_out else "approve.failed",
-                self.task_id,
-                "nobody answered in time." if timed_out else str(event["error"]),
-                "trigger a new run; production was not touched.",
+                "approve.failed", self.task_id, str(event["error"]), "trigger a new run; production was not touched."
             )
         person = event.get("responded_by_user")
         if not person:
@@ -402,12 +486,15 @@ class ApprovalSensor(ApprovalOperator):
             )
         values = event.get("params_input") or {}
         ti = context["ti"]
-        is_approved = event["chosen_options"] == [self.APPROVE]
+        connect, needed = self._connect(context), self._needed
+        decisions = {self.APPROVE: "approve"} | ({CHANGES: "changes"} if needed else {})
+        decision = decisions.get("".join(event["chosen_options"]), "reject")
+        is_approved = decision == "approve"
         hours = timedelta(hours=context["params"]["approval_hours"])
         answer = approve.Answer(
             run=self._run(context),
             action=self.action,
-            decision="approve" if is_approved else "reject",
+            decision=decision,
             fingerprint=str(values.get("fingerprint")),
             task_id=self.task_id,
             try_number=ti.try_number,
@@ -418,17 +505,24 @@ class ApprovalSensor(ApprovalOperator):
             decided_at=event["responded_at"],
             valid_for=self._good_for(context, event["responded_at"]) if is_approved else hours,
             revert_minutes=revert.minutes_given(values) if is_approved and self.action == phase.SWAP else None,
+            answers_for=_named(values.get("answers_for")) if is_approved and needed else None,
         )
-        connect = self._connect(context)
-        if answer.decision == "approve":
-            approve.require_second_person(answer, [approver.name for approver in self._allowed(context)])
+        if is_approved:
+            if needed is None:
+                approve.require_second_person(answer, [approver.name for approver in self._allowed(context)])
             current = self._evidence(context)["fingerprint"]
             self._require_unchanged(answer.person, answer.fingerprint, current)
         with opened(connect) as connection:
+            if needed is not None:
+                named = [approver.name for approver in approvers(load(self.migration), answer.triggered_by)]
+                answer = approve.counted(connection, answer, needed, named)
             approve.record(connection, answer)
         self.log.info("%s: %s by %s, fingerprint %s", self.action, answer.decision, answer.person, answer.fingerprint)
-        if answer.decision == "reject":
-            raise self._rejected(answer.person, answer.comment)
+        if not is_approved:
+            raise self._refused(answer.decision, answer.person, answer.comment)
+        if answer.completes is False:
+            self.log.info("%s", answer.comes_to)
+            self._ask_on(context)
 
     def _require_unchanged(self, person: str, approved: str, current: str) -> None:
         if approved != current:
@@ -439,13 +533,35 @@ class ApprovalSensor(ApprovalOperator):
                 "find out who changed the staged data; then trigger a new run.",
             )
 
-    def _rejected(self, person: str, comment: str | None) -> CutoverError:
+    def _refused(self, decision: str, person: str, comment: str | None) -> CutoverError:
+        if decision == "changes":
+            return CutoverError(
+                "approve.changes-requested",
+                self.task_id,
+                f"{person} asks for changes before the {self.action}: {comment}",
+                "nothing was changed; make those changes and trigger a new run.",
+            )
         return CutoverError(
             "approve.rejected",
             self.task_id,
             f"{person} rejected the {self.action}" + (f": {comment}" if comment else "."),
             "nothing was changed; correct what was found and trigger a new run.",
         )
+
+    def _expired(self) -> CutoverError:
+        return CutoverError(
+            "approve.expired",
+            self.task_id,
+            "nobody answered in time." if self._needed is None else "not everybody who has to has answered in time.",
+            "trigger a new run; production was not touched.",
+        )
+
+    @property
+    def _needed(self) -> Quorum | None:
+        """Who has to approve a launch; None if one answer is enough, as it is for every other action."""
+        from cutover.records import phase
+
+        return load(self.migration).quorum if self.action == phase.SWAP else None
 
     def _evidence(self, context: Context) -> dict[str, str]:
         """Subject, body and fingerprint of what is staged at this moment, read from the database and not from XCom."""
@@ -492,6 +608,10 @@ class ApprovalSensor(ApprovalOperator):
             of = context["dag_run"]
             # the form is final, the picture in it is of the moment in which it is opened
             body = f"![What would stop the swap now]({outlook_address(of.dag_id, of.run_id)})\n\n{body}"
+        if self._needed is not None:
+            of = context["dag_run"]
+            address = approvals_address(of.dag_id, of.run_id)
+            body = f"**It needs {self._needed.words}**\n\n![How many answers there are]({address})\n\n{body}"
         if self.action in (phase.SWAP, phase.ROLLBACK):
             body += f"\n\n[The whole review]({self._review_address(context)})"
         return {
@@ -513,7 +633,9 @@ class ApprovalSensor(ApprovalOperator):
         return run_of(context, load(self.migration).target)
 
     def _allowed(self, context: Context) -> list[Approver]:
-        return approvers(load(self.migration), triggered_by(context))
+        named = approvers(load(self.migration), triggered_by(context))
+        now, needed = datetime.now(timezone.utc), self._needed
+        return [one for one in named if needed is None or needed.may_answer(one.name, now)]
 
     def _witnessed(self, context: Context) -> AbstractContextManager[None]:
         return witnessed(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from cutover.errors import CutoverError
+from cutover.migration import require_current
 
 if TYPE_CHECKING:
     from cutover.migration import Migration
@@ -52,6 +54,33 @@ def approvers(migration: Migration, triggered_by: str | None) -> list[Approver]:
             f"have somebody else trigger it, or name another account in `approvers` or in the variable {VARIABLE}.",
         )
     return others
+
+
+def require_enough(migration: Migration, triggered_by: str | None) -> None:
+    """Raise unless a launch which ``triggered_by`` has triggered can get every answer that it needs.
+
+    As ``approvers`` does; ``migration.invalid`` for a delegation that is over; CutoverError ``approve.too-few``.
+    """
+    named = [approver.name for approver in approvers(migration, triggered_by)]
+    needed, now = migration.quorum, datetime.now(timezone.utc)
+    if needed is None:
+        return
+    require_current(migration, now)
+    if needed.can_be_met(named, now, but=triggered_by):
+        return
+    absent = [person for person in needed.people() if person not in named and person != triggered_by]
+    raise CutoverError(
+        "approve.too-few",
+        f"migration {migration.migration}",
+        f"it needs {needed.words} The approvers of this deployment{_without(triggered_by)} are {', '.join(named)}, who "
+        "cannot give all of that" + (f"; not among them: {', '.join(absent)}." if absent else "."),
+        f"name accounts in `approvers` of the connection {migration.target} or in the variable {VARIABLE}; or have "
+        "somebody else trigger it.",
+    )
+
+
+def _without(triggered_by: str | None) -> str:
+    return f", without {triggered_by}, who has triggered this run," if triggered_by else ""
 
 
 def parse(given: Any) -> list[Approver]:

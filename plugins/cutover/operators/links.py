@@ -24,6 +24,11 @@ def outlook_address(dag_id: str, dag_run_id: str) -> str:
     return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/outlook.svg"
 
 
+def approvals_address(dag_id: str, dag_run_id: str) -> str:
+    """The absolute address of a picture of how many of the answers that a launch needs are there."""
+    return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/approvals.svg"
+
+
 def sign_ins_address(dag_id: str, dag_run_id: str) -> str:
     """The absolute address of a picture of what the run's newest rehearsal of sign-ins has found."""
     return f"{_base()}/cutover{_run(dag_id, dag_run_id)}/sign_ins.svg"

@@ -51,7 +51,7 @@ AFTER_TASK_S = 12.0
 # Events that one look tells. Each may take its patience, and a look has to end before the next one.
 _AT_ONCE = 8
 # Kinds of messages about a question: those that notifiers passed to its task are for.
-OF_QUESTIONS = ("asked", "reminder", "approved", "rejected", "expired")
+OF_QUESTIONS = ("asked", "reminder", "answered", "approved", "rejected", "changes_requested", "expired")
 KINDS = (
     *OF_QUESTIONS,
     *("swapped", "rolled_back", "failed", "sync_failing", "sync_well", "backups", "outlook", "late", "watch", "window"),
@@ -334,7 +334,7 @@ def message_of(event: Event) -> Message:
     if event.dag_run_id is None:
         return replace(plain, page=dag_address(event.dag_id))
     in_airflow = run_address(event.dag_id, event.dag_run_id)
-    if event.kind in ("asked", "reminder"):
+    if event.kind in ("asked", "reminder", "answered"):
         answer = answer_address(event.dag_id, event.dag_run_id, str(event.task_id))
         # of anything but a launch or a rollback, what there is to read is the form itself
         of_tables = event.dag_id in (event.migration, f"{event.migration}_rollback")

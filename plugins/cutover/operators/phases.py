@@ -9,7 +9,7 @@ from airflow.sdk import Asset
 from cutover.errors import PROGRAM, CutoverError
 from cutover.migration import load
 from cutover.operators import metrics
-from cutover.operators.approvers import approvers
+from cutover.operators.approvers import approvers, require_enough
 from cutover.operators.base import (
     CutoverOperator,
     Rows,
@@ -71,7 +71,7 @@ class PreflightOperator(CutoverOperator):
         from cutover.validate import validation
 
         validation.docs_root().require_writable()
-        approvers(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
+        require_enough(self.declaration, triggered_by(context))  # raises if nobody could answer in the end
         preflight.require_signing_key()
         connect = self.connect(context)
         with opened(connect) as connection:

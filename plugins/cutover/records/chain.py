@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -255,7 +256,7 @@ def why_not_signed(
         link = cursor.execute(files.statement("chain/link_of.sql"), {"kind": kind, "subject": subject}).fetchone()
     if link is None:
         return "the chain has no link of it: somebody else than the gate has written it."
-    if link.computed() != (link.digest, link.head) or not _is_believed(link):
+    if not _is_signed(link):
         return f"link {link.link} of the chain, which is about it, was not signed by this deployment."
     signed, row = link.covers.get(subject, {}), _row(connection, table, key)
     differs = differences(signed, row, but)
@@ -265,6 +266,33 @@ def why_not_signed(
     if differs:
         return f"its {', '.join(differs)} was changed after it was signed (link {link.link} of the chain)."
     return None
+
+
+def since(connection: psycopg.Connection, run: str) -> list[Link]:
+    """The links since a run's first one, and the one before that; of all runs, oldest first."""
+    with connection.cursor(row_factory=class_row(Link)) as cursor:
+        return cursor.execute(files.statement("chain/since.sql"), {"run": run}).fetchall()
+
+
+def why_not_whole(links: Sequence[Link], run: str) -> str | None:
+    """In words, why the links ``since`` a run's first one are not what was signed; None if they are.
+
+    Of links that were taken off the end only heads that were noted elsewhere tell.
+    """
+    for link in links:
+        if not _is_signed(link):
+            return f"link {link.link} of the chain was not signed by this deployment."
+    # nothing comes before the first of all links, and something before that of any run
+    if links and links[0].run == run and links[0].previous is not None:
+        return f"link {links[0].link - 1} of the chain is not there any more."
+    for before, link in pairwise(links):
+        if link.previous != before.head:
+            return f"link {link.link} of the chain does not follow link {before.link}: something was taken out."
+    return None
+
+
+def _is_signed(link: Link) -> bool:
+    return link.computed() == (link.digest, link.head) and _is_believed(link)
 
 
 def _is_believed(link: Link) -> bool:

@@ -201,6 +201,27 @@ def check_rows(links: list[dict[str, Any]]) -> dict[str, Any]:
     return rows
 
 
+def check_approvals(rows: dict[str, Any], run: dict[str, Any], entry: dict[str, Any], named: dict[str, Any]) -> None:
+    """Of what the entry has used up: the approval that it names, and, where several were needed, the others."""
+    together = named.get("answer_no") is not None
+    answers = [row for subject, row in rows.items() if subject.startswith("approvals ")]
+    used = [row for row in answers if row["consumed_by"] == named["consumed_by"]] if together else [named]
+    names: list[str] = []
+    for approval in used:
+        person, of = approval["approved_by"], approval.get("answers_for")
+        names += {person, of or person}
+        by = f"{person} for {of}" if of else person
+        is_named = by in entry["approved_by"] if together else by == entry["approved_by"]
+        require(approval["decision"] == "approve", "the approval that was used is none")
+        require(is_named, "the entry names another approver")
+        require(approval["fingerprint"] == entry["fingerprint"], "what was approved is not what went live")
+        require(approval["fingerprint"] == run["fingerprint"], "what was approved is not what was reviewed")
+        has_triggered = run["triggered_by"] is not None and run["triggered_by"] in (person, of)
+        require(not has_triggered, "who approved it has triggered it")
+    require(len(names) == len(set(names)), "somebody has approved it twice")
+    say("approved", f"by {entry['approved_by']}, {named['decided_at']}; triggered by {run['triggered_by']}")
+
+
 def check_sense(rows: dict[str, Any]) -> None:
     """What the parts say of each other."""
     run = next(row for subject, row in rows.items() if subject.startswith("run "))
@@ -209,12 +230,7 @@ def check_sense(rows: dict[str, Any]) -> None:
     if entry:
         approval = rows.get(f"approvals {entry['approval_id']}")
         if approval:
-            require(approval["decision"] == "approve", "the approval that was used is none")
-            require(approval["approved_by"] == entry["approved_by"], "the entry names another approver")
-            require(approval["fingerprint"] == entry["fingerprint"], "what was approved is not what went live")
-            require(approval["fingerprint"] == run["fingerprint"], "what was approved is not what was reviewed")
-            require(approval["approved_by"] != run["triggered_by"], "who approved it has triggered it")
-            say("approved", f"by {entry['approved_by']}, {approval['decided_at']}; triggered by {run['triggered_by']}")
+            check_approvals(rows, run, entry, approval)
         say("went live", f"{entry['recorded_at']}, entry {entry['entry']}, fingerprint {entry['fingerprint'][:16]}…")
     else:
         say("went live", "no: the ledger has no entry of this run")

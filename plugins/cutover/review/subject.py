@@ -68,6 +68,7 @@ def order(migration: Migration, row: run.Run, **policy: Any) -> Order:
         checks=files.files(folder, "check_*.sql"),
         create=files.files(folder, "create_*.sql"),
         drop=files.files(folder, "drop_*.sql"),
+        quorum=migration.quorum,
         **(limits | policy),
     )
 

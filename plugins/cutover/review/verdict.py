@@ -86,6 +86,7 @@ def _over(state: str, answered_by: str | None) -> str:
         "done": "Launched.",
         "taken back": "Launched, and taken back since.",
         "rejected": f"Rejected{by}: production is as it was.",
+        "changes requested": f"Changes were asked for{by}: production is as it was.",
         "approved": f"Approved{by}: it waits for its swap.",
         "waits for its time": f"Approved{by}: it waits for the time of its swap.",
         "approval void": f"Approved{by}, and that approval is void: nothing will be launched by it.",

@@ -12,6 +12,7 @@ import psycopg
 from cutover.database import statements as files
 from cutover.database.patience import Patience
 from cutover.errors import CutoverError
+from cutover.migration.quorum import Quorum
 from cutover.records import ledger
 from cutover.swap import capture, outside, scope, timing
 from cutover.swap.scope import Scope
@@ -67,6 +68,8 @@ class Order:
     swap_at: str | None = None
     freeze_override: str | None = None
     freezes: Sequence[timing.Freeze] = ()
+    # who has to approve it, where one approver is not enough
+    quorum: Quorum | None = None
     # whether a write that cannot be carried goes into quarantine; else it ends the transaction
     quarantines: bool = True
     checks: Sequence[str] = ()

@@ -304,7 +304,7 @@ def transact(
             carried=total(ready.carried, late, rest),
             report=report,
         )
-        covers = [row, ready.approval.row] if ready.approval else [row]
+        covers = [row, ready.approval.row, *ready.approval.others] if ready.approval else [row]
         chain.append(connection, leave.kind or order.action, order.run, covers, tail=end)
         if observer:
             observer.at("recorded")
@@ -486,7 +486,9 @@ def _use_approval(connection: psycopg.Connection, order: Order) -> tuple[coverag
     present, changed = coverage.again(connection, order)
     coverage.require_same_code(changed, f"{order.action} of run {order.run}")
     differences = coverage.in_words(changed, present)
-    return present, approval.consume(connection, order.run, order.action, present.fingerprint, differences)
+    return present, approval.consume(
+        connection, order.run, order.action, present.fingerprint, differences, needed=order.quorum
+    )
 
 
 def freeze_staged(connection: psycopg.Connection, order: Order) -> None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from cutover.migration import declared, load
+
 log = logging.getLogger(__name__)
 
 _QUESTION = re.compile(
@@ -151,5 +153,13 @@ def _standing(question: dict[str, str]) -> str:
     name = by.get("name") if isinstance(by, dict) else getattr(by, "name", None)
     return (
         f"{name or 'Somebody'} answered {' and '.join(chosen or [])} at {at:%Y-%m-%d %H:%M:%S %Z}. "
-        "That answer stands; yours was not taken."
+        f"That answer stands; yours was not taken.{_and_then(question)}"
     )
+
+
+def _and_then(question: dict[str, str]) -> str:
+    """What whoever was second can do where one answer is not enough."""
+    name = question["dag_id"]
+    if question["task_id"] != "approve" or name not in declared() or load(name).quorum is None:
+        return ""
+    return " If others have to answer, the form is open again in some seconds: then press it once more."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import datetime
+from datetime import datetime, timezone
 from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -310,6 +310,17 @@ def outlook_picture(dag_id: str, dag_run_id: str) -> Response:
     if swapped is not None or row.snapshot is None or row.staged_xid is None:
         raise HTTPException(404, "This run does not wait for a swap.")
     return Response(outlook.picture(outlook.of_run(migration, row)), media_type="image/svg+xml")
+
+
+@app.get("/dags/{dag_id}/runs/{dag_run_id}/approvals.svg", dependencies=[reads_dag])
+def approvals_picture(dag_id: str, dag_run_id: str) -> Response:
+    """How many of the answers that a launch needs are there, as a picture for the form in which they are given."""
+    migration = lookup.migration(dag_id)
+    with reading(migration) as connection:
+        come_to = store.quorum(connection, migration, run_key(connection, dag_id, dag_run_id))
+    if come_to is None:
+        raise HTTPException(404, "One answer is enough for this run.")
+    return Response(store.approvals_picture(come_to, datetime.now(timezone.utc)), media_type="image/svg+xml")
 
 
 @app.get("/dags/{dag_id}/runs/{dag_run_id}/sign_ins.svg", dependencies=[reads_dag])

@@ -18,6 +18,8 @@ from cutover.ui import progress
 Key = tuple[str, str]
 # Of a run that is approved to be swapped later.
 WAITS_FOR_ITS_TIME = "waits for its time"
+# Of one that a person is asked about.
+WAITS_FOR_AN_ANSWER = "waits for an answer"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def words(state: str, standing: Standing | None, wait: dict[str, Any] | None = N
     ``wait`` is for what an approved one waits there.
     """
     failed = f" in {standing.failed}" if standing and standing.failed else ""
-    if state in ("done", "taken back", "rejected"):
+    if state in ("done", "taken back", "rejected", "changes requested"):
         return f"{state}, then failed{failed}" if failed and state == "done" else state
     if standing is None:
         return "not launched"
@@ -172,7 +174,7 @@ def words(state: str, standing: Standing | None, wait: dict[str, Any] | None = N
     if standing.state == "success":
         return "ended without a launch"
     if standing.waits:
-        return "waits for an answer"
+        return WAITS_FOR_AN_ANSWER
     if state == "approved" and waits(wait):
         state = WAITS_FOR_ITS_TIME
     return state if state in ("approved", "approval void", WAITS_FOR_ITS_TIME) else "under way"

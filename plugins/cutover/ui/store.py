@@ -13,13 +13,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from cutover import assess, outlook, rehearsal, rollback, window
+from cutover import approve, assess, outlook, rehearsal, rollback, window
 from cutover.database import catalog
 from cutover.database import statements as files
 from cutover.errors import PROGRAM, CutoverError
 from cutover.extract.why import Origin, why
 from cutover.masking import masked_all, masked_row, masked_text
 from cutover.migration import Migration, load, load_order
+from cutover.migration.quorum import in_person
 from cutover.operators.base import bounded, reading
 from cutover.outlook import Outlook
 from cutover.records import anchors, audit, comments, evidence, phase, progress, signing
@@ -43,6 +44,8 @@ _CREDENTIAL = re.compile(
     "passw|secret|token|hash|salt|nonce|(^|_)otp|credential|encrypted|private_?key|api_?key|signature|recovery_code|totp"
 )
 LONGEST_WORD = 400
+# States of a launch in which it matters how many answers there are.
+_ANSWERED = ("reviewed", "approved", "under way", standing.WAITS_FOR_AN_ANSWER, standing.WAITS_FOR_ITS_TIME)
 # Characters of one API response on a page; the whole of it is one SQL statement away.
 LONGEST_RESPONSE = 8_000
 
@@ -68,7 +71,14 @@ def launches(connection: psycopg.Connection, migration: Migration, before: datet
     whole = {"dag_id": None, "dag_run_id": None, "before": before, "limit": PAGE + 1}
     rows = _rows(connection, "ui/launches.sql", migration=migration.migration, **whole)
     doing = progress.of_runs(connection, [row["run"] for row in rows])
-    return [row | {"doing": doing.get(row["run"], [])} for row in rows]
+    return [row | {"doing": doing.get(row["run"], []), "answers": _answers(connection, migration, row)} for row in rows]
+
+
+def _answers(connection: psycopg.Connection, migration: Migration, row: Row) -> str | None:
+    """How many answers to a launch's question there are, and who is missing, where one is not enough."""
+    if migration.quorum is None or row["state"] != "reviewed" or row["dag_id"] != migration.migration:
+        return None
+    return approve.count(connection, migration.quorum, row["run"]).words
 
 
 def with_standing(rows: list[Row], migration: Migration, before: datetime | None) -> list[Row]:
@@ -83,10 +93,13 @@ def with_standing(rows: list[Row], migration: Migration, before: datetime | None
         stands, waits_for = known.get((row["dag_id"], row["dag_run_id"])), standing.waits(row["wait"])
         state = standing.words(row["state"], stands, row["wait"])
         now = waits_for or standing.now(stands, row["doing"])
-        launches.append(row | {"state": state, "now": now, "waits_for": waits_for, "progress": _progress(stands)})
-    empty: Row = {"doing": []} | dict.fromkeys(
-        ("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by", "wait", "waits_for")
-    )
+        launches.append(
+            row
+            | {"state": state, "now": now, "waits_for": waits_for, "progress": _progress(stands)}
+            | {"answers": row["answers"] if state == standing.WAITS_FOR_AN_ANSWER else None}
+        )
+    without = ("run", "reviewed", "validated", "entry", "taken_back_by", "approved_by", "wait", "waits_for")
+    empty: Row = {"doing": []} | dict.fromkeys((*without, "answers", "comment"))
     launches += [
         empty
         | {"dag_id": one.dag_id, "dag_run_id": one.dag_run_id, "started_at": one.started_at}
@@ -166,12 +179,13 @@ def review(
     entry = entry_of_run(connection, run)
     rolls_back = "undoes" in (row.review or {})
     timeline = _rows(connection, "window/timeline.sql", run=run)
+    state = standing.words(became["state"], stands, became["wait"]) if in_airflow else became["state"]
     waiting = row.review is not None and row.snapshot is not None and entry is None and not rolls_back
     return "rollback_review.html" if rolls_back else "review.html", {
         "migration": migration,
         "sites": docs.sites(migration.migration, run),
         "run": row,
-        "state": standing.words(became["state"], stands, became["wait"]) if in_airflow else became["state"],
+        "state": state,
         "now": standing.now(stands, progress.of_runs(connection, [run]).get(run, ())),
         "wait": became["wait"],
         "waits_for": standing.waits(became["wait"]),
@@ -181,6 +195,8 @@ def review(
         "carrying": rollback.carrying(row.review or {}),
         "entry": entry,
         "approvals": approvals(connection, run),
+        "answered_by": answered_by(connection, run),
+        "quorum": quorum(connection, migration, run) if waiting and state in _ANSWERED else None,
         "comments": comments.of_run(connection, run),
         "notices": notices(connection, run),
         "outlooks": outlooks(connection, run),
@@ -204,13 +220,13 @@ def lineage_of(connection: psycopg.Connection, migration: Migration, run: str) -
 
 def verdict(values: Row, ahead: Outlook | None = None) -> Verdict | None:
     """What an approver is told first of the review in ``values``; None of a rollback's, and of one that is not made."""
-    review, approvals = values["review"], values["approvals"]
+    review = values["review"]
     if review is None or "undoes" in review:
         return None
     return of_launch(
         review,
         values["state"],
-        answered_by=approvals[-1]["approved_by"] if approvals else None,
+        answered_by=values["answered_by"],
         reasons=ahead.reasons if ahead else (),
         unknown=ahead.unknown if ahead else None,
         looked=ahead is not None,
@@ -275,6 +291,41 @@ def entry_of_run(connection: psycopg.Connection, run: str) -> Row | None:
 def approvals(connection: psycopg.Connection, run: str) -> list[Row]:
     """Every answer given to the question of a run."""
     return _rows(connection, "ui/approvals.sql", run=run)
+
+
+def answered_by(connection: psycopg.Connection, run: str) -> str | None:
+    """Who has given the newest answer to the question of a run; of several that count together everybody."""
+    rows = approvals(connection, run)
+    if not rows:
+        return None
+    newest = rows[-1]
+    together = [
+        row
+        for row in rows
+        if row is newest
+        or (newest["completes"] and row["completes"] is False and row["consumed_by"] == newest["consumed_by"])
+    ]
+    return ", ".join(in_person(row["approved_by"], row["answers_for"]) for row in together)
+
+
+def quorum(connection: psycopg.Connection, migration: Migration, run: str) -> Row | None:
+    """What a launch needs, how many of these answers are there, and who is missing; None if one answer is enough."""
+    if migration.quorum is None:
+        return None
+    come_to = approve.count(connection, migration.quorum, run)
+    return {
+        "needs": migration.quorum.words,
+        "words": come_to.words,
+        "is_complete": come_to.is_complete,
+        "missing": list(come_to.missing),
+        "more": come_to.more,
+    }
+
+
+def approvals_picture(row: Row, at: datetime) -> str:
+    """How many answers there are as an image, for a form that cannot change."""
+    number, _, parts = row["words"].partition(": ")
+    return note(row["words"], [number, *parts.split(", ")], f"at {at:%H:%M:%S} UTC", row["is_complete"])
 
 
 def failure(connection: psycopg.Connection, dag_id: str, dag_run_id: str) -> Row | None:

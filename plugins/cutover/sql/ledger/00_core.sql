@@ -105,7 +105,7 @@ create table if not exists cutover.approvals (
     approval_id bigint generated always as identity primary key,
     run text not null,
     action text not null check (action in ('swap', 'rollback', 'drop_backups')),
-    decision text not null check (decision in ('approve', 'reject')),
+    decision text not null check (decision in ('approve', 'reject', 'changes')),
     fingerprint text not null,
     task_id text not null,
     try_number integer not null,
@@ -119,4 +119,15 @@ create table if not exists cutover.approvals (
     consumed_at timestamptz,
     consumed_by text
 );
-create unique index if not exists approvals_one_per_try on cutover.approvals (run, action, task_id, try_number);
+-- Where several have to answer (docs/review.md): for whom else somebody has, its number among the answers of the run,
+-- what all of them come to with it, and whether nothing is missing any more. Null where one answer is enough.
+alter table cutover.approvals add column if not exists answers_for text;
+alter table cutover.approvals add column if not exists answer_no integer;
+alter table cutover.approvals add column if not exists comes_to text;
+alter table cutover.approvals add column if not exists completes boolean;
+alter table cutover.approvals drop constraint if exists approvals_decision_check;
+alter table cutover.approvals add constraint approvals_decision_check
+check (decision in ('approve', 'reject', 'changes'));
+drop index if exists cutover.approvals_one_per_try;
+create unique index if not exists approvals_one_per_answer
+on cutover.approvals (run, action, task_id, try_number, coalesce(answer_no, 1));

@@ -79,9 +79,13 @@ select
     ) + (
         select count(*)
         from cutover.approvals as a
-        where a.run = q.run and a.recorded_at < q.recorded_at
+        -- after an answer that others have to follow it is the same question still
+        where a.run = q.run and a.recorded_at < q.recorded_at and a.completes is not false
     ) as number,
-    exists(select from cutover.approvals as a where a.run = q.run and a.recorded_at >= q.recorded_at) as is_answered
+    exists(
+        select from cutover.approvals as a
+        where a.run = q.run and a.recorded_at >= q.recorded_at and a.completes is not false
+    ) as is_answered
 from cutover.run as r
 inner join lateral (
     select p.*

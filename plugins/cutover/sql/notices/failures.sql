@@ -12,6 +12,7 @@ where
     f.migration = %(migration)s
     and not f.is_scheduled
     and f.code is distinct from 'approve.rejected'
+    and f.code is distinct from 'approve.changes-requested'
     and f.code is distinct from 'approve.expired'
     and f.failed_at > clock_timestamp() - %(hours)s * interval '1 hour'
 order by f.failure_id

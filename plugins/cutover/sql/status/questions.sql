@@ -21,6 +21,13 @@ where
     and r.asked_at is not null
     and q.holds
     and q.until > clock_timestamp()
-    and not exists (select from cutover.approvals as a where a.run = r.run and a.recorded_at >= q.asked_at)
+    and not exists (
+        select from cutover.approvals as a
+        where
+            a.run = r.run
+            and a.recorded_at >= q.asked_at
+            -- an earlier version has no such column
+            and (to_jsonb(a) ->> 'completes')::boolean is not false
+    )
     and not exists (select from cutover.ledger as l where l.run = r.run)
 order by q.asked_at

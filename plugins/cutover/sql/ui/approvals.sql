@@ -15,7 +15,10 @@ select
     a.consumed_by,
     -- an earlier version has no such columns
     (to_jsonb(a) ->> 'revert_minutes')::integer as revert_minutes,
-    (to_jsonb(a) ->> 'pre_approval_id')::bigint as pre_approval_id
+    (to_jsonb(a) ->> 'pre_approval_id')::bigint as pre_approval_id,
+    to_jsonb(a) ->> 'answers_for' as answers_for,
+    to_jsonb(a) ->> 'comes_to' as comes_to,
+    (to_jsonb(a) ->> 'completes')::boolean as completes
 from cutover.approvals as a
 where a.run = %(run)s
 order by a.approval_id

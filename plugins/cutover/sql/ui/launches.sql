@@ -14,10 +14,13 @@ select
     a.decision,
     a.approved_by,
     a.decided_at,
+    a.comment,
     case
         when taken_back.run is not null then 'taken back'
         when l.entry is not null then 'done'
         when a.decision = 'reject' then 'rejected'
+        when a.decision = 'changes' then 'changes requested'
+        when a.completes is false then 'reviewed'
         when a.decision = 'approve' and a.consumed_at is null and a.expires_at > clock_timestamp() then 'approved'
         when a.decision = 'approve' then 'approval void'
         when r.review is not null then 'reviewed'
@@ -39,8 +42,11 @@ left join lateral (
         n.decision,
         n.approved_by,
         n.decided_at,
+        n.comment,
         n.consumed_at,
-        n.expires_at
+        n.expires_at,
+        -- an earlier version has no such column
+        (to_jsonb(n) ->> 'completes')::boolean as completes
     from cutover.approvals as n
     where n.run = r.run
     order by n.approval_id desc

@@ -15,6 +15,8 @@ where
             and a.action = 'swap'
             and a.decision = 'approve'
             and a.consumed_at is null
+            -- an earlier version has no such column
+            and (to_jsonb(a) ->> 'completes')::boolean is not false
             and a.expires_at > clock_timestamp()
     )
 order by p.record_id desc

@@ -12,11 +12,12 @@ actual as (
     select
         'approve' as step,
         r.staged_at as started_at,
-        approved.decided_at as ended_at,
-        approved.decision || ' by ' || approved.approved_by as note
+        max(approved.decided_at) as ended_at,
+        string_agg(approved.decision || ' by ' || approved.approved_by, ', ' order by approved.approval_id) as note
     from cutover.run as r
     inner join cutover.approvals as approved on r.run = approved.run and approved.action = 'swap'
     where r.run = %(run)s
+    group by r.run
     union all
     select
         'swap' as step,
