@@ -213,17 +213,9 @@ select
         )
     )
 from relation as r
--- OFFSET keeps the order: from these relations to what depends on them, not from each sequence of the database
-cross join lateral (
-    select
-        d.objid,
-        d.refobjsubid,
-        d.deptype
-    from pg_catalog.pg_depend as d
-    where d.refobjid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+join pg_catalog.pg_depend as d
+    on d.refobjid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
         and d.classid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i')
-    offset 0
-) as d
 join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
 join pg_catalog.pg_namespace as n on n.oid = s.relnamespace
 join pg_catalog.pg_sequence as q on q.seqrelid = s.oid

@@ -1,7 +1,7 @@
 -- One value that changes whenever a catalogue row behind the inventory of these relations and functions does: which
--- rows there are, and the transaction that wrote each; and whenever one does that capture_gaps.sql reads: triggers, files
--- of rows, tables that inherit. Nothing is rendered, so this is cheap enough for the time that production is locked.
--- (VACUUM and ANALYZE write their figures in place, and change nothing here.)
+-- rows there are, and the transaction that wrote each; and whenever one does that capture_gaps.sql reads: triggers,
+-- files of rows, tables that inherit. Nothing is rendered, so this is cheap enough for the time that production is
+-- locked. (VACUUM and ANALYZE write their figures in place, and change nothing here.)
 with named as (
     select to_regclass(w.name)::oid as oid
     from unnest(%(relations)s::text[]) as w (name)
