@@ -196,3 +196,14 @@ def test_the_lineage_of_a_run_is_a_picture_and_says_the_same_in_words(get: Pages
     assert row is not None and "production public.transactions: external_id, xendit /v2/invoices: external_id" in row[0]
     assert "<td>aud</td><td>constant</td>" in columns
     assert get("/cutover/dags/clean_launch/runs/nonsense/lineage").status_code == 404
+
+
+def test_a_review_is_read_whatever_a_migrations_files_make_of_the_lineage(
+    get: Pages, target: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.run(review())
+    monkeypatch.setattr("cutover.lineage.graph.of_migration", lambda _: {}["a form that nobody has thought of"])
+    for page in (f"{HERE}/review", f"{HERE}/lineage"):
+        answer = get(page)
+        assert answer.status_code == 200 and "It cannot be read (KeyError)" in answer.text
+        assert 'class="flows"' not in answer.text

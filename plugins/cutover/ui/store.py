@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -37,6 +38,8 @@ from cutover.watch import look
 from cutover.watch.check import checks
 
 Row = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 PAGE = 50
 ORIGINS = 20
@@ -215,7 +218,13 @@ def review(
 
 def lineage_of(connection: psycopg.Connection, migration: Migration, run: str) -> Row:
     """What the tables of a launch are made of, with the rows that its steps have counted."""
-    return lineage.of_run(migration, phase.newest(connection, run))
+    records = phase.newest(connection, run)
+    try:
+        return lineage.of_run(migration, records)
+    except Exception as error:  # whatever a team's files make of a parser: their review is read without it
+        _log.exception("no lineage of run %s", run)
+        reason = f"It cannot be read ({type(error).__name__}): the API server's log says more."
+        return {"picture": None, "tables": [], "unread": [reason]}
 
 
 def verdict(values: Row, ahead: Outlook | None = None) -> Verdict | None:
