@@ -14,11 +14,14 @@ from typing import Any
 
 @dataclass
 class Collector:
-    """Where it listens, and the events that have come. ``pause``: seconds before it answers."""
+    """Where it listens, and the events that have come. It takes none before ``takes`` is set, as it is at first."""
 
     url: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
-    pause: float = 0
+    takes: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.takes.set()
 
     @property
     def transport(self) -> str:
@@ -104,7 +107,7 @@ def listening() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            time.sleep(collector.pause)
+            collector.takes.wait(60)
             collector.events.append(json.loads(body))
             self.send_response(201)
             self.send_header("Content-Length", "0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -58,20 +57,16 @@ def test_an_event_names_no_person_and_shows_no_row(message: str, told: str) -> N
 
 def test_a_slow_backend_keeps_nobody_waiting_and_is_told_all_the_same() -> None:
     with listening() as backend:
-        backend.pause = 1.5
-        sender = client(backend.url, wait=0.1)
-        began = time.monotonic()
-        sender.emit(event("x"))
-        assert time.monotonic() - began < 1
+        backend.takes.clear()
+        # comes back while the backend has not answered, or never
+        client(backend.url, wait=0.1).emit(event("x"))
+        assert backend.events == []
+        backend.takes.set()
         assert len(backend.until(1)) == 1
 
 
-def test_a_backend_that_is_not_there_is_told_of_and_keeps_nobody_waiting() -> None:
+def test_a_backend_that_is_not_there_is_told_of() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        began = time.monotonic()
         with pytest.raises(ConnectionError):
-            client(address, wait=8).emit(event("x"))
-        client(address, wait=0).emit(event("x"))
-        assert time.monotonic() - began < 10
+            client(f"http://127.0.0.1:{nobody.getsockname()[1]}", wait=60).emit(event("x"))
